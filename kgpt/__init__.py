@@ -1,0 +1,1 @@
+"""kgpt: GPT models from scratch with Keras 3."""

@@ -1,0 +1,125 @@
+"""The `kgpt` command: finds the subcommand, runs it, and turns its errors into messages and exit codes.
+
+One file a subcommand, each with `add_arguments(parser)` and `run(args)`, which returns the object that `--json`
+prints. A subcommand's module is imported only when it is called, and imports what is heavy inside `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kgpt.errors import KgptError
+
+COMMANDS = {
+    "prepare": "turn text into a tokenizer and token shards",
+    "train": "train a model (also `kgpt-train`)",
+    "sample": "let a model continue a prompt",
+    "evaluate": "loss, perplexity and bits per byte of a run",
+    "export": "write a model in another format, such as a TensorFlow SavedModel",
+    "runs": "list the runs",
+    "tokenize": "show the tokens of a text",
+}
+"""Subcommand and the line that `kgpt --help` says of it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `kgpt ARGUMENTS` and return its exit code: 0 done, 1 failed, 2 the caller's mistake, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in given if not word.startswith("-")), "")
+    parser = _top_parser(only=name if name in COMMANDS else "")
+    args = parser.parse_args(given)
+    if not getattr(args, "command", None):
+        parser.print_help()
+        return 0
+    return _run(args)
+
+
+def train_main() -> int:
+    """Entry point of `kgpt-train`."""
+    return main(["train", *sys.argv[1:]])
+
+
+def _top_parser(only: str) -> argparse.ArgumentParser:
+    from importlib.metadata import version
+
+    parser = argparse.ArgumentParser(
+        prog="kgpt",
+        description="Build, train, measure, sample and export GPT models with Keras 3.",
+        epilog="Start with: kgpt-train   (trains a small model on the built-in encyclopedia)",
+    )
+    parser.add_argument("--version", action="version", version=f"kgpt {version('kgpt')}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, line in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == only:
+            module = importlib.import_module(f"kgpt.commands.{name}")
+            subparser.description, subparser.epilog = module.__doc__, module.EXAMPLES
+            module.add_arguments(subparser)
+            common = subparser.add_argument_group("common options")
+            common.add_argument(
+                "--json",
+                action="store_true",
+                help="print one JSON object as the last line of stdout",
+            )
+            common.add_argument("--debug", action="store_true", help="show tracebacks")
+            common.add_argument(
+                "--saved-models",
+                metavar="DIR",
+                help="folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)",
+            )
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    os.environ.setdefault(
+        "TF_CPP_MIN_LOG_LEVEL", "3"
+    )  # TensorFlow's start-up notes are not for our users
+    module = importlib.import_module(f"kgpt.commands.{args.command}")
+    try:
+        result: dict[str, Any] = module.run(args)
+    except KgptError as error:
+        if args.debug:
+            raise
+        _print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if args.debug:
+            raise
+        _print_error(
+            KgptError(
+                f"Failed: {type(error).__name__}",
+                str(error).strip()[:2000],
+                "Run again with --debug to see where.",
+            )
+        )
+        return 1
+    if args.json:
+        from kgpt.runs import json_safe
+
+        exit_code = int(result.pop("exit_code", 0))
+        print(json.dumps(json_safe(result), ensure_ascii=False), flush=True)
+        return exit_code
+    return int(result.get("exit_code", 0))
+
+
+def _print_error(error: KgptError) -> None:
+    print(f"kgpt: {error.title}", file=sys.stderr)
+    for line in (error.message, error.hint):
+        if line:
+            print(f"  {line}", file=sys.stderr)

@@ -1,0 +1,442 @@
+"""The configuration of a model and of its training: frozen dataclasses, presets, TOML and dotted overrides.
+
+In: a preset's name, a TOML file, a run's `run.json`, `--set key=value` pairs. Out: a `TrainConfig` whose every
+value has been checked. Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kgpt.errors import KgptError
+
+Positions = Literal["learned", "rotary"]
+Norm = Literal["layer", "rms"]
+Activation = Literal["gelu", "swiglu"]
+Precision = Literal["float32", "bfloat16"]
+OptimizerName = Literal["adamw", "muon"]
+Schedule = Literal["cosine", "linear"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The architecture. The defaults are GPT-2's 124M-parameter model, exactly."""
+
+    vocabulary_size: int = 50257
+    """Number of token ids. Training takes it from the tokenizer of its data."""
+    context_length: int = 1024
+    """Tokens that the model sees at once."""
+    num_layers: int = 12
+    num_heads: int = 12
+    num_kv_heads: int = 0
+    """Key and value heads shared by groups of query heads (grouped-query attention); 0 means `num_heads`."""
+    width: int = 768
+    """Length of the vector that represents a token between the layers."""
+    feed_forward_width: int = 0
+    """Hidden units of each feed-forward layer; 0 means four times `width`."""
+    positions: Positions = "learned"
+    rotary_base: float = 10000.0
+    norm: Norm = "layer"
+    norm_epsilon: float = 1e-5
+    qk_norm: bool = False
+    """RMSNorm on each head's queries and keys (Henry et al., 2020, arXiv:2010.04245)."""
+    activation: Activation = "gelu"
+    bias: bool = True
+    """Bias vectors in the dense layers and the layer norms."""
+    tied_head: bool = True
+    """The output projection is the token embedding transposed."""
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_types(self, "model")
+        for name in ("vocabulary_size", "context_length", "num_layers", "num_heads", "width"):
+            require(getattr(self, name) >= 1, f"model.{name}", "at least 1", getattr(self, name))
+        require(
+            self.width % self.num_heads == 0,
+            "model.width",
+            f"a multiple of model.num_heads={self.num_heads}",
+            self.width,
+        )
+        require(
+            self.num_kv_heads >= 0 and self.num_heads % self.kv_heads == 0,
+            "model.num_kv_heads",
+            f"a divisor of model.num_heads={self.num_heads} (or 0 for as many)",
+            self.num_kv_heads,
+        )
+        require(
+            self.positions == "learned" or self.head_dim % 2 == 0,
+            "model.width",
+            "an even width per head (rotary positions turn pairs)",
+            self.width,
+        )
+        require(
+            self.feed_forward_width >= 0,
+            "model.feed_forward_width",
+            "0 or more",
+            self.feed_forward_width,
+        )
+        require(
+            0.0 <= self.dropout < 1.0,
+            "model.dropout",
+            "from 0 up to, not including, 1",
+            self.dropout,
+        )
+        require(self.norm_epsilon > 0, "model.norm_epsilon", "above 0", self.norm_epsilon)
+        require(self.rotary_base > 1, "model.rotary_base", "above 1", self.rotary_base)
+
+    @property
+    def head_dim(self) -> int:
+        """Length of one head's query, key and value vectors."""
+        return self.width // self.num_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key and value heads, resolved."""
+        return self.num_kv_heads or self.num_heads
+
+    @property
+    def hidden_width(self) -> int:
+        """Hidden units of each feed-forward layer, resolved."""
+        return self.feed_forward_width or 4 * self.width
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """The optimiser and its learning-rate schedule."""
+
+    name: OptimizerName = "adamw"
+    """`muon` updates the matrices inside the blocks by Muon and everything else by AdamW."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW."""
+    embedding_learning_rate: float = 0.0
+    """Peak rate of AdamW for the token embedding and an untied head; 0 means `learning_rate`."""
+    muon_learning_rate: float = 0.02
+    muon_momentum: float = 0.95
+    beta_1: float = 0.9
+    beta_2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    """Decoupled weight decay, on matrices only."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this global norm; 0 leaves them alone."""
+    schedule: Schedule = "cosine"
+    warmup_steps: int = 100
+    final_fraction: float = 0.1
+    """Learning rate of the last step, as a fraction of the peak."""
+    decay_fraction: float = 1.0
+    """Share of the steps after the warm-up over which the rate falls; it stays at its peak before."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "optimizer")
+        for name in ("learning_rate", "muon_learning_rate", "epsilon"):
+            require(getattr(self, name) > 0, f"optimizer.{name}", "above 0", getattr(self, name))
+        for name in ("embedding_learning_rate", "weight_decay", "clip_norm", "warmup_steps"):
+            require(getattr(self, name) >= 0, f"optimizer.{name}", "0 or more", getattr(self, name))
+        for name in ("beta_1", "beta_2", "muon_momentum"):
+            require(
+                0 <= getattr(self, name) < 1,
+                f"optimizer.{name}",
+                "from 0 up to, not including, 1",
+                getattr(self, name),
+            )
+        for name in ("final_fraction", "decay_fraction"):
+            require(
+                0 <= getattr(self, name) <= 1,
+                f"optimizer.{name}",
+                "between 0 and 1",
+                getattr(self, name),
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A whole training run: what `kgpt-train` needs to know, and what `run.json` keeps."""
+
+    data: str = "encyclopedia"
+    """A prepared folder: a path, or a name in the data folder."""
+    run: str = "demo"
+    """Name of the run: a folder in `saved_models/`."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    steps: int = 2000
+    """Optimiser updates in all."""
+    minutes: float = 0.0
+    """Time budget for training; 0 means none. `steps` then becomes an upper bound."""
+    batch_size: int = 12
+    """Sequences of `model.context_length` tokens a step."""
+    precision: Precision = "float32"
+    evaluate_every: int = 250
+    """Steps between evaluations on the whole validation split (also before the last step ends)."""
+    checkpoint_every: int = 250
+    keep: int = 2
+    """Checkpoints kept beside the best one."""
+    log_every: int = 10
+    seed: int = 1
+    sample_prompts: tuple[str, ...] = ()
+    """Prompts continued at each evaluation into `samples.jsonl`; the start of the validation text by default."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "")
+        for name in (
+            "steps",
+            "batch_size",
+            "evaluate_every",
+            "checkpoint_every",
+            "keep",
+            "log_every",
+        ):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.minutes >= 0, "minutes", "0 or more", self.minutes)
+        require(self.seed >= 0, "seed", "0 or more", self.seed)
+        require(bool(self.data), "data", "a folder made by `kgpt prepare`", self.data)
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that one update learns from."""
+        return self.batch_size * self.model.context_length
+
+
+# === Checks ===
+
+
+def require(holds: bool, name: str, expected: str, received: object) -> None:
+    """Raise a `KgptError` that names the key, what it must be and what it was, unless `holds`."""
+    if not holds:
+        raise KgptError(
+            "Configuration error",
+            f"{name} must be {expected}. Received: {name}={received!r}",
+            f"Change it on the command line with --set {name}=VALUE, or in your TOML file.",
+        )
+
+
+def check_types(config: Any, prefix: str) -> None:
+    """Check every field of a dataclass against its annotation; integers pass for floats, NaN never does."""
+    hints = typing.get_type_hints(type(config))
+    for item in dataclasses.fields(config):
+        value, hint = getattr(config, item.name), hints[item.name]
+        name = f"{prefix}.{item.name}".lstrip(".")
+        choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+        if choices:
+            require(value in choices, name, "one of " + ", ".join(choices), value)
+        elif hint is float:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            require(is_number and math.isfinite(value), name, "a finite number", value)
+        elif typing.get_origin(hint) is tuple:
+            require(
+                isinstance(value, tuple) and all(isinstance(v, str) for v in value),
+                name,
+                "a list of texts",
+                value,
+            )
+        elif not dataclasses.is_dataclass(hint):
+            is_right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+            words = {int: "a whole number", str: "a text", bool: "true or false"}
+            require(is_right, name, words.get(hint, hint.__name__), value)
+
+
+# === Dictionaries, TOML and overrides ===
+
+
+def to_dict(config: TrainConfig | ModelConfig | OptimizerConfig) -> dict[str, Any]:
+    """Plain nested dictionary of a configuration, ready for JSON."""
+    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
+
+
+def from_dict(values: Mapping[str, Any], base: TrainConfig | None = None) -> TrainConfig:
+    """A `TrainConfig` from nested `values`; keys that are absent keep the value of `base` (or the default)."""
+    return typing.cast(TrainConfig, _replace(base or TrainConfig(), values, ""))
+
+
+def model_from_dict(values: Mapping[str, Any]) -> ModelConfig:
+    """A `ModelConfig` from plain values, every key checked."""
+    return typing.cast(ModelConfig, _replace(ModelConfig(), values, "model"))
+
+
+def _replace(config: Any, values: Mapping[str, Any], prefix: str) -> Any:
+    known = {item.name for item in dataclasses.fields(config)}
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}.{key}".lstrip(".")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            suggestion = f"Did you mean {f'{prefix}.{near[0]}'.lstrip('.')}? " if near else ""
+            raise KgptError(
+                "Unknown configuration key",
+                f"There is no key {name}.",
+                f"{suggestion}Known here: {', '.join(sorted(known))}.",
+            )
+        current = getattr(config, key)
+        if dataclasses.is_dataclass(current):
+            require(isinstance(value, Mapping), name, "a table of keys", value)
+            changes[key] = _replace(current, value, name)
+        elif isinstance(value, list):
+            changes[key] = tuple(value)
+        else:
+            changes[key] = value
+    return dataclasses.replace(config, **changes)
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Nested values from a TOML file, or from the `configuration` of a run's `run.json`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            values = json.loads(text)
+            return typing.cast(dict[str, Any], values.get("configuration", values))
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        raise KgptError(
+            "Configuration file not found",
+            f"There is no file {path}.",
+            "Give a TOML file or a run's run.json.",
+        ) from None
+    except (
+        tomllib.TOMLDecodeError,
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+        AttributeError,
+    ) as error:
+        raise KgptError(
+            "Configuration file not readable",
+            f"{path}: {error}",
+            "It must be TOML, or a run's run.json.",
+        ) from None
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """`model.num_layers=6` as nested values. The value is read as TOML; what is not TOML is a text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise KgptError(
+            "Bad --set",
+            f"Expected KEY=VALUE. Received: {text!r}",
+            "For example: --set model.num_layers=6",
+        )
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return typing.cast(dict[str, Any], parsed)
+
+
+def to_toml(config: TrainConfig) -> str:
+    """The configuration as a TOML document that `read_config_file` reads back to the same values."""
+    values = to_dict(config)
+    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in values.items()
+        if key not in tables
+    ]
+    for name, table in tables.items():
+        lines += [
+            "",
+            f"[{name}]",
+            *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+# === Presets ===
+
+
+def _gpt2(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
+    return {
+        "model": {
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "width": width,
+            "context_length": 1024,
+            "dropout": 0.0,
+        },
+        "optimizer": {"learning_rate": 6e-4, "warmup_steps": 700},
+        "steps": 20000,
+        "batch_size": 8,
+        "precision": "bfloat16",
+        "evaluate_every": 500,
+        "checkpoint_every": 500,
+    }
+
+
+PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
+    {
+        "demo": {
+            "model": {
+                "context_length": 128,
+                "num_layers": 2,
+                "num_heads": 4,
+                "width": 192,
+                "feed_forward_width": 512,
+                "positions": "rotary",
+                "norm": "rms",
+                "norm_epsilon": 1e-6,
+                "qk_norm": True,
+                "activation": "swiglu",
+                "bias": False,
+                "tied_head": False,
+            },
+            "optimizer": {
+                "name": "muon",
+                "learning_rate": 0.01,
+                "embedding_learning_rate": 0.03,
+                "muon_learning_rate": 0.03,
+                "schedule": "linear",
+                "warmup_steps": 0,
+                "final_fraction": 0.0,
+                "weight_decay": 0.0,
+            },
+            "steps": 1500,
+            "batch_size": 16,
+            "evaluate_every": 250,
+            "checkpoint_every": 250,
+        },
+        "char-cpu": {
+            "model": {"context_length": 64, "num_layers": 4, "num_heads": 4, "width": 128},
+            "optimizer": {"learning_rate": 1e-3, "warmup_steps": 100},
+            "steps": 2000,
+            "batch_size": 12,
+        },
+        "char-gpu": {
+            "model": {
+                "context_length": 256,
+                "num_layers": 6,
+                "num_heads": 6,
+                "width": 384,
+                "dropout": 0.2,
+            },
+            "optimizer": {"learning_rate": 1e-3, "warmup_steps": 100},
+            "steps": 5000,
+            "batch_size": 64,
+            "precision": "bfloat16",
+        },
+        "gpt2-124m": _gpt2(12, 12, 768),
+        "gpt2-355m": _gpt2(24, 16, 1024),
+        "gpt2-774m": _gpt2(36, 20, 1280),
+        "gpt2-1558m": _gpt2(48, 25, 1600),
+    }
+)
+"""Named starting points, as nested values over the defaults."""
+
+
+def preset(name: str) -> TrainConfig:
+    """The `TrainConfig` of a preset."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        raise KgptError(
+            "Unknown preset",
+            f"There is no preset {name!r}." + (f" Did you mean {near[0]}?" if near else ""),
+            f"Presets: {', '.join(PRESETS)}.",
+        )
+    return from_dict(PRESETS[name])

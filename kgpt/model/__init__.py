@@ -1,0 +1,1 @@
+"""The GPT and its layers, written with `keras.ops`."""

@@ -1,0 +1,438 @@
+"""The run folder: where a run keeps everything, and the only thing that trainer, commands and workbench share.
+
+    saved_models/RUN/
+        run.json  status.json  metrics.jsonl  samples.jsonl  log.txt  tokenizer/
+        checkpoints/step-00001000/{weights.safetensors, optimizer.safetensors, state.json}
+        checkpoints/{best.json, last.json}
+
+Readers here accept half-written last lines, missing files and folders in use. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kgpt.errors import KgptError, KgptFailure
+
+FORMAT_VERSION = 1
+
+State = Literal[
+    "starting",
+    "compiling",
+    "running",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "crashed",
+    "unknown",
+]
+LIVE_STATES = ("starting", "compiling", "running", "stopping")
+"""States in which a trainer process owns the run. `crashed` is what a reader calls a live state without a process."""
+
+RUN_NAME = re.compile(r"[\w][\w.+-]*\Z")
+
+
+def saved_models_folder(given: str | Path | None = None) -> Path:
+    """The folder that holds the runs: `given`, else `KGPT_SAVED_MODELS`, else `saved_models` here."""
+    return Path(given or os.environ.get("KGPT_SAVED_MODELS") or "saved_models")
+
+
+def data_folder() -> Path:
+    """The folder that holds prepared corpora: `KGPT_DATA`, else `data` here."""
+    return Path(os.environ.get("KGPT_DATA") or "data")
+
+
+# === Files ===
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write aside, sync, rename: a reader sees the old content or the new, and a full disk keeps the old.
+
+    Raises:
+        KgptFailure: the disk is full or the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise disk_failure(error, path) from error
+
+
+def disk_failure(error: OSError, path: Path) -> KgptFailure:
+    """The `KgptFailure` that tells a user what an `OSError` while writing `path` means."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return KgptFailure(
+            "No space left on the disk",
+            f"Could not write {path}. What was saved before is untouched.",
+            "Free some space, then continue with --resume.",
+        )
+    return KgptFailure(
+        "Cannot write",
+        f"{path}: {error.strerror or error}",
+        "Check the folder and its permissions.",
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` atomically as JSON; numbers that are not finite become null."""
+    write_atomically(
+        path, json.dumps(json_safe(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`, or an empty one where the file is missing or unreadable."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def json_safe(value: Any) -> Any:
+    """`value` with every number that JSON cannot hold (NaN, infinities) replaced by None."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_safe(item) for item in value]
+    return value
+
+
+def append_json_line(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one JSON object as a line, in a single write.
+
+    Raises:
+        KgptFailure: the disk is full or the folder cannot be written.
+    """
+    line = json.dumps(json_safe(row), ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        with open(path, "ab") as file:
+            file.write(line.encode())
+    except OSError as error:
+        raise disk_failure(error, path) from error
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file, a line each; lines that do not parse (the last may be half-written) are skipped."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(row, dict):
+                    yield row
+    except OSError:
+        return
+
+
+# === A run ===
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One saved training state."""
+
+    step: int
+    path: Path
+    is_best: bool = False
+    is_last: bool = False
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and readers of one run. Creating the object touches nothing."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    @property
+    def run_file(self) -> Path:
+        """What the run is: task, configuration, data, versions."""
+        return self.path / "run.json"
+
+    @property
+    def status_file(self) -> Path:
+        """What the run's process is doing."""
+        return self.path / "status.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object for each logged step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples_file(self) -> Path:
+        """What the model wrote at each evaluation."""
+        return self.path / "samples.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        """What the trainer's process printed."""
+        return self.path / "log.txt"
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """The run's own copy of its tokenizer."""
+        return self.path / "tokenizer"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.path / "checkpoints"
+
+    def exists(self) -> bool:
+        """Whether there is a run here."""
+        return self.run_file.is_file()
+
+    def read(self) -> dict[str, Any]:
+        """The content of `run.json`.
+
+        Raises:
+            KgptError: it is missing, unreadable, or from a newer version of kgpt.
+        """
+        if not self.run_file.is_file():
+            raise KgptError(
+                "Unknown run",
+                f"{self.path} is no run: it has no run.json.",
+                "`kgpt runs` lists the runs.",
+            )
+        values = read_json(self.run_file)
+        if not values:
+            raise KgptError(
+                "Unreadable run",
+                f"{self.run_file} is not a JSON object.",
+                "Restore the file, or train the run again.",
+            )
+        version = values.get("format_version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise KgptError(
+                "Run from another version",
+                f"{self.run_file} has format version {version!r}; this kgpt reads up to {FORMAT_VERSION}.",
+                "Update kgpt.",
+            )
+        return values
+
+    def status(self) -> dict[str, Any]:
+        """The content of `status.json`, with `state` as a reader sees it: a live state without a process is `crashed`."""
+        values = read_json(self.status_file)
+        state = values.get("state", "unknown")
+        if state in LIVE_STATES and not _process_lives(values):
+            values["state"] = "crashed"
+        else:
+            values["state"] = state
+        return values
+
+    def write_status(self, state: State, **details: Any) -> None:
+        """Replace `status.json`; the process, its host and the time are filled in."""
+        write_json(
+            self.status_file,
+            {
+                "state": state,
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "heartbeat": time.time(),
+                **details,
+            },
+        )
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`."""
+        return list(read_json_lines(self.metrics_file))
+
+    def samples(self) -> list[dict[str, Any]]:
+        """The rows of `samples.jsonl`."""
+        return list(read_json_lines(self.samples_file))
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Checkpoints by step, the oldest first."""
+        best, last = (
+            read_json(self.checkpoints_folder / f"{name}.json") for name in ("best", "last")
+        )
+        found = []
+        for path in (
+            sorted(self.checkpoints_folder.glob("step-*"))
+            if self.checkpoints_folder.is_dir()
+            else []
+        ):
+            number = path.name.removeprefix("step-")
+            if not number.isdigit() or not (path / "state.json").is_file():
+                continue
+            loss = read_json(path / "state.json").get("validation_loss")
+            found.append(
+                Checkpoint(
+                    step=int(number),
+                    path=path,
+                    is_best=best.get("step") == int(number),
+                    is_last=last.get("step") == int(number),
+                    validation_loss=loss if isinstance(loss, (int, float)) else None,
+                )
+            )
+        return found
+
+    def checkpoint(self, which: str = "best") -> Checkpoint:
+        """The checkpoint named `best`, `last` or by its step.
+
+        Raises:
+            KgptError: there is none of that name.
+        """
+        found = self.checkpoints()
+        if which in ("best", "last"):
+            marked = [item for item in found if (item.is_best if which == "best" else item.is_last)]
+            chosen = marked or found[-1:]
+        else:
+            chosen = [item for item in found if which.isdigit() and item.step == int(which)]
+        if not chosen:
+            steps = ", ".join(str(item.step) for item in found)
+            raise KgptError(
+                "Checkpoint not found",
+                f"Run {self.name} has no checkpoint {which!r}."
+                + (f" It has steps {steps}." if steps else " It has none yet."),
+                "Use best, last or one of its steps."
+                if steps
+                else "Wait for its first one, or train it with --resume.",
+            )
+        return chosen[-1]
+
+
+def _process_lives(status: Mapping[str, Any]) -> bool:
+    pid, host = status.get("pid"), status.get("host")
+    if host != socket.gethostname():  # another machine's process cannot be asked; its heartbeat can
+        heartbeat = status.get("heartbeat")
+        return isinstance(heartbeat, (int, float)) and time.time() - heartbeat < 120
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def find_run(run: str | Path, saved_models: str | Path | None = None) -> RunFolder:
+    """The run called `run`: a name under the folder of saved models, or a path.
+
+    Raises:
+        KgptError: there is none; the message names the nearest.
+    """
+    root = saved_models_folder(saved_models)
+    for path in (root / run, Path(run)):
+        folder = RunFolder(path)
+        if folder.exists():
+            return folder
+    names = [item.name for item in list_runs(root)]
+    near = [name for name in names if name.startswith(str(run)[:3])]
+    raise KgptError(
+        "Unknown run",
+        f"There is no run {str(run)!r} in {root}."
+        + (f" There is {', '.join((near or names)[:5])}." if names else ""),
+        "`kgpt runs` lists the runs; `kgpt-train --run NAME` makes one.",
+    )
+
+
+def list_runs(saved_models: str | Path | None = None) -> list[RunFolder]:
+    """The runs in the folder of saved models, by name."""
+    root = saved_models_folder(saved_models)
+    try:
+        return [RunFolder(path) for path in sorted(root.iterdir()) if (path / "run.json").is_file()]
+    except OSError:
+        return []
+
+
+def new_run(name: str, saved_models: str | Path | None = None) -> RunFolder:
+    """A folder for a new run, not created yet.
+
+    Raises:
+        KgptError: the name cannot be a folder's name, or the run exists.
+    """
+    if not RUN_NAME.match(name):
+        raise KgptError(
+            "Bad run name",
+            f"A run's name is letters, digits, '.', '_', '+' and '-'. Received: {name!r}",
+            "Choose another --run NAME.",
+        )
+    folder = RunFolder(saved_models_folder(saved_models) / name)
+    if folder.path.exists() and (folder.exists() or any(folder.path.iterdir())):
+        raise KgptError(
+            "Run exists",
+            f"{folder.path} is there already.",
+            f"Continue it with `kgpt-train --run {name} --resume`, or choose another --run NAME.",
+        )
+    return folder
+
+
+def summary(folder: RunFolder) -> dict[str, Any]:
+    """What a list of runs shows of one: name, state, step, steps, losses, bits per byte, speed, age, size."""
+    status, rows = folder.status(), folder.metrics()
+    values = read_json(folder.run_file)
+
+    def latest(key: str) -> Any:
+        return next((row[key] for row in reversed(rows) if row.get(key) is not None), None)
+
+    evaluated = [row for row in rows if isinstance(row.get("validation_loss"), (int, float))]
+    best = min(evaluated, key=lambda row: float(row["validation_loss"]), default={})
+    return {
+        "name": folder.name,
+        "task": values.get("task"),
+        "state": status["state"],
+        "step": latest("step"),
+        "steps": status.get("steps") or values.get("configuration", {}).get("steps"),
+        "tokens": latest("tokens"),
+        "train_loss": latest("train_loss"),
+        "validation_loss": latest("validation_loss"),
+        "best_validation_loss": best.get("validation_loss"),
+        "bits_per_byte": latest("bits_per_byte"),
+        "tokens_per_second": latest("tokens_per_second"),
+        "parameters": values.get("parameters"),
+        "created": values.get("created"),
+    }
+
+
+@contextmanager
+def owned(folder: RunFolder) -> Iterator[None]:
+    """Hold the run for this process, so that no second trainer writes into it; the lock dies with the process.
+
+    Raises:
+        KgptError: another process holds it.
+    """
+    import fcntl
+
+    with open(folder.path / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = read_json(folder.status_file).get("pid")
+            raise KgptError(
+                "Run in use",
+                f"Another trainer (process {pid}) owns {folder.path}.",
+                "Wait for it, or stop it first.",
+            ) from None
+        yield

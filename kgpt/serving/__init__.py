@@ -1,0 +1,1 @@
+"""The generation engine, a child process that speaks JSON lines."""

@@ -1,0 +1,1 @@
+"""Batches, optimisers, checkpoints, callbacks, and the trainer that ties them together."""

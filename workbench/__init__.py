@@ -1,0 +1,1 @@
+"""kgpt-workbench: runs, loss curves and generation in the terminal."""
