@@ -23,6 +23,7 @@ from kgpt.errors import KgptError
 Positions = Literal["learned", "rotary"]
 Norm = Literal["layer", "rms"]
 Activation = Literal["gelu", "swiglu"]
+Initialization = Literal["gpt2", "zero-output"]
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "linear"]
@@ -56,6 +57,8 @@ class ModelConfig:
     tied_head: bool = True
     """The output projection is the token embedding transposed."""
     dropout: float = 0.0
+    initialization: Initialization = "gpt2"
+    """`zero-output`: what writes into the residual stream, and an untied head, start at zero."""
 
     def __post_init__(self) -> None:
         check_types(self, "model")
@@ -386,6 +389,7 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
                 "activation": "swiglu",
                 "bias": False,
                 "tied_head": False,
+                "initialization": "zero-output",
             },
             "optimizer": {
                 "name": "muon",
@@ -404,7 +408,7 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
         },
         "char-cpu": {
             "model": {"context_length": 64, "num_layers": 4, "num_heads": 4, "width": 128},
-            "optimizer": {"learning_rate": 1e-3, "warmup_steps": 100},
+            "optimizer": {"learning_rate": 1e-3, "warmup_steps": 100, "beta_2": 0.99},
             "steps": 2000,
             "batch_size": 12,
         },

@@ -1,0 +1,211 @@
+"""The GPT: token ids in, a score for every possible next token out.
+
+Axes: B batch, T time (new tokens), S time (all tokens in the cache), C channels, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kgpt.config import ModelConfig, model_from_dict
+from kgpt.model.layers import INITIAL_STANDARD_DEVIATION, Cache, TransformerBlock, norm_layer
+
+
+@keras.saving.register_keras_serializable(package="kgpt")
+class GPT(keras.Model):
+    """A decoder-only transformer (Radford et al., 2019), its parts chosen by a `ModelConfig`.
+
+    The defaults are GPT-2: learned positions, pre-norm blocks, GELU, the head tied to the token embedding. Matrices
+    start as N(0, 0.02); those that write into the residual stream as N(0, 0.02 / sqrt(2 * num_layers)).
+
+    Example:
+        >>> model = build_gpt(ModelConfig(vocabulary_size=65, context_length=64, num_layers=4, num_heads=4, width=128))
+        >>> model(np.zeros((1, 10), dtype="int32")).shape
+        (1, 10, 65)
+    """
+
+    def __init__(self, config: ModelConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config if isinstance(config, ModelConfig) else model_from_dict(config)
+        c = self.config
+        zero = c.initialization == "zero-output"
+        residual = 0.0 if zero else INITIAL_STANDARD_DEVIATION / math.sqrt(2 * c.num_layers)
+        normal = keras.initializers.RandomNormal(stddev=INITIAL_STANDARD_DEVIATION)
+        policy = self.dtype_policy
+        # === Layers ===
+        self.token_embedding = keras.layers.Embedding(
+            c.vocabulary_size,
+            c.width,
+            embeddings_initializer=normal,
+            name="token_embedding",
+            dtype=policy,
+        )
+        if c.positions == "learned":
+            self.position_embedding = keras.layers.Embedding(
+                c.context_length,
+                c.width,
+                embeddings_initializer=normal,
+                name="position_embedding",
+                dtype=policy,
+            )
+        self.embedding_dropout = keras.layers.Dropout(
+            c.dropout, name="embedding_dropout", dtype=policy
+        )
+        self.blocks = [
+            TransformerBlock(
+                attention=_attention_arguments(c, residual),
+                feed_forward=_feed_forward_arguments(c, residual),
+                norm=c.norm,
+                norm_epsilon=c.norm_epsilon,
+                bias=c.bias,
+                name=f"block_{index}",
+                dtype=policy,
+            )
+            for index in range(c.num_layers)
+        ]
+        self.final_norm = norm_layer(c.norm, c.norm_epsilon, c.bias, "final_norm", policy)
+        if not c.tied_head:
+            self.head = keras.layers.Dense(
+                c.vocabulary_size,
+                use_bias=False,
+                kernel_initializer="zeros" if zero else normal,
+                name="head",
+                dtype=policy,
+            )
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create all weights; the shape of the ids does not matter."""
+        shape = (None, None, self.config.width)
+        self.token_embedding.build((None, None))
+        if self.config.positions == "learned":
+            self.position_embedding.build((None, None))
+        for layer in (*self.blocks, self.final_norm):
+            layer.build(shape)
+        if not self.config.tied_head:
+            self.head.build(shape)
+        self.built = True
+
+    def call(self, ids_BT: Any, training: bool | None = None) -> Any:
+        """Float32 logits (B, T, V): entry t scores the token that follows ids[:, :t + 1]."""
+        time = ops.shape(ids_BT)[1]
+        index = ops.arange(time)
+        mask_1TS = (index[:, None] >= index[None, :])[None]
+        positions_1T = index[None]
+        x_BTC = self._embed(ids_BT, positions_1T, training)
+        for block in self.blocks:
+            x_BTC = block(x_BTC, mask_BTS=mask_1TS, positions_BT=positions_1T, training=training)
+        return self._logits(self.final_norm(x_BTC))
+
+    def call_with_cache(
+        self, ids_BT: Any, cache: Sequence[Cache], start: Any, padding_B: Any
+    ) -> tuple[Any, list[Cache]]:
+        """Logits (B, V) after the last of the T new tokens, and the cache that holds them too.
+
+        `start` is the scalar place of the first new token in the cache; rows are aligned at their ends, `padding_B`
+        says how many places at the beginning of each row are empty.
+        """
+        time, size = ops.shape(ids_BT)[1], ops.shape(cache[0][0])[2]
+        place_T = start + ops.arange(time)
+        positions_BT = ops.maximum(place_T[None, :] - padding_B[:, None], 0)
+        seen_S = ops.arange(size)
+        mask_BTS = ops.logical_and(
+            seen_S[None, None, :] <= place_T[None, :, None],
+            seen_S[None, None, :] >= padding_B[:, None, None],
+        )
+        x_BTC = self._embed(ids_BT, positions_BT, False)
+        new_cache = []
+        for block, layer_cache in zip(self.blocks, cache, strict=True):
+            x_BTC, updated = block(
+                x_BTC,
+                mask_BTS=mask_BTS,
+                positions_BT=positions_BT,
+                cache=layer_cache,
+                start=start,
+            )
+            new_cache.append(updated)
+        return self._logits(self.final_norm(x_BTC[:, -1:]))[:, 0], new_cache
+
+    def empty_cache(self, batch_size: int, size: int) -> list[Cache]:
+        """A cache of zeros for `size` tokens a row: for each layer, keys and values (B, K, S, D)."""
+        shape = (batch_size, self.config.kv_heads, size, self.config.head_dim)
+        zeros = ops.zeros(shape, dtype=self.compute_dtype)
+        return [(zeros, zeros) for _ in self.blocks]
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
+
+    def _embed(self, ids_BT: Any, positions_BT: Any, training: bool | None) -> Any:
+        x_BTC = self.token_embedding(ids_BT)
+        if self.config.positions == "learned":
+            x_BTC = x_BTC + self.position_embedding(positions_BT)
+        return self.embedding_dropout(x_BTC, training=training)
+
+    def _logits(self, x_BTC: Any) -> Any:
+        if self.config.tied_head:
+            table_VC = ops.cast(self.token_embedding.embeddings, x_BTC.dtype)
+            return ops.cast(ops.matmul(x_BTC, ops.transpose(table_VC)), "float32")
+        return ops.cast(self.head(x_BTC), "float32")
+
+
+def _attention_arguments(c: ModelConfig, residual: float) -> dict[str, Any]:
+    return {
+        "width": c.width,
+        "num_heads": c.num_heads,
+        "num_kv_heads": c.kv_heads,
+        "rotary_base": c.rotary_base if c.positions == "rotary" else 0.0,
+        "qk_norm": c.qk_norm,
+        "norm_epsilon": c.norm_epsilon,
+        "bias": c.bias,
+        "dropout": c.dropout,
+        "output_standard_deviation": residual,
+    }
+
+
+def _feed_forward_arguments(c: ModelConfig, residual: float) -> dict[str, Any]:
+    return {
+        "width": c.width,
+        "hidden_width": c.hidden_width,
+        "activation": c.activation,
+        "bias": c.bias,
+        "dropout": c.dropout,
+        "output_standard_deviation": residual,
+    }
+
+
+def build_gpt(config: ModelConfig, precision: str = "float32", seed: int | None = None) -> GPT:
+    """A built model with fresh weights: `precision` float32, or bfloat16 (weights float32, products in bfloat16)."""
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    model = GPT(config, dtype=keras.DTypePolicy(policy), name="gpt")
+    model.build()
+    return model
+
+
+def parameter_count(config: ModelConfig) -> int:
+    """Number of trained values, computed without building the model (124,439,808 for GPT-2's smallest).
+
+    vocabulary * width (twice if the head is not tied) + positions * width + layers * (attention + feed-forward +
+    norms) + final norm, biases included where the configuration has them.
+    """
+    c = config
+    kv_width = c.kv_heads * c.head_dim
+    attention = 2 * c.width * c.width + 2 * c.width * kv_width
+    feed_forward = (3 if c.activation == "swiglu" else 2) * c.width * c.hidden_width
+    norm = c.width * (2 if c.norm == "layer" and c.bias else 1)
+    biases = 0
+    if c.bias:
+        hidden_biases = (2 if c.activation == "swiglu" else 1) * c.hidden_width
+        biases = 2 * c.width + 2 * kv_width + hidden_biases + c.width
+    qk_norms = 2 * c.head_dim if c.qk_norm else 0
+    positions = c.context_length * c.width if c.positions == "learned" else 0
+    embeddings = c.vocabulary_size * c.width * (1 if c.tied_head else 2)
+    blocks = c.num_layers * (attention + feed_forward + biases + 2 * norm + qk_norms)
+    return embeddings + positions + blocks + norm
