@@ -1,0 +1,289 @@
+"""Text to token ids and back: GPT-2's byte-level byte-pair encoding.
+
+In: a folder with a vocabulary and its merges, or texts to train one on. Out: ids for text, bytes for ids, and the
+three files that define the tokenizer (`vocabulary.json`, `merges.txt`, `tokenizer.json`). The work is done by
+`tokenizers` (Rust); nothing here loads TensorFlow.
+
+A vocabulary is laid out as GPT-2's: 256 single bytes, a token for each merge, and `<|endoftext|>` with the last id.
+Two merges may make the same token, so a merge's rank says nothing about the id of what it makes.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from kgpt.errors import KgptError
+from kgpt.runs import data_folder, saved_models_folder, write_atomically
+from kgpt.text.tokenizer_files import read_definition
+
+END_OF_TEXT = "<|endoftext|>"
+PIECE_LENGTH = 1 << 15
+"""Characters after which `pieces` looks for a place to cut."""
+_CUT = re.compile(r"(?<=\S)\s")
+
+
+def _byte_symbols() -> list[str]:
+    """The printable character that stands for each byte in the files (Radford et al., 2019, `encoder.py`)."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
+
+
+BYTE_SYMBOLS = _byte_symbols()
+_BYTE_OF = {symbol: byte for byte, symbol in enumerate(BYTE_SYMBOLS)}
+
+
+class Tokenizer:
+    """A byte-level BPE tokenizer with GPT-2's pre-tokenization; immutable.
+
+    Text never becomes a special token: `<|endoftext|>` inside a text is encoded as the characters it consists of.
+
+    Raises:
+        KgptError: the vocabulary lacks a byte, the end-of-text token or a merge's parts, or its ids have holes.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
+        self.vocabulary = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
+        """Token (in byte symbols) to id, by id."""
+        self.merges = tuple(merges)
+        """Pairs of tokens, the first to be merged first."""
+        self._check()
+        self.end_of_text = self.vocabulary[END_OF_TEXT]
+        """Id of `<|endoftext|>`; the last one, unless a loaded vocabulary has it elsewhere."""
+        backend = Backend(models.BPE(vocab=self.vocabulary, merges=list(self.merges)))
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        backend.decoder = decoders.ByteLevel()
+        self.backend = backend
+        """The Rust tokenizer. It knows of no special tokens."""
+
+    def _check(self) -> None:
+        if list(self.vocabulary.values()) != list(range(len(self.vocabulary))):
+            raise _broken(f"its {len(self.vocabulary)} ids are not 0 to {len(self.vocabulary) - 1}")
+        missing = [token for token in (*BYTE_SYMBOLS, END_OF_TEXT) if token not in self.vocabulary]
+        if missing:
+            raise _broken(
+                f"{len(missing)} tokens that every text may need are missing: {missing[:5]}"
+            )
+        for left, right in self.merges:
+            for token in (left, right, left + right):
+                if token not in self.vocabulary:
+                    raise _broken(f"the merge {left!r} {right!r} needs {token!r}, which has no id")
+
+    # === Making one ===
+
+    @classmethod
+    def bytes(cls) -> Tokenizer:
+        """The tokenizer whose ids 0 to 255 are the bytes of UTF-8, and 256 the end of text; it has no merges."""
+        return cls({**_BYTE_OF, END_OF_TEXT: 256}, [])
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+        """The tokenizer with the merges most frequent in `texts`.
+
+        Its vocabulary is smaller than `vocabulary_size` where the texts hold too few pairs that occur twice.
+
+        Raises:
+            KgptError: the size leaves no room for the 256 bytes and the end of text, or a text holds a lone surrogate.
+        """
+        if vocabulary_size < 257:
+            raise KgptError(
+                "Vocabulary too small",
+                f"Expected at least 257 (256 bytes and the end of text). Received: {vocabulary_size}",
+                "For text as bytes use --tokenizer bytes.",
+            )
+        backend = Backend(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary_size - 1,
+            min_frequency=2,
+            show_progress=False,
+            initial_alphabet=sorted(BYTE_SYMBOLS),
+        )
+        backend.train_from_iterator(_batches(texts), trainer)
+        model = json.loads(backend.to_str())["model"]
+        vocabulary = model["vocab"]
+        merges = [(left, right) for left, right in model["merges"]]
+        return cls({**vocabulary, END_OF_TEXT: len(vocabulary)}, merges)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """The tokenizer of a run, of a data folder, or in a folder.
+
+        Reads `vocabulary.json` + `merges.txt`, GPT-2's `encoder.json` + `vocab.bpe`, `vocab.json` + `merges.txt`, or
+        `tokenizer.json`, in this order.
+
+        Raises:
+            KgptError: there is none, it is damaged, or it is no byte-level BPE with GPT-2's pre-tokenization.
+        """
+        return cls(*read_definition(Path(path)))
+
+    def save(self, folder: str | Path) -> None:
+        """Write `vocabulary.json`, `merges.txt` (both as keras-nlp does) and `tokenizer.json` (for transformers).
+
+        transformers follows `tokenizer.json` in taking `<|endoftext|>` inside a text for the special token; kgpt never
+        does.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        vocabulary = json.dumps(self.vocabulary, ensure_ascii=False, indent=0)
+        write_atomically(folder / "vocabulary.json", vocabulary + "\n")
+        merges = "".join(f"{left} {right}\n" for left, right in self.merges)
+        write_atomically(folder / "merges.txt", merges)
+        exported = Backend.from_str(self.backend.to_str())
+        exported.add_special_tokens(self.special_tokens)
+        write_atomically(folder / "tokenizer.json", exported.to_str(pretty=True) + "\n")
+
+    # === Using it ===
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of `text`.
+
+        Raises:
+            KgptError: it holds half of a surrogate pair, which no UTF-8 can express.
+        """
+        if len(text) > 2 * PIECE_LENGTH:
+            reject_surrogates(text)
+            return [token for ids in self.encode_batch(list(pieces(text))) for token in ids]
+        encoding = _with_clear_errors(
+            lambda: self.backend.encode(text, add_special_tokens=False), text
+        )
+        ids: list[int] = encoding.ids
+        return ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, on all cores.
+
+        Raises:
+            KgptError: as `encode`.
+        """
+        encodings = _with_clear_errors(
+            lambda: self.backend.encode_batch_fast(list(texts), add_special_tokens=False), *texts
+        )
+        return [encoding.ids for encoding in encodings]
+
+    def decode_bytes(self, ids: Iterable[int]) -> builtins.bytes:
+        """The exact bytes of `ids`.
+
+        Raises:
+            KgptError: an id is not in the vocabulary.
+        """
+        return b"".join(map(self.token_bytes, ids))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`; bytes that are no UTF-8, such as half a character, become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def token_bytes(self, token: int) -> builtins.bytes:
+        """The bytes of one id.
+
+        Raises:
+            KgptError: it is not in the vocabulary.
+        """
+        if not 0 <= token < self.vocabulary_size:
+            raise KgptError(
+                "Token id out of range",
+                f"Expected 0 to {self.vocabulary_size - 1}. Received: {token}",
+                "Decode ids with the tokenizer that made them.",
+            )
+        return self._bytes[token]
+
+    # === What it is ===
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, special tokens included."""
+        return len(self.vocabulary)
+
+    @cached_property
+    def special_tokens(self) -> list[str]:
+        """Tokens that no text becomes, by id: what is neither a byte nor made by a merge."""
+        made = {left + right for left, right in self.merges}
+        return [token for token in self.vocabulary if token not in made and token not in _BYTE_OF]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identity of the definition: equal for the same ids and merges, however they are written down."""
+        definition = [list(self.vocabulary), [list(pair) for pair in self.merges]]
+        return hashlib.sha256(json.dumps(definition, ensure_ascii=True).encode()).hexdigest()
+
+    @cached_property
+    def _bytes(self) -> list[builtins.bytes]:
+        special = set(self.special_tokens)
+        return [
+            token.encode() if token in special else builtins.bytes(map(_BYTE_OF.__getitem__, token))
+            for token in self.vocabulary
+        ]
+
+
+def pieces(text: str, length: int = PIECE_LENGTH) -> Iterator[str]:
+    """`text` in pieces whose tokens are, joined, the tokens of the whole.
+
+    The cuts lie before white space that follows something else: no pre-token of GPT-2's pattern reaches across, and
+    none looks back. So they bound the memory of a long text, and spread it over the cores.
+    """
+    start = 0
+    while start < len(text):
+        cut = _CUT.search(text, start + length)
+        end = cut.start() if cut else len(text)
+        yield text[start:end]
+        start = end
+
+
+def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> Tokenizer:
+    """The tokenizer called `name`: `bytes`, a path, the name of a run, or the name of a data folder.
+
+    Raises:
+        KgptError: as `Tokenizer.load`.
+    """
+    if str(name) == "bytes":
+        return Tokenizer.bytes()
+    places = (Path(name), saved_models_folder(saved_models) / name, data_folder() / name)
+    return Tokenizer.load(next((path for path in places if path.exists()), Path(name)))
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    parts = (piece for text in texts for piece in pieces(text))
+    while batch := list(islice(parts, 256)):
+        for part in batch:
+            reject_surrogates(part)
+        yield batch
+
+
+def _with_clear_errors(call: Callable[[], Any], *texts: str) -> Any:
+    try:
+        return call()
+    except (TypeError, UnicodeEncodeError):
+        for text in texts:
+            reject_surrogates(text)
+        raise
+
+
+def reject_surrogates(text: str) -> None:
+    """Raise a `KgptError` if `text` holds half of a surrogate pair; Python texts can, UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise KgptError(
+            "Text is not valid Unicode",
+            f"Character {error.start} is half of a surrogate pair (U+{ord(text[error.start]):04X}).",
+            "Read the text as UTF-8, or replace it: text.encode('utf-8', 'replace').decode().",
+        ) from None
+
+
+def _broken(reason: str) -> KgptError:
+    return KgptError(
+        "Not a usable tokenizer",
+        f"Expected a byte-level BPE vocabulary as GPT-2's, but {reason}.",
+        "Give the folder of a run, of prepared data, or of a GPT-2 tokenizer.",
+    )

@@ -1,0 +1,123 @@
+"""The files that a byte-level BPE tokenizer may come in, read into a vocabulary and its merges.
+
+In: a run folder, a data folder, a folder with one of the four layouts below, or a `tokenizer.json`. Out: token to
+id, and the pairs to merge in their order.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kgpt.errors import KgptError
+
+Definition = tuple[dict[str, int], list[tuple[str, str]]]
+
+LAYOUTS = (
+    ("vocabulary.json", "merges.txt"),  # keras-nlp and kgpt
+    ("encoder.json", "vocab.bpe"),  # OpenAI's GPT-2
+    ("vocab.json", "merges.txt"),  # transformers' GPT-2
+)
+
+
+def read_definition(path: Path) -> Definition:
+    """The vocabulary and merges found at `path`.
+
+    Raises:
+        KgptError: nothing is there, it cannot be read, or it is another kind of tokenizer.
+    """
+    for folder in (path / "tokenizer", path):
+        for vocabulary, merges in LAYOUTS:
+            if (folder / vocabulary).is_file() and (folder / merges).is_file():
+                return _read_vocabulary(folder / vocabulary), _read_merges(folder / merges)
+        if (folder / "tokenizer.json").is_file():
+            return _read_tokenizer_json(folder / "tokenizer.json")
+    if path.is_file() and path.suffix == ".json":
+        return _read_tokenizer_json(path)
+    raise KgptError(
+        "No tokenizer found",
+        f"There is no tokenizer in {path}." if path.exists() else f"There is no folder {path}.",
+        "Give a run, a folder made by `kgpt prepare`, or a folder with vocabulary.json and merges.txt, encoder.json"
+        " and vocab.bpe, or tokenizer.json.",
+    )
+
+
+def _read_vocabulary(path: Path) -> dict[str, int]:
+    values = _read_json(path)
+    if not all(isinstance(value, int) for value in values.values()):
+        raise _unreadable(path, "not every token has a whole number as its id")
+    return values
+
+
+def _read_merges(path: Path) -> list[tuple[str, str]]:
+    lines = _read_text(path).replace("\r\n", "\n").split("\n")
+    if lines[0].startswith("#version"):
+        lines = lines[1:]
+    return [_pair(line, path) for line in lines if line]
+
+
+def _read_tokenizer_json(path: Path) -> Definition:
+    values = _read_json(path)
+    model = values.get("model") or {}
+    _require_gpt2(values, model, path)
+    try:
+        added = {item["content"]: item["id"] for item in values.get("added_tokens") or []}
+        merges = [_pair(merge, path) for merge in model["merges"]]
+        return {**model["vocab"], **added}, merges
+    except (KeyError, TypeError, AttributeError):
+        raise _unreadable(path, "its vocabulary, merges or added tokens are damaged") from None
+
+
+def _require_gpt2(values: dict[str, Any], model: dict[str, Any], path: Path) -> None:
+    """Refuse what the ids of plain text would depend on and GPT-2 does not have."""
+    pre = values.get("pre_tokenizer") or {}
+    checks = {
+        "its model is not BPE": model.get("type", "BPE") != "BPE",
+        "it falls back to bytes": bool(model.get("byte_fallback")),
+        "it takes whole words before merging": bool(model.get("ignore_merges")),
+        "it marks the ends of words": bool(
+            model.get("end_of_word_suffix") or model.get("continuing_subword_prefix")
+        ),
+        "it normalises the text": values.get("normalizer") is not None,
+        "its pre-tokenizer is not GPT-2's": pre.get("type") != "ByteLevel"
+        or pre.get("use_regex") is False
+        or bool(pre.get("add_prefix_space")),
+    }
+    for reason, holds in checks.items():
+        if holds:
+            raise KgptError(
+                "Another kind of tokenizer",
+                f"kgpt reads byte-level BPE with GPT-2's pre-tokenization, but in {path} {reason}.",
+                "Train one on your text with `kgpt prepare --vocab-size N`.",
+            )
+
+
+def _pair(merge: str | list[str], path: Path) -> tuple[str, str]:
+    parts = merge.split(" ") if isinstance(merge, str) else merge
+    if len(parts) != 2 or not all(parts):
+        raise _unreadable(path, f"expected two tokens in each merge, received {merge!r}")
+    return parts[0], parts[1]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_read_text(path))
+    except ValueError as error:
+        raise _unreadable(path, str(error)) from None
+    if not isinstance(values, dict):
+        raise _unreadable(path, "expected a JSON object")
+    return values
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, str(error)) from None
+
+
+def _unreadable(path: Path, reason: str) -> KgptError:
+    return KgptError(
+        "Unreadable tokenizer", f"{path}: {reason}.", "Restore the file, or prepare again."
+    )
