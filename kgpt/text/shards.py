@@ -1,0 +1,408 @@
+"""A prepared corpus on disk: tokens in shards, a tokenizer, and a manifest that says what they are.
+
+In: parts of documents, each for a split. Out: `data/NAME/`, and a `Corpus` that reads it as one long array a split.
+
+    manifest.json   tokenizer/   train-00000.bin ...   validation-00000.bin ...
+
+A shard is a plain array of little-endian uint16 ids (uint32 for vocabularies above 65,535 ids). Each document is
+followed by the end-of-text id. The folder is written aside and renamed: it is there whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgpt.errors import KgptError, KgptFailure
+from kgpt.runs import data_folder, disk_failure, read_json, write_json
+from kgpt.text.tokenizer import Tokenizer, pieces
+
+FORMAT_VERSION = 1
+SHARD_TOKENS = 1 << 26
+"""Tokens after which the next shard begins (128 MiB of uint16)."""
+BATCH_CHARACTERS = 1 << 22
+"""Text that is encoded at once: it bounds the memory."""
+
+Split = Literal["train", "validation"]
+SPLITS: tuple[Split, ...] = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A document, or a part of one, for one side of the split."""
+
+    split: Split
+    text: str
+    ends_document: bool = True
+    """Whether the end-of-text id follows."""
+
+
+# === Reading ===
+
+
+class Tokens:
+    """The shards of a split as one read-only array: `len`, an index, slices, and windows anywhere."""
+
+    def __init__(self, shards: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._shards = [shard for shard in shards if len(shard)]
+        self._starts = [0, *accumulate(map(len, self._shards))]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @property
+    def shape(self) -> tuple[int]:
+        """As a NumPy array's."""
+        return (len(self),)
+
+    def window(self, start: int, length: int) -> NDArray[Any]:
+        """`length` tokens from `start` on; inside one shard it is a view and copies nothing.
+
+        Raises:
+            IndexError: the window does not lie inside the split.
+        """
+        if not 0 <= start <= start + length <= len(self):
+            raise IndexError(f"window of {length} at {start} is not inside {len(self)} tokens")
+        found: list[NDArray[Any]] = []
+        index = bisect_right(self._starts, start) - 1
+        while length > 0:
+            offset = start - self._starts[index]
+            part = np.asarray(self._shards[index][offset : offset + length])
+            found.append(part)
+            start, length, index = start + len(part), length - len(part), index + 1
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate(found) if found else np.empty(0, self.dtype)
+
+    def __getitem__(self, key: int | slice) -> Any:
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            if step > 0:
+                return self.window(start, max(0, stop - start))[::step]
+            return self.window(stop + 1, max(0, start - stop))[::-1][::-step]
+        index = key + len(self) if key < 0 else key
+        return self.window(index, 1)[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.window(0, len(self)), dtype=dtype or self.dtype)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A folder made by `kgpt prepare`."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Corpus:
+        """The corpus in `folder`, a path or the name of a folder in the data folder.
+
+        Raises:
+            KgptError: it is not there, of another format version, or a shard is missing or cut.
+        """
+        found = Path(folder)
+        if not found.exists() and (data_folder() / folder).exists():
+            found = data_folder() / folder
+        corpus = cls(found, _read_manifest(found))
+        for shard in corpus.manifest["shards"]:
+            _check_size(found / shard["name"], shard["tokens"] * corpus.dtype.itemsize)
+        return corpus
+
+    def tokens(self, split: Split) -> Tokens:
+        """Every token of a split, memory-mapped."""
+        shards = (
+            np.memmap(self.folder / shard["name"], dtype=self.dtype, mode="r")
+            for shard in self.manifest["shards"]
+            if shard["split"] == split
+        )
+        return Tokens(shards, self.dtype)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that made the tokens.
+
+        Raises:
+            KgptError: its files are missing or were changed since.
+        """
+        tokenizer = Tokenizer.load(self.tokenizer_folder)
+        if tokenizer.sha256 != self.manifest["tokenizer_sha256"]:
+            raise _damaged(self.folder, "tokenizer/ is not the one that made the tokens")
+        return tokenizer
+
+    def verify(self) -> None:
+        """Read every shard and compare its checksum.
+
+        Raises:
+            KgptError: a shard's content was changed.
+        """
+        for shard in self.manifest["shards"]:
+            with open(self.folder / shard["name"], "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
+                    raise _damaged(self.folder, f"the content of {shard['name']} was changed")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Little-endian, as in the files."""
+        return np.dtype(f"<u{np.dtype(str(self.manifest['dtype'])).itemsize}")
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """Where the tokenizer's files lie."""
+        return self.folder / "tokenizer"
+
+    @property
+    def train_tokens(self) -> int:
+        """Tokens to train on."""
+        return int(self.manifest["train_tokens"])
+
+    @property
+    def validation_tokens(self) -> int:
+        """Tokens to validate on."""
+        return int(self.manifest["validation_tokens"])
+
+    @property
+    def train_bytes(self) -> int:
+        """UTF-8 bytes of the text to train on."""
+        return int(self.manifest["train_bytes"])
+
+    @property
+    def validation_bytes(self) -> int:
+        """UTF-8 bytes of the text to validate on: what bits per byte are counted against."""
+        return int(self.manifest["validation_bytes"])
+
+    @property
+    def documents(self) -> int:
+        """Documents in both splits."""
+        return int(self.manifest["documents"])
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        what = f"{folder} has no manifest.json." if folder.is_dir() else f"There is no {folder}."
+        raise KgptError(
+            "No prepared data", what, "Make it with `kgpt prepare SOURCE --output DIR`."
+        )
+    manifest = read_json(path)
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise KgptError(
+            "Data of another format version",
+            f"Expected version {FORMAT_VERSION} in {path}. Received: {manifest.get('format_version')!r}",
+            "Prepare the text again: `kgpt prepare ... --overwrite`.",
+        )
+    missing = {"shards", "dtype", "tokenizer_sha256", "documents", *_counts()} - manifest.keys()
+    if missing:
+        raise _damaged(folder, f"manifest.json lacks {', '.join(sorted(missing))}")
+    return manifest
+
+
+def _check_size(path: Path, expected: int) -> None:
+    if not path.is_file():
+        raise _damaged(path.parent, f"{path.name} is missing")
+    if path.stat().st_size != expected:
+        received = path.stat().st_size
+        raise _damaged(path.parent, f"{path.name} has {received} bytes, {expected} were written")
+
+
+def _damaged(folder: Path, reason: str) -> KgptError:
+    return KgptError(
+        "Damaged data",
+        f"{folder}: {reason}.",
+        "Prepare the text again: `kgpt prepare ... --overwrite`.",
+    )
+
+
+# === Writing ===
+
+
+def write_corpus(
+    folder: str | Path,
+    tokenizer: Tokenizer,
+    parts: Iterable[Part],
+    *,
+    sources: list[dict[str, Any]] | None = None,
+    options: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    shard_tokens: int = SHARD_TOKENS,
+    report: Callable[[int], None] = lambda done: None,
+) -> Corpus:
+    """Encode `parts` and write the corpus; `report` is told the bytes of text done so far.
+
+    Raises:
+        KgptError: the folder exists and `overwrite` is not set, or it holds something else.
+        KgptFailure: the disk is full or cannot be written. What was there before is untouched.
+    """
+    folder = Path(folder)
+    with _written_aside(folder, overwrite) as aside:
+        tokenizer.save(aside / "tokenizer")
+        writer = _Writer(aside, tokenizer, shard_tokens)
+        for done in writer.write(parts):
+            report(done)
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "tokenizer_sha256": tokenizer.sha256,
+            "vocabulary_size": tokenizer.vocabulary_size,
+            "end_of_text": tokenizer.end_of_text,
+            "dtype": writer.dtype.name,
+            "documents": writer.documents,
+            **writer.counts,
+            "shards": writer.close(),
+            "sources": sources or [],
+            "options": dict(options or {}),
+        }
+        write_json(aside / "manifest.json", manifest)
+    return Corpus.open(folder)
+
+
+def _counts() -> dict[str, int]:
+    return {f"{split}_{unit}": 0 for split in SPLITS for unit in ("tokens", "bytes")}
+
+
+class _Writer:
+    """Encodes parts in batches and appends them to the shards of their split."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, shard_tokens: int) -> None:
+        self.folder, self.tokenizer, self.shard_tokens = folder, tokenizer, shard_tokens
+        self.dtype = np.dtype("<u2" if tokenizer.vocabulary_size <= 65_535 else "<u4")
+        self.counts, self.documents = _counts(), 0
+        self.shards: dict[Split, list[_Shard]] = {"train": [], "validation": []}
+
+    def write(self, parts: Iterable[Part]) -> Iterator[int]:
+        """Write everything; yields the bytes of text done so far."""
+        for batch in _batches(parts):
+            encoded = self.tokenizer.encode_batch([part.text for part in batch])
+            for part, ids in zip(batch, encoded, strict=True):
+                if part.ends_document:
+                    ids.append(self.tokenizer.end_of_text)
+                    self.documents += 1
+                self.counts[f"{part.split}_bytes"] += len(part.text.encode())
+                self._append(part.split, np.array(ids, dtype=self.dtype))
+            yield self.counts["train_bytes"] + self.counts["validation_bytes"]
+
+    def _append(self, split: Split, ids: NDArray[Any]) -> None:
+        self.counts[f"{split}_tokens"] += len(ids)
+        shards = self.shards[split]
+        while len(ids):
+            if not shards or shards[-1].tokens == self.shard_tokens:
+                shards.append(_Shard(self.folder / f"{split}-{len(shards):05d}.bin"))
+            room = self.shard_tokens - shards[-1].tokens
+            shards[-1].append(ids[:room])
+            ids = ids[room:]
+
+    def close(self) -> list[dict[str, Any]]:
+        """Sync the shards and describe them for the manifest."""
+        return [
+            {
+                "name": shard.path.name,
+                "split": split,
+                "tokens": shard.tokens,
+                "sha256": shard.close(),
+            }
+            for split in SPLITS
+            for shard in self.shards[split]
+        ]
+
+
+class _Shard:
+    """One file being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.tokens = path, 0
+        self._file, self._digest = open(path, "wb"), hashlib.sha256()
+
+    def append(self, ids: NDArray[Any]) -> None:
+        content = ids.tobytes()
+        self._file.write(content)
+        self._digest.update(content)
+        self.tokens += len(ids)
+
+    def close(self) -> str:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return self._digest.hexdigest()
+
+
+def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Pieces of the parts, in lists of about `BATCH_CHARACTERS`."""
+    batch: list[Part] = []
+    size = 0
+    for part in parts:
+        texts = list(pieces(part.text))
+        for index, text in enumerate(texts):
+            is_last = index == len(texts) - 1
+            batch.append(Part(part.split, text, part.ends_document and is_last))
+            size += len(text)
+            if size >= BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _written_aside(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A new folder beside `folder` that takes its place at the end, or vanishes if anything goes wrong."""
+    check_replaceable(folder, overwrite)
+    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        _replace(folder, aside)
+    except OSError as error:
+        failure = disk_failure(error, folder)
+        hint = "Free some space, or give another --output, then prepare again."
+        raise KgptFailure(failure.title, failure.message, hint) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(folder: Path, aside: Path) -> None:
+    if not folder.exists():
+        os.rename(aside, folder)
+        return
+    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
+    os.rename(folder, old)
+    try:
+        os.rename(aside, folder)
+    except OSError:
+        os.rename(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Refuse to write a corpus where something lies that is not to be replaced.
+
+    Raises:
+        KgptError: `folder` is a file, holds something other than prepared data, or `overwrite` is not set.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "manifest.json").is_file():
+        raise KgptError(
+            "Output is in use",
+            f"{folder} exists and is not prepared data; nothing in it was touched.",
+            "Choose another --output.",
+        )
+    if not overwrite:
+        raise KgptError(
+            "Output exists",
+            f"{folder} holds prepared data already.",
+            "Replace it with --overwrite, or choose another --output.",
+        )
