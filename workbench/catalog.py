@@ -1,0 +1,309 @@
+"""The runs of a folder, kept up to date by reading only what is new.
+
+In: the folder of saved models. Out: a `RunSummary` for every run, also for the unreadable ones, refreshed by
+`Catalog.refresh()` in bounded steps that any thread may take, one at a time. Knows neither Textual nor numpy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kgpt.errors import KgptError
+from kgpt.runs import LIVE_STATES, Checkpoint, RunFolder
+from workbench.tail import JsonTail, is_number
+
+STALL_SECONDS = 30.0
+"""A running trainer that has written nothing for this long, and for three usual intervals, counts as stalled."""
+
+TRACES = ("run.json", "status.json", "metrics.jsonl", "checkpoints")
+"""A folder with any of these is a run, though perhaps a damaged one."""
+
+GRACE_SECONDS = 5.0
+"""How long a new folder may lack its `run.json` before that is called damage."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What the table and the details show of one run; None where it is not known."""
+
+    name: str
+    path: Path
+    state: str = "unknown"
+    problem: str = ""
+    """Why the run cannot be read; empty when it can."""
+    error: str = ""
+    """What made the trainer fail."""
+    task: str = ""
+    preset: str = ""
+    parameters: int | None = None
+    configuration: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+    updated: float = 0.0
+    """Seconds since the epoch of the last sign of life."""
+    step: int | None = None
+    steps: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    best_validation_loss: float | None = None
+    best_step: int | None = None
+    bits_per_byte: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+    tokens_per_second: float | None = None
+    curve: tuple[float, ...] = ()
+    """The training loss, thinned out evenly."""
+    checkpoints: tuple[Checkpoint, ...] = ()
+    is_complete: bool = True
+    """False while a long `metrics.jsonl` is still being read."""
+
+    @property
+    def is_live(self) -> bool:
+        """A trainer is at work on it."""
+        return self.state in LIVE_STATES or self.state == "stalled"
+
+    @property
+    def progress(self) -> float | None:
+        """Share of the steps that is done, 0 to 1."""
+        if self.step is None or not self.steps:
+            return None
+        return min(1.0, max(0.0, self.step / self.steps))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the last step at the pace so far."""
+        if not self.step or not self.steps or self.seconds is None:
+            return None
+        return max(0, self.steps - self.step) * self.seconds / self.step
+
+
+class Thinned:
+    """A series of unknown length kept as at most `2 * size` means of equal stretches."""
+
+    def __init__(self, size: int = 64) -> None:
+        self.size = size
+        self.means: list[float] = []
+        self._stretch = 1
+        self._sum, self._count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        """Take in the next value."""
+        self._sum, self._count = self._sum + value, self._count + 1
+        if self._count == self._stretch:
+            self.means.append(self._sum / self._count)
+            self._sum, self._count = 0.0, 0
+        if len(self.means) == 2 * self.size:
+            pairs = zip(self.means[::2], self.means[1::2], strict=True)
+            self.means = [(left + right) / 2 for left, right in pairs]
+            self._stretch *= 2
+
+    def values(self) -> tuple[float, ...]:
+        """The means, with that of the unfinished stretch."""
+        return (*self.means, *([self._sum / self._count] if self._count else ()))
+
+
+NUMBERS = (
+    "step",
+    "tokens",
+    "seconds",
+    "train_loss",
+    "validation_loss",
+    "bits_per_byte",
+    "learning_rate",
+    "gradient_norm",
+    "tokens_per_second",
+)
+"""Keys of `metrics.jsonl` whose latest value a summary shows."""
+
+
+class MetricsDigest:
+    """The latest values, the best evaluation and a thinned curve of one `metrics.jsonl`."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = JsonTail(path)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.latest: dict[str, Any] = {}
+        self.best: tuple[float, int | None] | None = None
+        self.curve = Thinned()
+        self.rows = 0
+        self.is_complete = False
+
+    def refresh(self) -> None:
+        """Read one chunk on."""
+        found = self._tail.read()
+        if found.restarted:
+            self._clear()
+        for row in found.rows:
+            self._take(row)
+        self.is_complete = not found.more
+
+    def _take(self, row: dict[str, Any]) -> None:
+        self.rows += 1
+        for name in NUMBERS:
+            value = row.get(name)
+            if is_number(value):
+                self.latest[name] = value
+        loss, validation = row.get("train_loss"), row.get("validation_loss")
+        if is_number(loss):
+            self.curve.add(loss)
+        if is_number(validation) and (self.best is None or validation < self.best[0]):
+            self.best = (validation, row.get("step"))
+
+    @property
+    def interval(self) -> float:
+        """Usual seconds between two rows."""
+        seconds = self.latest.get("seconds", 0.0)
+        return float(seconds) / self.rows if self.rows else 0.0
+
+
+class RunReader:
+    """Follows one run folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._digest = MetricsDigest(folder.metrics_file)
+        self._values: dict[str, Any] = {}
+        self._problem = ""
+        self._run_signature: tuple[int, int] = (-1, -1)
+        self._checkpoints: tuple[Checkpoint, ...] = ()
+        self._checkpoints_signature: tuple[int, ...] = ()
+
+    def refresh(self, now: float) -> RunSummary:
+        """The run as it stands."""
+        self._digest.refresh()
+        self._read_run_file()
+        self._read_checkpoints()
+        status = self.folder.status()
+        updated = max(_number(status.get("heartbeat")), _modified(self.folder.metrics_file))
+        configuration = self._values.get("configuration")
+        configuration = configuration if isinstance(configuration, dict) else {}
+        best_loss, best_step = self._digest.best or (None, None)
+        latest = self._digest.latest
+        return RunSummary(
+            name=self.folder.name,
+            path=self.folder.path,
+            state="unreadable" if self._problem else self._state(status, updated, now),
+            problem=self._problem,
+            error=_error_text(status.get("error")),
+            task=str(self._values.get("task") or ""),
+            preset=str(self._values.get("preset") or ""),
+            parameters=_whole(self._values.get("parameters")),
+            configuration=configuration,
+            created=str(self._values.get("created") or ""),
+            updated=updated,
+            steps=_whole(status.get("steps")) or _whole(configuration.get("steps")),
+            best_validation_loss=best_loss,
+            best_step=_whole(best_step),
+            curve=self._digest.curve.values(),
+            checkpoints=self._checkpoints,
+            is_complete=self._digest.is_complete,
+            **{name: latest.get(name) for name in NUMBERS},
+        )
+
+    def _state(self, status: dict[str, Any], updated: float, now: float) -> str:
+        state = str(status["state"])
+        silent = now - updated > max(STALL_SECONDS, 3 * self._digest.interval)
+        return "stalled" if state == "running" and silent else state
+
+    def _read_run_file(self) -> None:
+        signature = _signature(self.folder.run_file)
+        if signature == self._run_signature:
+            return
+        self._run_signature = signature
+        try:
+            self._values, self._problem = self.folder.read(), ""
+        except KgptError as error:
+            self._values, self._problem = {}, f"{error.title}: {error.message}"
+
+    def _read_checkpoints(self) -> None:
+        """List the checkpoints again where their folder, or what `best` and `last` mean, has changed."""
+        place = self.folder.checkpoints_folder
+        paths = (place, place / "best.json", place / "last.json")
+        signature = tuple(number for path in paths for number in _signature(path))
+        if signature != self._checkpoints_signature:
+            self._checkpoints = tuple(self.folder.checkpoints())
+            self._checkpoints_signature = signature
+
+
+class Catalog:
+    """All runs of a folder; runs come, change and go between two refreshes."""
+
+    def __init__(self, root: Path, clock: Callable[[], float] = time.time) -> None:
+        self.root = root
+        self.clock = clock
+        self.summaries: tuple[RunSummary, ...] = ()
+        self._readers: dict[str, RunReader] = {}
+
+    def refresh(self) -> bool:
+        """Bring `summaries` up to date (one chunk of each file); whether any changed."""
+        now = self.clock()
+        names = self._names(now)
+        self._readers = {
+            name: self._readers.get(name) or RunReader(RunFolder(self.root / name))
+            for name in names
+        }
+        found = tuple(reader.refresh(now) for reader in self._readers.values())
+        changed = _without_heartbeat(found) != _without_heartbeat(self.summaries)
+        self.summaries = found
+        return changed
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file has been read to its end."""
+        return all(item.is_complete for item in self.summaries)
+
+    def get(self, name: str) -> RunSummary | None:
+        """The run called `name`."""
+        return next((item for item in self.summaries if item.name == name), None)
+
+    def _names(self, now: float) -> list[str]:
+        try:
+            places = sorted(place for place in self.root.iterdir() if place.is_dir())
+        except OSError:
+            return []
+        return [place.name for place in places if _is_run(place, now)]
+
+
+def _is_run(place: Path, now: float) -> bool:
+    if (place / "run.json").is_file():
+        return True
+    is_young = now - _modified(place) < GRACE_SECONDS
+    return not is_young and any((place / name).exists() for name in TRACES)
+
+
+def _without_heartbeat(summaries: tuple[RunSummary, ...]) -> tuple[RunSummary, ...]:
+    """The summaries with their times of update blanked: a heartbeat alone is no news for a table."""
+    return tuple(replace(item, updated=0.0) for item in summaries)
+
+
+def _error_text(error: Any) -> str:
+    if isinstance(error, dict):
+        return ": ".join(str(error[key]) for key in ("title", "message") if error.get(key))
+    return str(error or "")
+
+
+def _signature(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def _modified(path: Path) -> float:
+    return _signature(path)[0] / 1e9
+
+
+def _number(value: Any) -> float:
+    return float(value) if is_number(value) else 0.0
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if is_number(value) else None

@@ -1,0 +1,69 @@
+"""What the workbench remembers from one session to the next.
+
+In and out: `kgpt/workbench.json` in the user's configuration folder. A missing, damaged or foreign file is the
+defaults; a value out of range is its default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgpt.runs import read_json, write_json
+
+MAX_SMOOTHING = 0.999
+
+
+@dataclass
+class Settings:
+    """The remembered values."""
+
+    theme: str = "kgpt-dark"
+    x_axis: str = "step"
+    smoothing: float = 0.9
+    """Weight of the moving average, 0 (off) up to `MAX_SMOOTHING`."""
+    is_log: bool = False
+    temperature: str = "0.8"
+    top_k: str = "40"
+    top_p: str = "1.0"
+    max_tokens: str = "120"
+    seed: str = ""
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Settings:
+        """Settings from plain values; unknown names and values of another type are passed over."""
+        types = {item.name: type(item.default) for item in dataclasses.fields(cls)}
+        known: dict[str, Any] = {
+            name: v for name, v in values.items() if type(v) is types.get(name)
+        }
+        settings = cls(**known)
+        if settings.x_axis not in ("step", "tokens", "hours"):
+            settings.x_axis = cls.x_axis
+        if not 0 <= settings.smoothing <= MAX_SMOOTHING:
+            settings.smoothing = cls.smoothing
+        return settings
+
+
+def settings_file() -> Path:
+    """Where the settings lie: `$XDG_CONFIG_HOME`, else `~/.config`."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "kgpt" / "workbench.json"
+
+
+def load(path: Path) -> Settings:
+    """The settings in `path`, or the defaults."""
+    return Settings.from_dict(read_json(path))
+
+
+def save(path: Path, settings: Settings) -> None:
+    """Write the settings.
+
+    Raises:
+        OSError: the folder cannot be made.
+        KgptFailure: the disk is full or the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, dataclasses.asdict(settings))
