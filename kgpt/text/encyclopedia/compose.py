@@ -2,7 +2,7 @@
 
 The corpus is written in rounds. A round has one article for every entity (all its facts, in a new order) and
 surveys that compare a few entities of a subject. Each fact deals its phrasings like a deck of cards, so that
-all of them come up about equally often; the number of rounds follows from the size that is wanted.
+all of them come up about equally often. Rounds go on until the corpus has the size that is wanted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from random import Random
 
 from kgpt.text.encyclopedia.grammar import CONTRACTIONS, Template
@@ -42,18 +43,31 @@ INTRODUCTIONS = (
 
 
 def write_documents(
-    subjects: Sequence[Subject], seed: int, *, shuffle_facts: bool = False
+    subjects: Sequence[Subject],
+    seed: int,
+    *,
+    shuffle_facts: bool = False,
+    target_bytes: int = TARGET_BYTES,
 ) -> Iterator[str]:
-    """Yield the corpus, about TARGET_BYTES of UTF-8 in shuffled order; the same seed gives the same text."""
-    first_round = sum(len(text.encode()) for text in _Writer(Random(seed)).write_round(subjects))
-    rounds = max(1, round(TARGET_BYTES / max(1, first_round)))
+    """Yield the corpus, just over `target_bytes` of UTF-8 in shuffled order; the same seed gives the same text."""
     if shuffle_facts:
         subjects = [shuffle_subject(subject, seed) for subject in subjects]
     random = Random(seed)
-    writer = _Writer(random)
-    texts = [text for _ in range(rounds) for text in writer.write_round(subjects)]
+    texts = list(_write_until(target_bytes, _Writer(random), subjects))
     random.shuffle(texts)
     yield from texts
+
+
+def _write_until(target_bytes: int, writer: _Writer, subjects: Sequence[Subject]) -> Iterator[str]:
+    size = 0
+    while subjects:
+        documents = list(writer.write_round(subjects))
+        writer.random.shuffle(documents)  # so that the last round, cut short, favours no subject
+        for document in documents:
+            if size >= target_bytes:
+                return
+            size += len(document.encode())
+            yield document
 
 
 def shuffle_subject(subject: Subject, seed: int) -> Subject:
@@ -62,11 +76,12 @@ def shuffle_subject(subject: Subject, seed: int) -> Subject:
     for relation in subject.relations:
         random = Random(f"{seed} {subject.key} {relation.column}")
         owners = [row for row in rows if relation.column in row]
-        random.shuffle(owners)
+        counts = Counter(row[relation.column].text for row in owners)
+        ranks = {answer: random.random() for answer in counts}
         # Equal answers side by side, then turned by the largest group: nobody keeps an answer
         # unless one answer fills more than half of the table.
-        owners.sort(key=lambda row: row[relation.column].text)
-        turn = max(Counter(row[relation.column].text for row in owners).values(), default=0)
+        owners.sort(key=lambda row: ranks[row[relation.column].text])
+        turn = max(counts.values(), default=0)
         words = [row[relation.column] for row in owners]
         for row, word in zip(owners, words[turn:] + words[:turn], strict=True):
             row[relation.column] = word
@@ -122,16 +137,11 @@ class _Writer:
 
     def _layout_survey(self, subject: Subject, title: str, passages: list[list[str]]) -> str:
         introduction = self.random.choice([*(subject.introductions or INTRODUCTIONS), ""])
-        connected = [passages[0]] + [[self._connect(first), *rest] for first, *rest in passages[1:]]
-        sentences = [introduction] if introduction else []
-        sentences += [
-            sentence for passage in connected[: len(connected) // 2] for sentence in passage
-        ]
-        cut = len(sentences)
-        sentences += [
-            sentence for passage in connected[len(connected) // 2 :] for sentence in passage
-        ]
-        return _layout(title, sentences, cut if self.random.random() < 0.5 else 0)
+        connected = [passages[0], *([self._connect(first), *rest] for first, *rest in passages[1:])]
+        half = len(connected) // 2
+        opening = list(chain([introduction] if introduction else [], *connected[:half]))
+        cut = len(opening) if self.random.random() < 0.5 else 0
+        return _layout(title, list(chain(opening, *connected[half:])), cut)
 
     def _only(self, subject: Subject, entity: Entity, relation: Relation) -> str:
         return self._sentence(subject, entity, relation, may_follow=False)
@@ -161,8 +171,8 @@ class _Writer:
     def _deal(self, subject: Subject, entity: Entity, relation: Relation, *, follow: bool) -> str:
         deck = self._decks.setdefault((subject.key, entity.name, relation.column, follow), [])
         if not deck:
-            templates = relation.follow if follow else relation.training
-            deck += [template for template in templates if entity.has(template)]
+            usable = [template for template in relation.follow if follow and entity.has(template)]
+            deck += usable or [template for template in relation.training if entity.has(template)]
             self.random.shuffle(deck)
         return deck.pop().sentence(entity.words)
 

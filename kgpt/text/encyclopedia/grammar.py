@@ -26,9 +26,8 @@ CONTRACTIONS = {
 _ARTICLES = {"o": 0, "a": 1, "os": 2, "as": 3}
 _WITHOUT_ARTICLE = {"-m": 0, "-f": 1, "-mp": 2, "-fp": 3}
 _BARE = 4
-# What may stand for a name in a held-out template: up to 60 characters that end no sentence. A full stop
-# belongs to a name inside it (".br") or after an initial ("J. R. R. Tolkien").
-_ANY_NAME = r"(?:[^.\n]|\.(?![\s]|$)|(?<=\b\w)\.){1,60}?"
+# What may stand for a name in a held-out template: up to 60 characters that end no sentence.
+_ANY_NAME = r"(?:[^.\n]|\.(?=\S)){1,60}?"
 _SLOT = re.compile(r"(?:(?P<form>\w+) )?(?P<column>[a-z_]\w*)(?::(?P<endings>.*))?")
 
 

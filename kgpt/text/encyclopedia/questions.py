@@ -115,10 +115,7 @@ def find_held_out(subjects: Iterable[Subject], texts: Sequence[str]) -> Iterator
         pattern, anchor = template.pattern(), template.longest_literal()
         for text, lower in zip(texts, lowered, strict=True):
             if anchor in lower and (match := pattern.search(text)):
-                yield (
-                    template.source,
-                    text[text.rfind("\n", 0, match.start()) + 1 : match.end()].rpartition(". ")[2],
-                )
+                yield template.source, match[0]
 
 
 def _cells(subjects: Iterable[Subject]) -> Iterator[tuple[Subject, Relation, Entity]]:
@@ -130,11 +127,19 @@ def _cells(subjects: Iterable[Subject]) -> Iterator[tuple[Subject, Relation, Ent
 
 
 def _relation_prompts(subject: Subject, random: Random) -> list[Iterator[Prompt]]:
-    """Return a shuffled queue for each evaluated relation; a fact appears once, the templates take turns."""
+    """Return a queue for each evaluated relation; a fact appears once, answers and templates take turns."""
     queues = []
     for relation in (relation for relation in subject.relations if relation.evaluate):
-        holders = [entity for entity in subject.entities if relation.column in entity.words]
-        random.shuffle(holders)
+        by_answer: dict[str, list[Entity]] = {}
+        for entity in random.sample(subject.entities, len(subject.entities)):
+            if relation.column in entity.words:
+                by_answer.setdefault(entity.words[relation.column].text, []).append(entity)
+        holders = (
+            entity
+            for turn in zip_longest(*by_answer.values())
+            for entity in turn
+            if entity is not None
+        )
         queues.append(_prompts(subject, relation, holders))
     return queues
 

@@ -239,9 +239,18 @@ def _check_subject(subject: Subject, columns: list[str]) -> None:
     if unread := sorted(set(columns[2:]) - read):
         raise _error(f"{subject.key}.tsv", f"no template reads the columns {unread}")
     for entity in subject.entities:
-        if not any(relation.column in entity.words for relation in subject.relations):
-            raise _error(f"{subject.key}.tsv", f"{entity.name!r} has no facts")
+        _check_statable(subject, entity)
         _check_agreement(subject, entity)
+
+
+def _check_statable(subject: Subject, entity: Entity) -> None:
+    relations = [relation for relation in subject.relations if relation.column in entity.words]
+    if not relations:
+        raise _error(f"{subject.key}.tsv", f"{entity.name!r} has no facts")
+    for relation in relations:
+        if not any(entity.has(template) for template in relation.training):
+            message = f"{entity.name!r} leaves a slot of every training sentence of {relation.column!r} empty"
+            raise _error(f"{subject.key}.tsv", message)
 
 
 def _check_agreement(subject: Subject, entity: Entity) -> None:
