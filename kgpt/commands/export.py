@@ -1,0 +1,91 @@
+"""Write a model in another format.
+
+saved-model is a folder that TensorFlow loads by itself: text in, text out, tokenizer included. keras is a .keras file,
+for keras.models.load_model where kgpt is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kgpt.protocol import GenerateOptions
+
+EXAMPLES = """examples:
+  kgpt export demo --format saved-model --output exported/demo
+  kgpt export demo --format saved-model --output exported/greedy --temperature 0 --max-tokens 20
+  kgpt export demo --format keras --output demo.keras --checkpoint last
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run", metavar="RUN", help="a run's name, or its path")
+    parser.add_argument(
+        "--format", required=True, choices=("saved-model", "keras"), help="what to write"
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="the folder to write; for keras a .keras file, or a folder that gets model.keras",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        default="best",
+        metavar="best|last|STEP",
+        help="which weights (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
+    writing = parser.add_argument_group(
+        "what a SavedModel's serving_default does (its generate takes them with each text)"
+    )
+    writing.add_argument("--max-tokens", type=int, default=40, metavar="N", help="(default: 40)")
+    writing.add_argument(
+        "--temperature", type=float, default=0.8, metavar="X", help="0 is greedy (default: 0.8)"
+    )
+    writing.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="0 keeps all tokens (default: 0)"
+    )
+    writing.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the same for every text (default: 0)"
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Export and report."""
+    from kgpt.interop.destination import size_in_bytes
+    from kgpt.interop.exports import export_keras, export_saved_model
+    from kgpt.runs import find_run
+
+    folder = find_run(args.run, args.saved_models)
+    folder.read()
+    chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
+    if args.format == "saved-model":
+        target = export_saved_model(
+            *chosen, _defaults(args), overwrite=args.overwrite, report=_report
+        )
+    else:
+        target = export_keras(*chosen, overwrite=args.overwrite, report=_report)
+    size = size_in_bytes(target)
+    if not args.json:
+        print(f"{target}  {size / 1e6:.1f} MB")
+    return {"output": str(target), "format": args.format, "bytes": size, "step": chosen[1].step}
+
+
+def _defaults(args: argparse.Namespace) -> GenerateOptions:
+    from kgpt.protocol import GenerateOptions
+
+    return GenerateOptions(
+        max_tokens=args.max_tokens,
+        temperature=args.temperature,
+        top_k=args.top_k,
+        seed=args.seed,
+    )
+
+
+def _report(stage: str) -> None:
+    print(f"{stage} ...", file=sys.stderr, flush=True)

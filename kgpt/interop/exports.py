@@ -1,0 +1,99 @@
+"""A run's checkpoint in another format: what can be refused is refused before TensorFlow starts.
+
+In: a run, a checkpoint, a format, a path. Out: the path of what was written.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kgpt.interop.destination import check_destination, written_aside
+from kgpt.protocol import GenerateOptions
+from kgpt.runs import Checkpoint, RunFolder
+from kgpt.text.tokenizer import Tokenizer
+
+ABOUT_FILE = Path("assets.extra") / "kgpt.json"
+"""What was exported into a SavedModel's folder; TensorFlow leaves `assets.extra` to the exporter."""
+
+Report = Callable[[str], object]
+
+
+def export_saved_model(
+    run: RunFolder,
+    checkpoint: Checkpoint,
+    output: Path,
+    defaults: GenerateOptions,
+    *,
+    overwrite: bool = False,
+    report: Report = lambda stage: None,
+) -> Path:
+    """Write the folder `output`, a SavedModel whose `serving_default` writes by `defaults`.
+
+    Raises:
+        KgptError: something is at `output` that may not be replaced; tokenizer or `defaults` do not fit the model.
+        KgptFailure: the checkpoint is damaged, or the disk is full.
+    """
+    check_destination(output, overwrite, lambda path: (path / ABOUT_FILE).is_file())
+    tokenizer = Tokenizer.load(run.tokenizer_folder)
+    model = _load(run, checkpoint, report)
+    from kgpt.interop.saved_model import write_saved_model
+
+    report("writing the SavedModel")
+    with written_aside(output) as aside:
+        write_saved_model(aside, model, tokenizer, defaults)
+        _write_about(aside, run, checkpoint, defaults)
+    return output
+
+
+def export_keras(
+    run: RunFolder,
+    checkpoint: Checkpoint,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    report: Report = lambda stage: None,
+) -> Path:
+    """Write `output`, or `model.keras` in it, for `keras.models.load_model` (after `import kgpt.model.gpt`).
+
+    Raises:
+        KgptError: something is there that may not be replaced.
+        KgptFailure: the checkpoint is damaged, or the disk is full.
+    """
+    target = output if output.suffix == ".keras" else output / "model.keras"
+    check_destination(target, overwrite, zipfile.is_zipfile)
+    model = _load(run, checkpoint, report)
+    report("writing the .keras file")
+    with written_aside(target) as aside:
+        model.save(aside)
+    return target
+
+
+def _load(run: RunFolder, checkpoint: Checkpoint, report: Report) -> Any:
+    report("starting TensorFlow")
+    from kgpt.model.weights import load_checkpoint_model
+
+    report("loading the weights")
+    return load_checkpoint_model(run, checkpoint)
+
+
+def _write_about(
+    folder: Path, run: RunFolder, checkpoint: Checkpoint, defaults: GenerateOptions
+) -> None:
+    from importlib.metadata import version
+
+    from kgpt.runs import write_json
+
+    names = ("max_tokens", "temperature", "top_k", "top_p", "seed")
+    (folder / ABOUT_FILE).parent.mkdir(exist_ok=True)
+    write_json(
+        folder / ABOUT_FILE,
+        {
+            "run": run.name,
+            "step": checkpoint.step,
+            "serving_default": {name: getattr(defaults, name) for name in names},
+            "versions": {name: version(name) for name in ("kgpt", "keras", "tensorflow")},
+        },
+    )

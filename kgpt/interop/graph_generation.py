@@ -1,0 +1,118 @@
+"""The writing loop as a TensorFlow graph: prompt ids in, the ids of their continuations out.
+
+The network is the model's own layers. What is here is the cache, the loop, and the bookkeeping of uneven rows.
+
+Axes: B batch, T time (new tokens), S time (all tokens in the cache), N new tokens, C channels, K key and value heads,
+H query heads, D channels of a head, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from kgpt.interop.graph_sampling import Controls, next_token, uniform_numbers
+from kgpt.model.gpt import GPT
+
+Caches = list[tuple[Any, Any]]
+
+
+def generate(
+    model: GPT, ids_BT: Any, length_B: Any, controls: Controls, end_of_text: int
+) -> tuple[Any, Any]:
+    """Continue the first `length_B` int32 ids of each row: new ids (B, N), and how many of them count (B,).
+
+    A prompt loses its beginning where prompt and new tokens would not fit into the context together (the last new
+    token is never read, so it needs no place); an empty prompt becomes the end of text. A row ends before its first
+    end-of-text token, and is filled up with it.
+    """
+    context_length = model.config.context_length
+    longest_B = context_length + 1 - controls.max_new_tokens
+    prompt_BT, padding_B = left_padded(ids_BT, length_B, longest_B, end_of_text)
+    prompt_length = tf.shape(prompt_BT)[1]
+    most = tf.maximum(tf.reduce_max(controls.max_new_tokens), 1)
+    uniform_BN = uniform_numbers(controls.seed, context_length)
+
+    def write(place: Any, logits_BV: Any, done_B: Any, ids_NB: Any) -> tuple[Any, Any]:
+        token_B = next_token(logits_BV, uniform_BN[:, place], controls)
+        token_B = tf.where(done_B, end_of_text, token_B)
+        done_B = (token_B == end_of_text) | (place + 1 >= controls.max_new_tokens)
+        return done_B, tf.tensor_scatter_nd_update(ids_NB, [[place]], token_B[None])
+
+    def proceed(place: Any, done_B: Any, ids_NB: Any, caches: Caches) -> tuple[Any, ...]:
+        token_B1 = ids_NB[place - 1][:, None]
+        start = prompt_length + place - 1
+        logits_BV, caches = cached_logits(model, token_B1, caches, start, padding_B)
+        return (place + 1, *write(place, logits_BV, done_B, ids_NB), caches)
+
+    caches = empty_caches(model, tf.shape(prompt_BT)[0], prompt_length + most - 1)
+    logits_BV, caches = cached_logits(model, prompt_BT, caches, 0, padding_B)
+    ids_NB = tf.fill([most, tf.shape(prompt_BT)[0]], end_of_text)
+    done_B, ids_NB = write(0, logits_BV, tf.zeros_like(padding_B, tf.bool), ids_NB)
+    ids_BN = tf.transpose(
+        tf.while_loop(
+            lambda place, done_B, *_: (place < most) & ~tf.reduce_all(done_B),
+            proceed,
+            (1, done_B, ids_NB, caches),
+            parallel_iterations=1,  # more would keep the caches of several steps
+        )[2]
+    )
+    return ids_BN, tf.reduce_sum(tf.cast(ids_BN != end_of_text, tf.int32), axis=1)
+
+
+def left_padded(ids_BT: Any, length_B: Any, longest_B: Any, end_of_text: int) -> tuple[Any, Any]:
+    """Rows aligned at their beginnings as rows aligned at their ends, and the number of empty places before each.
+
+    A row longer than its entry of `longest_B` loses its beginning; an empty one becomes `end_of_text`.
+    """
+    is_empty_B = length_B == 0
+    length_B = tf.maximum(length_B, 1)
+    kept_B = tf.minimum(length_B, longest_B)
+    time = tf.maximum(tf.reduce_max(kept_B), 1)
+    index_BT = tf.maximum(length_B[:, None] - time + tf.range(time), 0)
+    filled_BT = tf.pad(ids_BT, [[0, 0], [0, 1]])  # so that an empty row has a place to read from
+    moved_BT = tf.gather(filled_BT, index_BT, batch_dims=1)
+    return tf.where(is_empty_B[:, None], end_of_text, moved_BT), time - kept_B
+
+
+def empty_caches(model: GPT, batch_size: Any, size: Any) -> Caches:
+    """Zeros for `size` tokens a row: for each block keys and values (B, K, S, D)."""
+    heads, head_dim = model.config.kv_heads, model.config.head_dim
+    zeros = tf.ensure_shape(
+        tf.zeros([batch_size, heads, size, head_dim], model.compute_dtype),
+        [None, heads, None, head_dim],
+    )
+    return [(zeros, zeros) for _ in model.blocks]
+
+
+def cached_logits(
+    model: GPT, ids_BT: Any, caches: Caches, start: Any, padding_B: Any
+) -> tuple[Any, Caches]:
+    """What `GPT.call_with_cache` computes, with caches that TensorFlow writes by a scatter.
+
+    Keras writes them by `slice_update`: an XLA kernel, compiled anew for every shape that it meets.
+    """
+    place_T = start + tf.range(tf.shape(ids_BT)[1])
+    positions_BT = tf.maximum(place_T[None, :] - padding_B[:, None], 0)
+    seen_S = tf.range(tf.shape(caches[0][0])[2])
+    mask_BTS = seen_S[None, None, :] <= place_T[None, :, None]
+    mask_BTS &= seen_S[None, None, :] >= padding_B[:, None, None]
+    x_BTC, written = model._embed(ids_BT, positions_BT, False), []
+    for block, cache in zip(model.blocks, caches, strict=True):
+        attention = block.attention
+        q_BTHD, *new = attention._project(block.attention_norm(x_BTC), positions_BT)
+        k, v = (write_cache(old, part, start) for old, part in zip(cache, new, strict=True))
+        y_BTC = attention._attend(q_BTHD, k, v, mask_BTS, False)
+        x_BTC += attention.output_projection(y_BTC)
+        x_BTC += block.feed_forward(block.feed_forward_norm(x_BTC), training=False)
+        written.append((k, v))
+    return model._logits(model.final_norm(x_BTC[:, -1:]))[:, 0], written
+
+
+def write_cache(cache_BKSD: Any, new_BTKD: Any, start: Any) -> Any:
+    """The cache with the T new keys or values of each row at `start`."""
+    batch, time, heads, _ = tf.unstack(tf.shape(new_BTKD))
+    places = tf.meshgrid(tf.range(batch), start + tf.range(time), tf.range(heads), indexing="ij")
+    index_BTK3 = tf.stack([places[0], places[2], places[1]], axis=-1)
+    return tf.tensor_scatter_nd_update(cache_BKSD, index_BTK3, new_BTKD)

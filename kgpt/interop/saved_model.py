@@ -1,0 +1,152 @@
+"""A run as a TensorFlow SavedModel: text in, text out, wherever TensorFlow alone is installed.
+
+In: a model and its tokenizer. Out: a folder with four signatures. Tokenizer, KV-cached loop and sampling are part of
+the graph; whoever loads it needs neither kgpt nor Keras nor tensorflow-text.
+
+Axes: B texts, T tokens of a text, N new tokens.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import keras
+import tensorflow as tf
+
+from kgpt.errors import KgptError
+from kgpt.interop.graph_generation import generate
+from kgpt.interop.graph_sampling import CONTROL_TYPES, Controls, checked
+from kgpt.model.gpt import GPT
+from kgpt.model.weights import model_weights
+from kgpt.protocol import GenerateOptions
+from kgpt.text.graph_tokenizer import GraphBPE
+from kgpt.text.tokenizer import Tokenizer
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+_TEXT = tf.TensorSpec([None], tf.string, "text")
+_IDS = tf.TensorSpec([None, None], tf.int32, "ids")
+
+
+def _each(name: str, dtype: Any) -> Any:
+    return tf.TensorSpec([None], dtype, name)
+
+
+def _signature(*inputs: Any) -> Callable[[Method], Method]:
+    return cast(
+        Callable[[Method], Method], tf.function(input_signature=list(inputs), autograph=False)
+    )
+
+
+class TextModel(tf.Module):
+    """The signatures. Every input has a row a text, so that a server may join and split batches.
+
+    `text` in results is valid UTF-8: where the last token ends inside a character, U+FFFD stands for what is there of
+    it; `text_bytes` is exact. Of `ids`, the first `num_tokens` in a row count; the others are the end of text.
+    """
+
+    def __init__(self, model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
+        super().__init__(name="text_model")
+        # TensorFlow tracks what is assigned to a module. A Keras model brings objects that only Keras can load, and
+        # its variables twice: of the model, only the plain variables may be tracked.
+        object.__setattr__(self, "_model", model)
+        object.__setattr__(self, "_defaults", defaults)
+        self.weights = [variable.value for variable in model_weights(model)]
+        self.tokenizer = GraphBPE(tokenizer)
+
+    @_signature(_TEXT)
+    def serving_default(self, text: Any) -> dict[str, Any]:
+        """Continue each text, by the options that were given at export."""
+        chosen: GenerateOptions = self._defaults
+        seed = chosen.seed or 0
+        values = (chosen.max_tokens, chosen.temperature, chosen.top_k, chosen.top_p, seed)
+        constants = map(tf.constant, values, CONTROL_TYPES)
+        return self.generate(text, *(tf.fill(tf.shape(text), value) for value in constants))
+
+    @_signature(_TEXT, *(_each(*item) for item in CONTROL_TYPES._asdict().items()))
+    def generate(
+        self,
+        text: Any,
+        max_new_tokens: Any,
+        temperature: Any,
+        top_k: Any,
+        top_p: Any,
+        seed: Any,
+    ) -> dict[str, Any]:
+        """Continue each text by its own controls; see `Controls`."""
+        controls = Controls(max_new_tokens, temperature, top_k, top_p, seed)
+        controls = checked(controls, tf.shape(text)[0], self._model.config.context_length)
+        prompts = self.tokenize(text)  # calling the signatures keeps one copy of each in the file
+        end_of_text = self.tokenizer.end_of_text
+        ids_BN, count_B = generate(
+            self._model, prompts["ids"], prompts["num_tokens"], controls, end_of_text
+        )
+        return {**self.detokenize(ids_BN, count_B), "ids": ids_BN, "num_tokens": count_B}
+
+    @_signature(_TEXT)
+    def tokenize(self, text: Any) -> dict[str, Any]:
+        """The ids of each text."""
+        ids = self.tokenizer.tokenize(text)
+        count_B = tf.cast(ids.row_lengths(), tf.int32)
+        return {"ids": ids.to_tensor(self.tokenizer.end_of_text), "num_tokens": count_B}
+
+    @_signature(_IDS, _each("num_tokens", tf.int32))
+    def detokenize(self, ids: Any, num_tokens: Any) -> dict[str, Any]:
+        """The text of the first `num_tokens` ids of each row."""
+        bytes_B = self.tokenizer.detokenize(ids, num_tokens)
+        return {
+            "text": tf.strings.unicode_transcode(bytes_B, "UTF-8", "UTF-8"),
+            "text_bytes": bytes_B,
+        }
+
+
+def write_saved_model(
+    folder: Path, model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions
+) -> None:
+    """Write the SavedModel of `model` into the new `folder`.
+
+    Raises:
+        KgptError: Keras does not run on TensorFlow, the tokenizer is another model's, or `defaults` cannot be met.
+        OSError: the disk is full or the folder cannot be written.
+    """
+    _check(model, tokenizer, defaults)
+    module = TextModel(model, tokenizer, defaults)
+    names = ("serving_default", "generate", "tokenize", "detokenize")
+    signatures = {name: getattr(module, name) for name in names}
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    try:
+        tf.saved_model.save(module, str(folder), signatures, options)
+    except tf.errors.OpError as error:
+        raise OSError(_error_number(error), error.message) from error
+
+
+def _check(model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
+    config = model.config
+    if keras.backend.backend() != "tensorflow":
+        raise KgptError(
+            "A SavedModel needs TensorFlow",
+            f"Keras runs on {keras.backend.backend()} here.",
+            "Export with KERAS_BACKEND=tensorflow.",
+        )
+    if tokenizer.vocabulary_size != config.vocabulary_size:
+        raise KgptError(
+            "Vocabulary does not match the model",
+            f"Expected a tokenizer with {config.vocabulary_size} ids, as the model has. "
+            f"Received: one with {tokenizer.vocabulary_size}.",
+            "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
+        )
+    if defaults.max_tokens > config.context_length:
+        raise KgptError(
+            "Too many tokens",
+            f"The model's context holds {config.context_length} tokens. "
+            f"Received: --max-tokens {defaults.max_tokens}",
+            f"Use --max-tokens {config.context_length} or less.",
+        )
+
+
+def _error_number(error: Any) -> int:
+    full = "No space left on device" in error.message
+    return errno.ENOSPC if full else errno.EIO
