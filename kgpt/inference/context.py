@@ -1,0 +1,50 @@
+"""What generation needs of a model that decodes, and the rule for a context that is full.
+
+The rule: the last half of the context stays (the newest `context_length // 2` tokens), the model reads that again
+from position 0, and the generation goes on. Axes: B rows decoded together, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+
+class Decoder(Protocol):
+    """What generation needs of a model; `kgpt.inference.decoder.KerasDecoder` is one."""
+
+    context_length: int
+    vocabulary_size: int
+    size: int
+    length: int
+
+    def fresh(self) -> Decoder:
+        """A decoder with an empty cache that shares the model."""
+
+    def prefill(self, prompts: Sequence[Sequence[int]], size: int | None = None) -> NDArray[Any]:
+        """Scores (B, V) after each prompt, with places for `size` tokens a row."""
+
+    def step(self, tokens: Sequence[int]) -> NDArray[Any]:
+        """Scores (B, V) after one more token for each row."""
+
+
+def advance(decoder: Decoder, windows: list[list[int]], tokens: Sequence[int]) -> NDArray[Any]:
+    """Scores (B, V) after `tokens`, which join the `windows`: the tokens of each row that the model still sees.
+
+    A full cache is read again, with the last half of the rows that no longer fit.
+    """
+    for window, token in zip(windows, tokens, strict=True):
+        window.append(token)
+    if decoder.length < decoder.size:
+        return decoder.step(tokens)
+    for window in windows:
+        if len(window) > decoder.context_length:
+            del window[: -max(1, decoder.context_length // 2)]
+    return decoder.prefill(windows)
+
+
+def power_of_two(number: int) -> int:
+    """The smallest power of two that is not below `number`."""
+    return 1 << max(number - 1, 0).bit_length()

@@ -1,0 +1,267 @@
+"""Generation: a prompt in, text out, piece by piece. Nothing here loads Keras until a run's model is loaded.
+
+A text may grow beyond the context (`kgpt.inference.context` says how), a prompt may not.
+Axes: B rows decoded together, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from kgpt.errors import KgptError
+from kgpt.inference import sampling
+from kgpt.inference.context import Decoder, advance, power_of_two
+from kgpt.inference.text_stream import TextStream
+from kgpt.protocol import GenerateOptions
+from kgpt.runs import Checkpoint, RunFolder
+from kgpt.text.tokenizer import Tokenizer
+
+Reason = Literal["length", "stop", "end_of_text", "cancelled"]
+ROWS_AT_ONCE = 64
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that the model could have taken."""
+
+    token: int
+    bytes: bytes
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Piece:
+    """One token, and the text that may be shown now that it is there."""
+
+    token: int
+    bytes: bytes
+    """What the token adds to the text; nothing, if it is the end of text."""
+    text: str
+    """Whole characters. It can be empty, and it can hold the end of what earlier tokens began."""
+    probability: float
+    """How probable the model itself held this token, before the options."""
+    alternatives: tuple[Alternative, ...]
+    """The model's most probable tokens, by the same measure."""
+    reason: Reason | None
+    """Why the generation ends with this piece; None if it goes on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a generation gave."""
+
+    text: str
+    """The continuation, without the prompt, the stop text, or a character that was cut off."""
+    ids: list[int]
+    """Every token taken, also those of a stop text, and the end of text if that came."""
+    tokens: int
+    seconds: float
+    seconds_to_first_token: float
+    tokens_per_second: float
+    """Speed after the first token."""
+    reason: Reason
+
+
+class Generator:
+    """Continues texts with a model.
+
+    Raises:
+        KgptError: the tokenizer's vocabulary is not the model's.
+
+    Example:
+        >>> generator = load_generator(find_run("demo"))
+        >>> for piece in generator.stream("Marte é um planeta", GenerateOptions(seed=1)):
+        ...     print(piece.text, end="", flush=True)
+    """
+
+    def __init__(self, decoder: Decoder, tokenizer: Tokenizer) -> None:
+        if tokenizer.vocabulary_size != decoder.vocabulary_size:
+            raise KgptError(
+                "Vocabulary does not match the model",
+                f"Expected a tokenizer with {decoder.vocabulary_size} ids, as the model has. "
+                f"Received: one with {tokenizer.vocabulary_size}.",
+                "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
+            )
+        self.decoder = decoder
+        self.tokenizer = tokenizer
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """The ids of a prompt; of an empty one, the end-of-text id, after which a document begins."""
+        return self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+
+    def warm_up(self) -> None:
+        """Compile what the first tokens of a short prompt need, so that they come at once."""
+        decoder = self.decoder.fresh()
+        decoder.prefill([[self.tokenizer.end_of_text]])
+        if decoder.length < decoder.size:
+            decoder.step([self.tokenizer.end_of_text])
+
+    def stream(
+        self, prompt: str, options: GenerateOptions | None = None, alternatives: int = 0
+    ) -> Iterator[Piece]:
+        """The continuation, token by token; the last piece says why it ends. Closing the iterator cancels.
+
+        The same seed gives the same text; several streams of a generator may run in turns.
+
+        Raises:
+            KgptError: the prompt is longer than the context.
+            KgptFailure: the model's scores are NaN.
+        """
+        options = options or GenerateOptions()
+        decoder, generator = self.decoder.fresh(), np.random.default_rng(options.seed)
+        window = self.encode_prompt(prompt)
+        seen, text = list(window), TextStream(options.stop)
+        logits_BV = decoder.prefill([window])
+        for count in range(1, options.max_tokens + 1):
+            probabilities_V = sampling.distribution(logits_BV[0], options, seen)
+            token = sampling.choose(probabilities_V, generator)
+            content = self._content(token)
+            shown, stopped = text.add(content)
+            reason = self._reason(token, stopped, count == options.max_tokens)
+            if reason and not stopped:
+                shown += text.rest()
+            model_V = sampling.softmax(sampling.finite_scores(logits_BV[0]))
+            others = self._alternatives(model_V, alternatives)
+            yield Piece(token, content, shown, float(model_V[token]), others, reason)
+            if reason:
+                return
+            seen.append(token)
+            logits_BV = advance(decoder, [window], [token])
+
+    def generate(self, prompt: str, options: GenerateOptions | None = None) -> Result:
+        """The whole continuation of `prompt`; raises as `stream`."""
+        recorder = Recorder()
+        for piece in self.stream(prompt, options):
+            recorder.add(piece)
+        return recorder.result()
+
+    def complete_batch(
+        self,
+        prompts: Sequence[str],
+        max_tokens: int = 40,
+        stop: Sequence[str] = (),
+        rows_at_once: int = ROWS_AT_ONCE,
+    ) -> list[str]:
+        """The greedy continuation of each prompt, the same as one by one but many at once.
+
+        Prompts of similar length share a batch; every batch has one shape, so little is compiled.
+
+        Raises:
+            KgptError: a prompt is longer than the context.
+        """
+        ids = [self.encode_prompt(prompt) for prompt in prompts]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        rows = min(rows_at_once, power_of_two(len(ids)))
+        places = power_of_two(max(map(len, ids), default=1) + max_tokens)
+        size = min(places, self.decoder.context_length)
+        texts = [""] * len(ids)
+        for first in range(0, len(order), rows):
+            chosen = order[first : first + rows]
+            windows = [list(ids[index]) for index in chosen]
+            windows += [[self.tokenizer.end_of_text] for _ in range(rows - len(chosen))]
+            continued = self._complete_rows(windows, len(chosen), max_tokens, stop, size)
+            for index, text in zip(chosen, continued, strict=True):
+                texts[index] = text
+        return texts
+
+    def _complete_rows(
+        self, windows: list[list[int]], wanted: int, max_tokens: int, stop: Sequence[str], size: int
+    ) -> list[str]:
+        """Greedy continuations of the first `wanted` rows; the others only fill the batch."""
+        decoder, texts = self.decoder.fresh(), [""] * wanted
+        streams = {row: TextStream(stop) for row in range(wanted)}
+        logits_BV = decoder.prefill(windows, size)
+        for count in range(1, max_tokens + 1):
+            tokens = sampling.most_probable(logits_BV)
+            for row, stream in list(streams.items()):
+                shown, stopped = stream.add(self._content(tokens[row]))
+                reason = self._reason(tokens[row], stopped, count == max_tokens)
+                texts[row] += shown + (stream.rest() if reason and not stopped else "")
+                if reason:
+                    del streams[row]
+            if not streams:
+                break
+            logits_BV = advance(decoder, windows, tokens)
+        return texts
+
+    def _content(self, token: int) -> bytes:
+        ends = token == self.tokenizer.end_of_text
+        return b"" if ends else self.tokenizer.token_bytes(token)
+
+    def _reason(self, token: int, stopped: bool, is_last: bool) -> Reason | None:
+        if token == self.tokenizer.end_of_text:
+            return "end_of_text"
+        return "stop" if stopped else "length" if is_last else None
+
+    def _alternatives(
+        self, probabilities_V: sampling.Scores, count: int
+    ) -> tuple[Alternative, ...]:
+        return tuple(
+            Alternative(token, self._content(token), float(probabilities_V[token]))
+            for token in sampling.top(probabilities_V, count)
+        )
+
+
+class Recorder:
+    """Collects the pieces of a stream, and times them from its own making on."""
+
+    def __init__(self) -> None:
+        self._start = self._first = self._last = time.perf_counter()
+        self.pieces: list[Piece] = []
+
+    def add(self, piece: Piece) -> None:
+        """Take the next piece."""
+        self._last = time.perf_counter()
+        if not self.pieces:
+            self._first = self._last
+        self.pieces.append(piece)
+
+    def result(self) -> Result:
+        """What has come so far; the reason is `cancelled` unless the last piece says another."""
+        after_first = self._last - self._first
+        reason = self.pieces[-1].reason if self.pieces else None
+        return Result(
+            text="".join(piece.text for piece in self.pieces),
+            ids=[piece.token for piece in self.pieces],
+            tokens=len(self.pieces),
+            seconds=self._last - self._start,
+            seconds_to_first_token=self._first - self._start,
+            tokens_per_second=(len(self.pieces) - 1) / after_first if after_first > 0 else 0.0,
+            reason=reason or "cancelled",
+        )
+
+
+def seeds(seed: int | None, count: int) -> list[int]:
+    """Seeds of `count` samples: `seed`, `seed + 1` and so on; from a random one if `seed` is None."""
+    first = secrets.randbelow(2**31) if seed is None else seed
+    return [first + index for index in range(count)]
+
+
+def load_generator(
+    run: RunFolder,
+    checkpoint: Checkpoint | None = None,
+    precision: str = "float32",
+    report: Callable[[str], object] = lambda stage: None,
+) -> Generator:
+    """The generator of a run's checkpoint, the best one by default; `report` is told what is being done.
+
+    Raises:
+        KgptError: the run, its checkpoint or its tokenizer is missing or does not fit.
+        KgptFailure: the checkpoint is damaged.
+    """
+    run.read()
+    checkpoint = checkpoint or run.checkpoint()
+    tokenizer = Tokenizer.load(run.tokenizer_folder)
+    report("starting TensorFlow")
+    from kgpt.inference.decoder import KerasDecoder
+    from kgpt.model.weights import load_checkpoint_model
+
+    report("loading the weights")
+    model = load_checkpoint_model(run, checkpoint, precision)
+    return Generator(KerasDecoder(model), tokenizer)

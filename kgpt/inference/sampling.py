@@ -1,0 +1,142 @@
+"""The choice of the next token: scores (logits) in, a distribution and a token out. Pure functions on numpy.
+
+The options mean what they mean in transformers and apply in its order: repetition penalty, temperature, top-k,
+top-p, min-p. Everything is computed in float64, whatever the scores come in. Axes: B batch, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgpt.errors import KgptFailure
+from kgpt.protocol import GenerateOptions
+
+Scores = NDArray[np.float64]
+
+
+def distribution(logits_V: NDArray[Any], options: GenerateOptions, seen: Iterable[int]) -> Scores:
+    """Probability (V,) of each token to be taken, `seen` being the ids of the prompt and of the text so far.
+
+    With temperature 0 the whole probability is on the first of the highest scores.
+
+    Raises:
+        KgptFailure: a score is NaN, or none is above minus infinity.
+    """
+    scores_V = penalize(finite_scores(logits_V), seen, options.repetition_penalty)
+    if options.temperature == 0:
+        return np.eye(1, scores_V.size, int(scores_V.argmax()), dtype=np.float64).ravel()
+    with np.errstate(over="ignore"):  # a tiny temperature sends every score but the highest to -inf
+        scores_V = (scores_V - scores_V.max()) / options.temperature
+    return keep_min_p(
+        keep_top_p(softmax(keep_top_k(scores_V, options.top_k)), options.top_p), options.min_p
+    )
+
+
+def choose(probabilities_V: Scores, generator: np.random.Generator) -> int:
+    """A token drawn from a distribution, by one uniform number; never one of probability 0."""
+    cumulative_V = probabilities_V.cumsum()
+    drawn = np.searchsorted(cumulative_V, generator.random() * cumulative_V[-1], side="right")
+    last_possible = np.searchsorted(cumulative_V, cumulative_V[-1], side="left")
+    return int(min(drawn, last_possible))
+
+
+def most_probable(logits_BV: NDArray[Any]) -> list[int]:
+    """For each row, the first of its highest scores.
+
+    Raises:
+        KgptFailure: a score is NaN.
+    """
+    if np.isnan(logits_BV).any():
+        raise _unusable("NaN")
+    return [int(token) for token in logits_BV.argmax(axis=-1)]
+
+
+def top(probabilities_V: Scores, count: int) -> list[int]:
+    """The `count` most probable tokens, the most probable first, equal ones by id."""
+    count = min(count, probabilities_V.size)
+    if count == 0:
+        return []
+    threshold = np.partition(probabilities_V, -count)[-count]
+    candidates = np.flatnonzero(probabilities_V >= threshold)
+    order = np.argsort(-probabilities_V[candidates], kind="stable")
+    return [int(token) for token in candidates[order][:count]]
+
+
+def softmax(scores_V: Scores) -> Scores:
+    """Probabilities (V,) of scores whose highest is finite."""
+    weights_V = np.exp(scores_V - scores_V.max())
+    return np.asarray(weights_V / weights_V.sum(), dtype=np.float64)
+
+
+def finite_scores(logits_V: NDArray[Any]) -> Scores:
+    """The scores in float64, none of them plus infinity: where one is, only such tokens stay possible.
+
+    Raises:
+        KgptFailure: a score is NaN, or none is above minus infinity.
+    """
+    scores_V = np.asarray(logits_V, dtype=np.float64)
+    highest = scores_V.max()
+    if np.isnan(highest) or highest == -np.inf:
+        raise _unusable("NaN" if np.isnan(highest) else "minus infinity")
+    return np.where(scores_V == np.inf, 0.0, -np.inf) if highest == np.inf else scores_V
+
+
+# === The options, in their order ===
+
+
+def penalize(scores_V: Scores, seen: Iterable[int], penalty: float) -> Scores:
+    """Divide the positive scores of the `seen` ids by `penalty` and multiply the negative ones (arXiv:1909.05858)."""
+    if penalty == 1.0:
+        return scores_V
+    ids = np.unique(np.fromiter(seen, dtype=np.int64))
+    chosen = scores_V[ids]
+    scores_V = scores_V.copy()
+    scores_V[ids] = np.where(chosen < 0, chosen * penalty, chosen / penalty)
+    return scores_V
+
+
+def keep_top_k(scores_V: Scores, k: int) -> Scores:
+    """The k highest scores, and those equal to the lowest of them; 0 keeps all."""
+    if not 0 < k < scores_V.size:
+        return scores_V
+    threshold = np.partition(scores_V, -k)[-k]
+    return np.where(scores_V < threshold, -np.inf, scores_V)
+
+
+def keep_top_p(probabilities_V: Scores, p: float) -> Scores:
+    """The fewest most probable tokens whose probabilities reach `p` (Holtzman et al., 2020, arXiv:1904.09751)."""
+    if p >= 1.0:
+        return probabilities_V
+    # Tokens below this bound add up to less than 1 - p: none of them is kept, and none need be sorted.
+    candidates = np.flatnonzero(probabilities_V > (1.0 - p) / probabilities_V.size)
+    candidates = candidates[np.argsort(-probabilities_V[candidates], kind="stable")]
+    sorted_probabilities = probabilities_V[candidates]
+    before = sorted_probabilities.cumsum() - sorted_probabilities
+    return _only(probabilities_V, candidates[(before < p) | (np.arange(candidates.size) == 0)])
+
+
+def keep_min_p(probabilities_V: Scores, p: float) -> Scores:
+    """The tokens at least `p` times as probable as the most probable one (arXiv:2407.01082)."""
+    if p == 0.0:
+        return probabilities_V
+    return _only(
+        probabilities_V, np.flatnonzero(probabilities_V >= p * float(probabilities_V.max()))
+    )
+
+
+def _only(probabilities_V: Scores, kept: NDArray[np.intp]) -> Scores:
+    result_V = np.zeros_like(probabilities_V)
+    result_V[kept] = probabilities_V[kept] / probabilities_V[kept].sum()
+    return result_V
+
+
+def _unusable(what: str) -> KgptFailure:
+    return KgptFailure(
+        "The model's scores cannot be used",
+        f"Expected numbers to choose the next token by. Received: {what}.",
+        "The training may have diverged: try an earlier checkpoint (--checkpoint STEP).",
+    )
