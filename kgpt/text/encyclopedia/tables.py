@@ -225,7 +225,8 @@ def _check_held_out(place: str, template: Template, relation: Relation) -> None:
     source = template.source
     if "name" not in template.columns or relation.column in template.columns:
         raise _error(place, f"a held-out template names its entity and not its answer: {source!r}")
-    if source != " ".join(source.split()) or not template.longest_literal().strip():
+    has_fixed_words = bool(template.longest_literal().strip() or template.agreeing)
+    if source != " ".join(source.split()) or not has_fixed_words:
         raise _error(place, f"expected fixed words, single spaces and none at the end: {source!r}")
     if template in relation.questions and not source.endswith("?"):
         raise _error(place, f"expected a question mark at the end: {source!r}")
