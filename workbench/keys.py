@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["everywhere", "runs", "watch", "generate"]
+Place = Literal["everywhere", "runs", "watch", "generate", "help"]
 
 PLACE_TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
     "runs": "Runs",
     "watch": "Watch",
     "generate": "Generate",
+    "help": "Help",
 }
 
 
@@ -92,8 +93,8 @@ KEYS: tuple[Key, ...] = (
     Key("watch", "z", "maximise", "Maximise", "The chart alone, and back"),
     Key("watch", "l", "tab('log')", "Log", "Show what the trainer printed"),
     Key("watch", "a", "tab('samples')", "Samples", "Show what the model wrote as it learned"),
-    Key("watch", "p", "sample(-1)", "Earlier", "The sample before"),
-    Key("watch", "n", "sample(1)", "Later", "The next sample"),
+    Key("watch", "p", "sample('earlier')", "Earlier", "The sample before"),
+    Key("watch", "n", "sample('later')", "Later", "The next sample"),
     Key("watch", "g,o", "generate", "Generate", "Write with this run", True, display="g"),
     Key("watch", "y", "copy_path", "Copy path", "Copy the path of this run"),
     # Generate
@@ -105,6 +106,8 @@ KEYS: tuple[Key, ...] = (
     Key("generate", "y", "copy", "Copy", "Copy the text that was written", True),
     Key("generate", "ctrl+up", "recall(-1)", "Earlier", "The generation before", display="^↑"),
     Key("generate", "ctrl+down", "recall(1)", "Later", "The next generation", display="^↓"),
+    # Help
+    Key("help", "escape,question_mark,f1,q,enter", "dismiss", "Close", "Close", display="esc"),
 )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
 from workbench.engine import Engine
+from workbench.tail import is_number
 
 GenerationState = Literal[
     "waiting", "starting", "loading", "writing", "stopping", "done", "stopped", "failed"
@@ -88,6 +89,8 @@ class Playground:
     loaded: dict[str, Any] = field(default_factory=dict)
     """The engine's `loaded` reply for the model that it holds."""
     _loaded_target: tuple[Target, int] | None = None
+    _loading_target: Target | None = None
+    _wanted: Target | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -106,14 +109,20 @@ class Playground:
             self._loaded_target == (target, self.engine.generation) and self.engine.state != "off"
         )
 
+    def is_loading(self, target: Target) -> bool:
+        """Whether this model is on its way."""
+        return self._loading_target == target
+
     async def warm_up(self, target: Target) -> None:
         """Start the engine and load a model ahead of the first generation.
 
         Raises:
             KgptError: the engine or the model cannot be had.
         """
+        self._wanted = target
         async with self._lock:
-            await self._load(target)
+            if self._wanted == target:  # else the user has moved on to another model meanwhile
+                await self._load(target)
 
     def ask(self, target: Target, prompt: str, options: GenerateOptions) -> Generation:
         """Put a generation into the history; `run` carries it out."""
@@ -151,7 +160,7 @@ class Playground:
     async def _load(self, target: Target, generation: Generation | None = None) -> None:
         if self.is_loaded(target):
             return
-        self._loaded_target = None
+        self._loaded_target, self._loading_target = None, target
         try:
             self._enter("starting the engine: loading TensorFlow", generation, "starting")
             await self.engine.start()
@@ -169,6 +178,7 @@ class Playground:
                     self.loaded = reply
                     self._loaded_target = (target, self.engine.generation)
         finally:
+            self._loading_target = None
             self._enter("", None, "loading")
 
     def _enter(
@@ -208,6 +218,8 @@ class Playground:
 
     def _finish(self, generation: Generation, reply: dict[str, Any]) -> None:
         generation.reason = str(reply.get("reason") or "")
+        if is_number(reply.get("tokens")):
+            generation.tokens = int(reply["tokens"])
         if generation.state == "writing" and isinstance(reply.get("text"), str):
             generation.text = reply["text"]
         is_cancelled = generation.reason == "cancelled" or generation.state == "stopping"

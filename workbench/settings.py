@@ -23,7 +23,7 @@ class Settings:
 
     theme: str = "kgpt-dark"
     x_axis: str = "step"
-    smoothing: float = 0.9
+    smoothing: float = 0.8
     """Weight of the moving average, 0 (off) up to `MAX_SMOOTHING`."""
     is_log: bool = False
     temperature: str = "0.8"

@@ -1,0 +1,7 @@
+"""`python -m workbench` is `kgpt-workbench`."""
+
+import sys
+
+from workbench import main
+
+sys.exit(main())

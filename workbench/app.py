@@ -1,0 +1,275 @@
+"""The workbench: three screens over one catalog, one follower and one playground.
+
+In: the folder of the runs. Out: the user's evening. Long-lived work belongs to the app, so that it survives a change
+of screen; workers only post messages, and every change of a widget happens in a message's handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from kgpt.errors import KgptError
+from kgpt.protocol import GenerateOptions
+from workbench import engine, settings
+from workbench.catalog import Catalog, RunSummary
+from workbench.follower import Follower
+from workbench.keys import PLACE_TITLES, Place, keys_of
+from workbench.playground import Playground, Target
+from workbench.screens.base import WorkbenchScreen
+from workbench.screens.runs import RunsScreen
+from workbench.widgets.bindings import bindings_of
+from workbench.widgets.colors import THEMES
+
+POLL_SECONDS = 0.5
+
+
+def _watch() -> Screen[None]:
+    from workbench.screens.watch import (
+        WatchScreen,
+    )  # numpy and the chart: 0.2 s that the first frame does not wait for
+
+    return WatchScreen()
+
+
+def _generate() -> Screen[None]:
+    from workbench.screens.generate import GenerateScreen
+
+    return GenerateScreen()
+
+
+class Changed(Message):
+    """Something that is read in the background has changed; one that waits already stands for all of its kind."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+    def can_replace(self, message: Message) -> bool:
+        """The newest says it all."""
+        return isinstance(message, Changed) and message.what == self.what
+
+
+class WorkbenchApp(App[None]):
+    """See `workbench.main` for the command line."""
+
+    TITLE = "kgpt"
+    CSS_PATH = "workbench.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("everywhere")]
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "runs": RunsScreen,
+        "watch": _watch,
+        "generate": _generate,
+    }
+    DEFAULT_MODE = "runs"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        run_name: str | None = None,
+        settings_path: Path | None = None,
+        is_read_only: bool = False,
+        engine_command: Sequence[str] = engine.COMMAND,
+        poll_seconds: float = POLL_SECONDS,
+        clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.settings_path = settings_path
+        self.settings = settings.load(settings_path) if settings_path else settings.Settings()
+        self.is_read_only = is_read_only
+        self.clock = clock
+        self.catalog = Catalog(root, clock)
+        self.chosen_run = run_name
+        self.has_read = False
+        """The folder has been read at least once."""
+        self.follower = Follower(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
+        self.playground = Playground(
+            engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
+        )
+        self._poll_seconds = poll_seconds
+        self._first_mode = "watch" if run_name else "runs"
+
+    # === Life ===
+
+    def on_mount(self) -> None:
+        """Colours first, then the work in the background."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        is_known = self.settings.theme in self.available_themes
+        self.theme = self.settings.theme if is_known else "kgpt-dark"
+        self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+        self._work(self._follow_catalog, "catalog")
+        self._work(self.follower.run, "follower")
+        if self._first_mode != "runs":
+            self.switch_mode(self._first_mode)
+
+    async def on_unmount(self) -> None:
+        """The engine goes with the workbench; what was set is kept."""
+        await self.playground.engine.close()
+        if self.settings_path and not self.is_read_only:
+            self.settings.theme = self.theme
+            try:
+                settings.save(self.settings_path, self.settings)
+            except (OSError, KgptError) as error:
+                self.log.error(error)
+
+    def _work(self, work: Callable[[], Awaitable[None]], group: str) -> None:
+        """Run in the background, for as long as the app lives; errors are the work's own to tell."""
+        self.run_worker(work, group=group, exit_on_error=False)
+
+    async def _follow_catalog(self) -> None:
+        while True:
+            try:
+                changed = await asyncio.to_thread(self.catalog.refresh)
+            except Exception as error:  # whatever lies in the folder, the workbench stays
+                self._tell_damage(error)
+                changed = False
+            if changed or not self.has_read:
+                self.has_read = True
+                self._tell("catalog")
+            await asyncio.sleep(self._poll_seconds if self.catalog.is_complete else 0.02)
+
+    def _tell(self, what: str) -> None:
+        self.post_message(Changed(what))
+
+    def _tell_damage(self, error: Exception) -> None:
+        self.log.error(error)
+
+    def on_changed(self, event: Changed) -> None:
+        """Hand the news to the screen that shows it."""
+        show = {
+            "catalog": "show_runs",
+            "recording": "show_recording",
+            "playground": "show_playground",
+        }[event.what]
+        for screen in self.screen_stack:
+            if isinstance(screen, WorkbenchScreen) and hasattr(screen, show) and screen.is_mounted:
+                getattr(screen, show)()
+
+    def _restyle(self) -> None:
+        from workbench.widgets.run_table import RunTable
+
+        for stack in self._screen_stacks.values():
+            for screen in stack:
+                for table in screen.query(RunTable):
+                    table.restyle()
+
+    # === What the screens ask for ===
+
+    def default_run(self) -> RunSummary | None:
+        """The run to watch when none was chosen: a live one, else the newest."""
+        readable = [run for run in self.catalog.summaries if not run.problem]
+        return max(readable, key=lambda run: (run.is_live, run.updated), default=None)
+
+    def open_run(self, mode: str, name: str) -> None:
+        """Show a run on another screen."""
+        self.chosen_run = name
+        self.action_show(mode)
+
+    def warm_up(self, target: Target) -> None:
+        """Have the engine load a model ahead of its first use."""
+        playground = self.playground
+        if not (
+            playground.is_busy or playground.is_loaded(target) or playground.is_loading(target)
+        ):
+            self._work(partial(self._warm_up, target), "warm-up")
+
+    async def _warm_up(self, target: Target) -> None:
+        try:
+            await self.playground.warm_up(target)
+        except KgptError as error:
+            self.show_error(error)
+        self._tell("playground")
+
+    def write(self, target: Target, prompt: str, options: GenerateOptions) -> None:
+        """Start a generation."""
+        generation = self.playground.ask(target, prompt, options)
+
+        async def work() -> None:
+            await self.playground.run(generation)
+            if generation.error:
+                self.show_error(generation.error)
+
+        self._work(work, "generation")
+
+    def stop_writing(self) -> None:
+        """Stop the generation under way."""
+        self._work(self.playground.stop, "stop")
+
+    def show_error(self, error: KgptError) -> None:
+        """A toast with what happened and what to do."""
+        text = "\n".join(line for line in (error.message, error.hint) if line)
+        self.notify(text, title=error.title, severity="error", timeout=12, markup=False)
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy through the terminal (OSC 52), which works over SSH too."""
+        self.copy_to_clipboard(text)
+        self.notify(f"Copied {what}.", timeout=3, markup=False)
+
+    def copy_run_path(self, name: str | None) -> None:
+        """Copy the path of a run."""
+        run = self.catalog.get(name or "")
+        if run:
+            self.copy(str(run.path.resolve()), str(run.path))
+
+    # === Actions ===
+
+    def action_show(self, mode: str) -> None:
+        """Bring a screen to the front."""
+        if len(self.screen_stack) == 1 and mode != self.current_mode:
+            self.switch_mode(mode)
+
+    async def action_back(self) -> None:
+        """One step back, in the end to the runs; it never leaves."""
+        screen = self.screen
+        if isinstance(screen, WorkbenchScreen) and not screen.go_back():
+            self.action_show("runs")
+
+    def action_help(self) -> None:
+        """Show the help for this screen."""
+        from workbench.screens.help import HelpScreen
+
+        if isinstance(self.screen, WorkbenchScreen):
+            self.push_screen(HelpScreen(self.screen.place))
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        names = sorted(self.available_themes)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.notify(self.theme, title="Theme", timeout=2)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: every action of the table, every run, and what Textual brings."""
+        for command in super().get_system_commands(screen):
+            if not (self.is_read_only and command.title == "Screenshot"):
+                yield command
+        places: tuple[Place, ...] = ("everywhere",)
+        if isinstance(screen, WorkbenchScreen):
+            places = (screen.place, *places)
+        for place in places:
+            for key in keys_of(place):
+                title = f"{PLACE_TITLES[place]}: {key.help}"
+                yield SystemCommand(title, key.written, partial(self._act, key.action, screen))
+        for run in self.catalog.summaries:
+            yield SystemCommand(
+                f"Watch {run.name}", run.state, partial(self.open_run, "watch", run.name)
+            )
+            yield SystemCommand(
+                f"Generate with {run.name}", run.state, partial(self.open_run, "generate", run.name)
+            )
+
+    async def _act(self, action: str, screen: Screen[Any]) -> None:
+        await self.run_action(
+            action, screen if hasattr(screen, f"action_{action.split('(')[0]}") else self
+        )

@@ -1,0 +1,80 @@
+"""The list of runs printed once, for scripts and for terminals that cannot draw.
+
+In: the folder of saved models. Out: a plain table or one JSON object on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kgpt.runs import json_safe
+from workbench import wording
+from workbench.catalog import Catalog, RunSummary
+
+COLUMNS = ("RUN", "STATE", "STEP", "TRAIN", "VALIDATION", "BEST", "BITS/BYTE", "TOKENS/S")
+
+
+def print_runs(root: Path, only: str | None = None, as_json: bool = False) -> int:
+    """Print the runs (or one) and return the exit code 0."""
+    catalog = Catalog(root)
+    catalog.refresh()
+    while not catalog.is_complete:
+        catalog.refresh()
+    runs = [run for run in catalog.summaries if only in (None, run.name)]
+    print(_as_json(runs) if as_json else _as_table(runs, root))
+    return 0
+
+
+def _as_json(runs: list[RunSummary]) -> str:
+    rows = [{name: getattr(run, name) for name in JSON_KEYS} for run in runs]
+    return json.dumps(json_safe({"runs": rows}), ensure_ascii=False)
+
+
+JSON_KEYS = (
+    "name",
+    "state",
+    "problem",
+    "task",
+    "preset",
+    "parameters",
+    "created",
+    "step",
+    "steps",
+    "tokens",
+    "train_loss",
+    "validation_loss",
+    "best_validation_loss",
+    "best_step",
+    "bits_per_byte",
+    "tokens_per_second",
+)
+"""What the JSON holds of a run."""
+
+
+def _as_table(runs: list[RunSummary], root: Path) -> str:
+    if not runs:
+        return f"No runs in {root} yet. Start one with: kgpt-train"
+    rows: list[tuple[Any, ...]] = [COLUMNS, *(_cells(run) for run in runs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = []
+    for row in rows:
+        texts = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
+        numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=False)]
+        lines.append("  ".join(texts + numbers).rstrip())
+    lines += [f"{run.name}: {run.problem}" for run in runs if run.problem]
+    return "\n".join(lines)
+
+
+def _cells(run: RunSummary) -> tuple[str, ...]:
+    return (
+        run.name,
+        run.state,
+        wording.progress(run),
+        wording.decimal(run.train_loss),
+        wording.decimal(run.validation_loss),
+        wording.decimal(run.best_validation_loss),
+        wording.decimal(run.bits_per_byte),
+        wording.short(run.tokens_per_second),
+    )

@@ -1,0 +1,61 @@
+"""The help: the keys of this screen and of all, and the terms. Made from the key table."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from workbench.keys import GLOSSARY, PLACE_TITLES, Place, keys_of
+from workbench.widgets.bindings import bindings_of
+from workbench.widgets.colors import rich_style
+
+EVERYWHERE: Place = "everywhere"
+
+
+class HelpScreen(ModalScreen[None]):
+    """Any of the keys that opened it closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("help")]
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+    def compose(self) -> ComposeResult:
+        """One page that scrolls."""
+        with VerticalScroll(id="help") as page:
+            page.border_title = "help"
+            page.border_subtitle = "esc closes"
+            yield Static(self._text())
+
+    def on_click(self, event: object) -> None:
+        """A click beside the page closes it."""
+        if getattr(event, "widget", None) is self:
+            self.dismiss()
+
+    def _text(self) -> Table:
+        """The keys of the place, those that work everywhere, and the terms, in two columns."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right", no_wrap=True, style=rich_style(self.app, "accent"))
+        table.add_column(style=rich_style(self.app, "foreground-muted"))
+        for place in (self.place, EVERYWHERE):
+            self._add_title(table, PLACE_TITLES[place])
+            for key in keys_of(place):
+                table.add_row(key.written, key.help)
+        table.add_row("^p", "Every action, every run, every theme: the command palette")
+        self._add_title(table, "Terms")
+        for term, text in GLOSSARY:
+            table.add_row(term, text)
+        return table
+
+    def _add_title(self, table: Table, title: str) -> None:
+        if table.row_count:
+            table.add_row()
+        table.add_row("", Text(title, style=rich_style(self.app, "primary", bold=True)))

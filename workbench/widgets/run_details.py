@@ -1,0 +1,106 @@
+"""What the Runs screen tells of the run under the cursor: configuration and checkpoints."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from kgpt.runs import Checkpoint
+from workbench import wording
+from workbench.catalog import RunSummary
+
+TRAINING_KEYS = ("data", "batch_size", "precision", "minutes", "seed")
+MODEL_KEYS = ("num_layers", "num_heads", "width", "context_length", "vocabulary_size", "dropout")
+OPTIMIZER_KEYS = ("name", "learning_rate", "weight_decay", "warmup_steps")
+
+
+class RunDetails(VerticalScroll):
+    """A pane that scrolls: the state across, below it results, checkpoints and configuration side by side."""
+
+    def compose(self) -> ComposeResult:
+        """Four texts."""
+        yield Static(id="details-head")
+        with Container(id="details-columns"):
+            yield Static(id="details-results")
+            yield Static(id="details-checkpoints")
+            yield Static(id="details-configuration")
+
+    def show(self, run: RunSummary | None, now: float) -> None:
+        """Show a run, or nothing."""
+        is_readable = run is not None and not run.problem
+        self.query_one("#details-columns").display = is_readable
+        self.query_one("#details-head", Static).update(_head(run, now) if run else "")
+        if run is not None and is_readable:
+            for name, write in (
+                ("results", _results),
+                ("checkpoints", _checkpoints),
+                ("configuration", _configuration),
+            ):
+                lines = [Content.styled(name, "bold $secondary"), *write(run)]
+                self.query_one(f"#details-{name}", Static).update(Content("\n").join(lines))
+
+
+def _head(run: RunSummary, now: float) -> Content:
+    look = wording.look(run.state)
+    model = wording.model_line(run)
+    return Content.assemble(
+        (run.name, "bold"),
+        (f"  {look.dot} {look.word}", f"${look.color}"),
+        muted(f"  {wording.situation(run, now)}"),
+        muted(f"  ·  {model}" if model else ""),
+    )
+
+
+def muted(text: str) -> Content:
+    """Text that stays in the background."""
+    return Content.styled(text, "$foreground-muted")
+
+
+def _pair(label: str, value: str, style: str = "") -> Content:
+    return Content.assemble(muted(f"{label:<17}"), (value, style))
+
+
+def _results(run: RunSummary) -> list[Content]:
+    at = f"  at step {wording.whole(run.best_step)}" if run.best_step is not None else ""
+    return [
+        _pair("training loss", wording.decimal(run.train_loss)),
+        _pair("validation loss", wording.decimal(run.validation_loss)),
+        _pair("best validation", wording.decimal(run.best_validation_loss) + at, "$accent"),
+        _pair("bits per byte", wording.decimal(run.bits_per_byte)),
+        _pair("tokens seen", wording.short(run.tokens)),
+        _pair("training time", wording.duration(run.seconds)),
+    ]
+
+
+def _checkpoints(run: RunSummary) -> list[Content]:
+    if not run.checkpoints:
+        return [muted("none yet; the first comes with the first evaluation")]
+    return [_checkpoint(item) for item in reversed(run.checkpoints)]
+
+
+def _checkpoint(item: Checkpoint) -> Content:
+    badges = [("★ best ", "$accent")] if item.is_best else []
+    badges += [("last", "$primary")] if item.is_last else []
+    loss = wording.decimal(item.validation_loss)
+    return Content.assemble(f"step {wording.whole(item.step):>9}  {loss:>7}  ", *badges)
+
+
+def _configuration(run: RunSummary) -> list[Content]:
+    lines: list[Content] = []
+    for section, keys in (
+        ("", TRAINING_KEYS),
+        ("model", MODEL_KEYS),
+        ("optimizer", OPTIMIZER_KEYS),
+    ):
+        values = run.configuration.get(section, {}) if section else run.configuration
+        if isinstance(values, dict):
+            lines += [
+                _pair(key.replace("_", " "), str(values[key])) for key in keys if key in values
+            ]
+    return lines or [muted("not recorded")]
+
+
+def _title(section: str, key: str) -> str:
+    return section if key == "name" else key.replace("_", " ")

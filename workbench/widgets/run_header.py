@@ -1,0 +1,65 @@
+"""The head of the Watch screen: what the run is doing, how far it is, and its latest figures."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from workbench import wording
+from workbench.catalog import RunSummary
+from workbench.widgets.run_details import muted
+
+
+class RunHeader(Static):
+    """Three lines: state, progress, figures."""
+
+    def show(self, run: RunSummary | None, now: float) -> None:
+        """Show a run as it stands."""
+        if run is None:
+            self.update(Content("\n\n"))
+            return
+        width = self.size.width or 80
+        lines = [_state_line(run, now), _progress_line(run, width), _figures(run, width)]
+        self.update(Content("\n").join(lines))
+
+
+def _state_line(run: RunSummary, now: float) -> Content:
+    look = wording.look(run.state)
+    model = wording.model_line(run)
+    return Content.assemble(
+        (f"{look.dot} ", f"${look.color}"),
+        (run.name, "bold"),
+        (f"  {look.word}", f"${look.color}"),
+        muted(f"  {wording.situation(run, now)}"),
+        muted(f"  ·  {model}" if model else ""),
+    )
+
+
+def _progress_line(run: RunSummary, width: int) -> Content:
+    share = run.progress
+    text = f"{wording.progress(run)} steps"
+    if share is not None:
+        text += f"  {share:.0%}"
+    if run.seconds is not None:
+        text += f"  ·  {wording.duration(run.seconds)} so far"
+    if run.is_live and run.seconds_left is not None:
+        text += f"  ·  {wording.duration(run.seconds_left)} left"
+    done, open_part = wording.bar(share, max(8, min(60, width - len(text) - 6)))
+    color = f"${wording.look(run.state).color}"
+    return Content.assemble((done, color), (open_part, "$foreground 20%"), f"  {text}")
+
+
+def _figures(run: RunSummary, width: int) -> Content:
+    best_at = f" @{wording.short(run.best_step)}" if run.best_step is not None else ""
+    figures = (
+        ("train", wording.decimal(run.train_loss), "bold $primary"),
+        ("val", wording.decimal(run.validation_loss), "bold $accent"),
+        ("best", wording.decimal(run.best_validation_loss) + best_at, "$accent"),
+        ("bits/byte", wording.decimal(run.bits_per_byte), ""),
+        ("tok/s", wording.short(run.tokens_per_second), ""),
+        ("tokens", wording.short(run.tokens), ""),
+    )
+    parts = [
+        Content.assemble(muted(f"{label} "), (value, style)) for label, value, style in figures
+    ]
+    return Content("   " if width > 90 else "  ").join(parts)

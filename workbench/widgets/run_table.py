@@ -1,0 +1,229 @@
+"""The table of runs: one row each, updated in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import DataTable
+
+from workbench import wording
+from workbench.catalog import RunSummary
+from workbench.widgets.colors import rich_style
+
+CURVE_WIDTHS = (8, 24)
+"""Narrowest and widest curve, in cells."""
+
+WIDE = 104
+"""Width from which the columns marked `wide` are shown."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: how it is called, written and sorted."""
+
+    id: str
+    title: str
+    text: Callable[[RunSummary], str]
+    order: Callable[[RunSummary], Any]
+    style: str = ""
+    wide: bool = False
+    is_number: bool = True
+
+
+def _number(name: str) -> Callable[[RunSummary], tuple[bool, Any]]:
+    """Sort by a number; what is not known comes last."""
+
+    def order(run: RunSummary) -> tuple[bool, Any]:
+        value = getattr(run, name)
+        return (value is None, value if value is not None else 0)
+
+    return order
+
+
+COLUMNS = (
+    Column("name", "run", lambda run: run.name, lambda run: run.name.lower(), is_number=False),
+    Column(
+        "state",
+        "state",
+        lambda run: wording.look(run.state).word,
+        lambda run: (not run.is_live, run.state),
+        is_number=False,
+    ),
+    Column(
+        "model",
+        "model",
+        lambda run: " ".join(
+            [run.preset] * bool(run.preset) + [wording.short(run.parameters)] * bool(run.parameters)
+        ),
+        lambda run: (run.preset, run.parameters or 0),
+        style="foreground-muted",
+        wide=True,
+        is_number=False,
+    ),
+    Column("step", "step", wording.progress, _number("step")),
+    Column("train", "train", lambda run: wording.decimal(run.train_loss), _number("train_loss")),
+    Column(
+        "best",
+        "best val",
+        lambda run: wording.decimal(run.best_validation_loss),
+        _number("best_validation_loss"),
+        style="accent",
+    ),
+    Column(
+        "bits",
+        "bits/byte",
+        lambda run: wording.decimal(run.bits_per_byte),
+        _number("bits_per_byte"),
+        wide=True,
+    ),
+    Column(
+        "speed",
+        "tok/s",
+        lambda run: wording.short(run.tokens_per_second),
+        _number("tokens_per_second"),
+        style="foreground-muted",
+    ),
+    Column(
+        "curve",
+        "curve",
+        lambda run: "",
+        lambda run: run.created,
+        style="primary",
+        is_number=False,
+    ),
+)
+"""All columns; the last sorts by age."""
+
+
+class RunTable(DataTable[Text], inherit_bindings=False):
+    """Rows of runs, kept in a chosen order, with the cursor staying on its run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        item
+        for item in DataTable.BINDINGS
+        if isinstance(item, Binding) and item.key not in ("enter", "left", "right")
+    ]
+
+    class Chosen(Message):
+        """The cursor came to rest on another run (or on none)."""
+
+        def __init__(self, name: str | None) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self) -> None:
+        super().__init__(cursor_type="row", cell_padding=1, cursor_foreground_priority="renderable")
+        self.sort_column, self.is_reversed = "state", False
+        self._shown: dict[str, tuple[Text, ...]] = {}
+        self._runs: tuple[RunSummary, ...] = ()
+        self._is_wide: bool | None = None
+        self._is_filling = False
+        self._curve_width = CURVE_WIDTHS[0]
+
+    @property
+    def chosen(self) -> str | None:
+        """Name of the run under the cursor."""
+        names = list(self._shown)
+        return names[self.cursor_row] if 0 <= self.cursor_row < len(names) else None
+
+    def show(self, runs: Sequence[RunSummary]) -> None:
+        """Show these runs: changed cells are replaced; a change of the order fills the table anew."""
+        self._runs = tuple(runs)
+        self._fit_curve()
+        ordered = sorted(runs, key=lambda run: run.name)
+        ordered.sort(key=lambda run: run.created, reverse=True)
+        by = next(column for column in COLUMNS if column.id == self.sort_column)
+        ordered.sort(key=by.order, reverse=self.is_reversed)
+        rows = {run.name: self._cells(run) for run in ordered}
+        if list(rows) == list(self._shown) and self._is_wide is not None:
+            self._update_cells(rows)
+        else:
+            self._fill(rows)
+
+    def restyle(self) -> None:
+        """Draw everything again: the theme, the width or the order has changed."""
+        self._shown, self._is_wide = {}, None
+        self.show(self._runs)
+
+    def move_to(self, name: str) -> None:
+        """Put the cursor on a run, if it is shown."""
+        if name in self._shown:
+            self.move_cursor(row=list(self._shown).index(name), animate=False)
+
+    def on_resize(self) -> None:
+        """Show or hide the columns for wide terminals, and fit the curves."""
+        if self._is_wide is not None:
+            self.restyle()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Tell which run the cursor is on."""
+        if not self._is_filling:
+            self.post_message(self.Chosen(self.chosen))
+
+    def _fits_wide(self) -> bool:
+        return self.size.width >= WIDE
+
+    def _columns(self) -> list[Column]:
+        is_wide = self._fits_wide()
+        return [column for column in COLUMNS if is_wide or not column.wide]
+
+    def _cells(self, run: RunSummary) -> tuple[Text, ...]:
+        return tuple(self._cell(run, column) for column in self._columns())
+
+    def _cell(self, run: RunSummary, column: Column) -> Text:
+        look = wording.look(run.state)
+        state_style = rich_style(self.app, look.color)
+        style = rich_style(self.app, column.style) if column.style else Style()
+        if column.id == "name":
+            return Text.assemble((f"{look.dot} ", state_style), (run.name, "bold"), no_wrap=True)
+        if column.id == "state":
+            style = state_style
+        text = self._curve(run) if column.id == "curve" else column.text(run)
+        justify = "right" if column.is_number else "left"
+        return Text(text, style=style, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+
+    def _curve(self, run: RunSummary) -> str:
+        return wording.sparkline(run.curve, self._curve_width) if run.is_complete else "reading…"
+
+    def _fit_curve(self) -> None:
+        """Give the curve what the other columns leave."""
+        columns = [column for column in self._columns() if column.id != "curve"]
+        taken = sum(
+            2 + max([len(column.title) + 2, *(len(column.text(run)) for run in self._runs)])
+            for column in columns
+        )
+        narrow, wide = CURVE_WIDTHS
+        self._curve_width = max(narrow, min(wide, self.size.width - taken - 5))
+
+    def _update_cells(self, rows: dict[str, tuple[Text, ...]]) -> None:
+        for row, (name, cells) in enumerate(rows.items()):
+            for column, (old, new) in enumerate(zip(self._shown[name], cells, strict=True)):
+                if old != new:
+                    self.update_cell_at((row, column), new, update_width=True)  # type: ignore[arg-type]
+        self._shown = rows
+
+    def _fill(self, rows: dict[str, tuple[Text, ...]]) -> None:
+        chosen, offset = self.chosen, self.scroll_y
+        self._is_filling = True
+        self.clear(columns=True)
+        self._is_wide = self._fits_wide()
+        arrow = "▴" if self.is_reversed else "▾"
+        for column in self._columns():
+            mark = f" {arrow}" if column.id == self.sort_column else ""
+            justify = "right" if column.is_number else "left"
+            self.add_column(Text(column.title + mark, justify=justify), key=column.id)  # type: ignore[arg-type]
+        self._shown = rows
+        for name, cells in rows.items():
+            self.add_row(*cells, key=name)
+        names = list(rows)
+        self.move_cursor(row=names.index(chosen) if chosen in rows else 0, animate=False)
+        self.scroll_to(y=offset, animate=False)
+        self._is_filling = False
+        if self.chosen != chosen:
+            self.post_message(self.Chosen(self.chosen))

@@ -1,0 +1,35 @@
+"""The line at the top of every screen: the three screens, and what is going on."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+SCREENS = (("runs", "1 Runs"), ("watch", "2 Watch"), ("generate", "3 Generate"))
+
+
+class TopBar(Static):
+    """Tabs to click on the left, a note on the right."""
+
+    ALLOW_SELECT = False
+    note = reactive("")
+    """What the right end says."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self.current = current
+
+    def render(self) -> Content:
+        """The line, as wide as the screen."""
+        tabs = Content.assemble(" ", ("kgpt", "bold $primary"), " ", *map(self._tab, SCREENS))
+        width = max(0, self.size.width - tabs.cell_length - 1)
+        note = Content.styled(self.note, "$foreground-muted").truncate(width, ellipsis=True)
+        gap = max(0, self.size.width - tabs.cell_length - note.cell_length - 1)
+        return Content.assemble(tabs, " " * gap, note)
+
+    def _tab(self, screen: tuple[str, str]) -> Content:
+        name, label = screen
+        if name == self.current:
+            return Content.styled(f" {label} ", "bold $background on $primary")
+        return Content.from_markup(f"[@click=app.show('{name}')] {label} [/]")
