@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kgpt.errors import KgptError
@@ -17,7 +17,7 @@ from kgpt.protocol import GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
-    from kgpt.inference.generation import Generator, Result
+    from kgpt.inference.generation import Piece, Result
 
 EXAMPLES = """examples:
   kgpt sample demo "Marte é um planeta"
@@ -79,14 +79,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     generator = load_generator(folder, folder.checkpoint(args.checkpoint))
     results: list[dict[str, Any]] = []
     for seed in seeds(options.seed, args.num_samples):
+        pieces = generator.stream(prompt, dataclasses.replace(options, seed=seed))
         if not args.json:
             _show_prompt(prompt, f"sample {len(results) + 1}, seed {seed}", args.num_samples > 1)
-        result = _continue(
-            generator,
-            prompt,
-            dataclasses.replace(options, seed=seed),
-            (lambda text: None) if args.json else _show,
-        )
+        result = _collect(pieces, (lambda text: None) if args.json else _show)
         if not args.json:
             _show_end(result)
         results.append({"run": folder.name, "seed": seed, **dataclasses.asdict(result)})
@@ -95,15 +91,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return _summary(results, args.num_samples)
 
 
-def _continue(
-    generator: Generator, prompt: str, options: GenerateOptions, show: Callable[[str], None]
-) -> Result:
-    """The continuation, shown as it comes; Ctrl-C ends it, and what was written stays."""
+def _collect(pieces: Iterator[Piece], show: Callable[[str], None]) -> Result:
+    """The result of a stream, shown as it comes; Ctrl-C ends it, and what was written stays."""
     from kgpt.inference.generation import Recorder
 
     recorder = Recorder()
     try:
-        for piece in generator.stream(prompt, options):
+        for piece in pieces:
             recorder.add(piece)
             show(piece.text)
     except KeyboardInterrupt:

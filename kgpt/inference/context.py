@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from kgpt.errors import KgptError
+
 
 class Decoder(Protocol):
     """What generation needs of a model; `kgpt.inference.decoder.KerasDecoder` is one."""
@@ -48,3 +50,12 @@ def advance(decoder: Decoder, windows: list[list[int]], tokens: Sequence[int]) -
 def power_of_two(number: int) -> int:
     """The smallest power of two that is not below `number`."""
     return 1 << max(number - 1, 0).bit_length()
+
+
+def too_long(length: int, context_length: int) -> KgptError:
+    """The error for a prompt that does not fit into the context."""
+    return KgptError(
+        "Prompt does not fit",
+        f"Expected 1 to {context_length} tokens, the model's context. Received: {length} tokens.",
+        "Shorten the prompt, or use a model with a longer context.",
+    )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
 from kgpt.inference.compiled import compiled
-from kgpt.inference.context import power_of_two
+from kgpt.inference.context import power_of_two, too_long
 from kgpt.model.gpt import GPT
 
 SMALLEST_PREFILL = 16
@@ -119,15 +119,6 @@ class KerasDecoder:
                     f"Received: ids from {min(prompt)} to {max(prompt)}.",
                     "Encode the text with the run's own tokenizer.",
                 )
-
-
-def too_long(length: int, context_length: int) -> KgptError:
-    """The error for a prompt that does not fit into the context."""
-    return KgptError(
-        "Prompt does not fit",
-        f"Expected 1 to {context_length} tokens, the model's context. Received: {length} tokens.",
-        "Shorten the prompt, or use a model with a longer context.",
-    )
 
 
 def _grow(part_BKPD: Any, size: int) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from kgpt.errors import KgptError
 from kgpt.inference import sampling
-from kgpt.inference.context import Decoder, advance, power_of_two
+from kgpt.inference.context import Decoder, advance, power_of_two, too_long
 from kgpt.inference.text_stream import TextStream
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
@@ -92,8 +92,15 @@ class Generator:
         self.tokenizer = tokenizer
 
     def encode_prompt(self, prompt: str) -> list[int]:
-        """The ids of a prompt; of an empty one, the end-of-text id, after which a document begins."""
-        return self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        """The ids of a prompt; of an empty one, the end-of-text id, after which a document begins.
+
+        Raises:
+            KgptError: it is longer than the context.
+        """
+        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        if len(ids) > self.decoder.context_length:
+            raise too_long(len(ids), self.decoder.context_length)
+        return ids
 
     def warm_up(self) -> None:
         """Compile what the first tokens of a short prompt need, so that they come at once."""
@@ -113,9 +120,12 @@ class Generator:
             KgptError: the prompt is longer than the context.
             KgptFailure: the model's scores are NaN.
         """
-        options = options or GenerateOptions()
+        return self._pieces(self.encode_prompt(prompt), options or GenerateOptions(), alternatives)
+
+    def _pieces(
+        self, window: list[int], options: GenerateOptions, alternatives: int
+    ) -> Iterator[Piece]:
         decoder, generator = self.decoder.fresh(), np.random.default_rng(options.seed)
-        window = self.encode_prompt(prompt)
         seen, text = list(window), TextStream(options.stop)
         logits_BV = decoder.prefill([window])
         for count in range(1, options.max_tokens + 1):

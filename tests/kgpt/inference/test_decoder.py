@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny import GPT2_SHAPE, MODERN_SHAPE
+
+from kgpt.errors import KgptError
+from kgpt.inference.decoder import KerasDecoder
+from kgpt.model.gpt import build_gpt
+
+
+def uncached(model, rows):
+    return np.stack([np.asarray(model(np.array([row], "int32"))[0, -1]) for row in rows])
+
+
+def random_rows(lengths, seed=0):
+    numbers = np.random.default_rng(seed)
+    return [numbers.integers(0, 257, length).tolist() for length in lengths]
+
+
+@pytest.fixture(scope="module", params=["gpt2", "modern", "bfloat16"])
+def case(request):
+    """A model and the difference from its uncached self that its precision explains."""
+    config = {"gpt2": GPT2_SHAPE, "modern": MODERN_SHAPE, "bfloat16": GPT2_SHAPE}[request.param]
+    precision = "bfloat16" if request.param == "bfloat16" else "float32"
+    model = build_gpt(config, precision, seed=2)
+    for variable in model.trainable_variables:  # scores that differ clearly between tokens
+        variable.assign(variable * 3 if len(variable.shape) > 1 else variable)
+    return model, 0.15 if precision == "bfloat16" else 1e-4
+
+
+def test_cached_scores_are_the_uncached_ones(case):
+    model, tolerance = case
+    rows = random_rows((17, 1, 9))
+    decoder = KerasDecoder(model)
+    assert np.ptp(uncached(model, rows)) > 1
+    np.testing.assert_allclose(decoder.prefill(rows), uncached(model, rows), atol=tolerance)
+    for step in range(4):
+        tokens = random_rows((1, 1, 1), seed=step)
+        rows = [row + token for row, token in zip(rows, tokens, strict=True)]
+        scores = decoder.step([token[0] for token in tokens])
+        np.testing.assert_allclose(scores, uncached(model, rows), atol=tolerance)
+
+
+def test_every_place_of_the_context_can_be_used():
+    model = build_gpt(MODERN_SHAPE, seed=3)
+    decoder, (row,) = KerasDecoder(model), random_rows((33,))
+    scores = decoder.prefill([row])  # padded to the context, which leaves its places free
+    while len(row) < MODERN_SHAPE.context_length:
+        row.append(int(scores[0].argmax()))
+        scores = decoder.step(row[-1:])
+        np.testing.assert_allclose(scores, uncached(model, [row]), atol=1e-4)
+    with pytest.raises(KgptError, match="40 of 40 places"):
+        decoder.step([1])
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 40])
+def test_prompts_of_any_length(length):
+    model = build_gpt(MODERN_SHAPE, seed=3)
+    rows = random_rows((length,))
+    np.testing.assert_allclose(KerasDecoder(model).prefill(rows), uncached(model, rows), atol=1e-4)
+
+
+def test_a_small_cache_gives_the_same_scores():
+    model = build_gpt(GPT2_SHAPE, seed=3)
+    rows = random_rows((5, 3))
+    large, small = KerasDecoder(model), KerasDecoder(model)
+    np.testing.assert_allclose(large.prefill(rows), small.prefill(rows, size=8), atol=1e-5)
+    np.testing.assert_allclose(large.step([1, 2]), small.step([1, 2]), atol=1e-5)
+    assert (large.size, small.size) == (128, 8)
+
+
+def test_fresh_decoders_do_not_disturb_each_other():
+    model = build_gpt(GPT2_SHAPE, seed=3)
+    first = KerasDecoder(model)
+    second = first.fresh()
+    a, b = random_rows((5, 7))
+    first.prefill([a])
+    second.prefill([b])
+    np.testing.assert_allclose(first.step([9]), uncached(model, [[*a, 9]]), atol=1e-4)
+    np.testing.assert_allclose(second.step([8]), uncached(model, [[*b, 8]]), atol=1e-4)
+
+
+def test_new_weights_count_at_once():
+    model = build_gpt(GPT2_SHAPE, seed=3)
+    decoder = KerasDecoder(model)
+    before = decoder.prefill([[1, 2, 3]])
+    model.token_embedding.embeddings.assign(model.token_embedding.embeddings * 2)
+    after = decoder.prefill([[1, 2, 3]])
+    assert not np.allclose(before, after)
+    np.testing.assert_allclose(after, uncached(model, [[1, 2, 3]]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "words"),
+    [
+        ([[1] * 41], ["40", "41"]),
+        ([[1], []], ["40", "0 tokens"]),
+        ([[256], [257]], ["0 to 256", "257"]),
+        ([[-1]], ["0 to 256", "-1"]),
+    ],
+)
+def test_prompts_that_cannot_be_read_are_refused(prompts, words):
+    decoder = KerasDecoder(build_gpt(MODERN_SHAPE, seed=3))
+    with pytest.raises(KgptError) as error:
+        decoder.prefill(prompts)
+    assert all(word in error.value.message for word in words)
+
+
+def test_a_step_without_a_prefill_is_refused():
+    with pytest.raises(KgptError, match="Prefill first"):
+        KerasDecoder(build_gpt(MODERN_SHAPE, seed=3)).step([1])
