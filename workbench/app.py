@@ -98,6 +98,7 @@ class WorkbenchApp(App[None]):
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
+        self._unloadable: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
     # === Life ===
@@ -180,6 +181,8 @@ class WorkbenchApp(App[None]):
     def warm_up(self, target: Target) -> None:
         """Have the engine load a model ahead of its first use."""
         playground = self.playground
+        if target == self._unloadable:  # it has been said once; asking for a text tries again
+            return
         if not (
             playground.is_busy or playground.is_loaded(target) or playground.is_loading(target)
         ):
@@ -189,11 +192,13 @@ class WorkbenchApp(App[None]):
         try:
             await self.playground.warm_up(target)
         except KgptError as error:
+            self._unloadable = target
             self.show_error(error)
         self._tell("playground")
 
     def write(self, target: Target, prompt: str, options: GenerateOptions) -> None:
         """Start a generation."""
+        self._unloadable = None
         generation = self.playground.ask(target, prompt, options)
 
         async def work() -> None:

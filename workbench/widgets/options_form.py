@@ -53,7 +53,8 @@ class OptionsForm(Vertical):
 
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
         """Offer the runs that can write; the choice stays where it can."""
-        writers = tuple(run for run in runs if run.checkpoints and not run.problem)
+        newest_first = sorted(runs, key=lambda run: run.created, reverse=True)
+        writers = tuple(run for run in newest_first if run.checkpoints and not run.problem)
         if _menu(writers) != _menu(self._runs):
             self._runs = writers
             select = self.query_one("#run", Select)

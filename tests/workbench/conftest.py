@@ -1,0 +1,66 @@
+"""Fixtures of the workbench's tests: an empty folder of runs, an app over it, an engine without a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import fixture_runs
+import pytest
+from textual.pilot import Pilot
+
+from workbench.app import WorkbenchApp
+
+FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+
+
+@pytest.fixture(autouse=True)
+def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nobody's settings are read or written, and no ANIMATION, COLOR or locale of the caller shows."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("KGPT_SAVED_MODELS", raising=False)
+    return tmp_path / "config"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty folder of runs."""
+    folder = tmp_path / "saved_models"
+    folder.mkdir()
+    return folder
+
+
+def engine_command(*manners: str) -> list[str]:
+    return [sys.executable, str(FAKE_ENGINE), *manners]
+
+
+MakeApp = Callable[..., WorkbenchApp]
+
+
+@pytest.fixture
+def make_app(root: Path) -> MakeApp:
+    """Makes an app over `root` whose engine has the given manners and whose clock stands still."""
+
+    def make(*manners: str, **options: Any) -> WorkbenchApp:
+        options.setdefault("clock", lambda: fixture_runs.NOW)
+        options.setdefault("poll_seconds", 0.05)
+        return WorkbenchApp(root, engine_command=engine_command(*manners), **options)
+
+    return make
+
+
+Until = Callable[..., Awaitable[None]]
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 8.0) -> None:
+    """Wait until something holds; fail with what it is when it never does."""
+    for _ in range(int(seconds / 0.02)):
+        if holds():
+            await pilot.pause()
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("waited in vain")
