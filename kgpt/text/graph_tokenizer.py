@@ -4,7 +4,7 @@
 wherever TensorFlow is. `GraphTokenizer` is the Keras layer around it: keras-nlp's `BytePairTokenizer`, made to give
 GPT-2's ids. Both read the definition of a `kgpt.text.tokenizer.Tokenizer` and agree with it on every valid text.
 
-Axes: B texts, C characters of all texts in a row, W words in a row, U distinct words, S symbols (ids being merged) of
+Axes: B texts, C characters, N bytes and W words of all texts in a row, U distinct words, S symbols (ids being merged) of
 all distinct words in a row, T tokens of a text.
 """
 
@@ -68,12 +68,15 @@ class GraphBPE(tf.Module):
         text_C = tf.cast(points.value_rowids(), tf.int32)
         starts_C = self._word_starts(points.values, text_C)
         text_W = tf.boolean_mask(text_C, starts_C)
-        offset_W = tf.cast(tf.boolean_mask(offsets.values, starts_C), tf.int32)
-        is_last_W = tf.concat([text_W[1:] != text_W[:-1], [True]], 0)[: tf.size(text_W)]
-        text_end_W = tf.gather(tf.strings.length(texts_B), text_W)
-        next_W = tf.concat([offset_W[1:], [0]], 0)[: tf.size(offset_W)]
-        end_W = tf.where(is_last_W, text_end_W, next_W)
-        words_W = tf.strings.substr(tf.gather(texts_B, text_W), offset_W, end_W - offset_W)
+        # Words are joined from bytes: `substr` would copy the whole text for each of them.
+        bytes_N = tf.strings.bytes_split(tf.strings.reduce_join(texts_B))
+        text_offset_B = tf.cumsum(tf.strings.length(texts_B), exclusive=True)
+        offset_C = tf.cast(offsets.values, tf.int32) + tf.gather(text_offset_B, text_C)
+        offset_W = tf.boolean_mask(offset_C, starts_C)[:, tf.newaxis]
+        begins_N = tf.scatter_nd(offset_W, tf.ones_like(text_W), tf.shape(bytes_N))
+        words_W = tf.strings.unsorted_segment_join(
+            bytes_N, tf.cumsum(begins_N) - 1, tf.size(text_W)
+        )
         return words_W, tf.math.bincount(text_W, minlength=tf.size(texts_B), dtype=tf.int64)
 
     def _word_starts(self, points_C: tf.Tensor, text_C: tf.Tensor) -> tf.Tensor:
