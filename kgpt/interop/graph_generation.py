@@ -34,30 +34,29 @@ def generate(
     most = tf.maximum(tf.reduce_max(controls.max_new_tokens), 1)
     uniform_BN = uniform_numbers(controls.seed, context_length)
 
-    def write(place: Any, logits_BV: Any, done_B: Any, ids_NB: Any) -> tuple[Any, Any]:
+    def write(place: Any, logits_BV: Any, done_B: Any, ids_BN: Any) -> tuple[Any, Any]:
         token_B = next_token(logits_BV, uniform_BN[:, place], controls)
         token_B = tf.where(done_B, end_of_text, token_B)
         done_B = (token_B == end_of_text) | (place + 1 >= controls.max_new_tokens)
-        return done_B, tf.tensor_scatter_nd_update(ids_NB, [[place]], token_B[None])
+        is_here_N = tf.range(most) == place
+        return done_B, tf.where(is_here_N, token_B[:, None], ids_BN)
 
-    def proceed(place: Any, done_B: Any, ids_NB: Any, caches: Caches) -> tuple[Any, ...]:
-        token_B1 = ids_NB[place - 1][:, None]
+    def proceed(place: Any, done_B: Any, ids_BN: Any, caches: Caches) -> tuple[Any, ...]:
+        token_B1 = ids_BN[:, place - 1 : place]
         start = prompt_length + place - 1
         logits_BV, caches = cached_logits(model, token_B1, caches, start, padding_B)
-        return (place + 1, *write(place, logits_BV, done_B, ids_NB), caches)
+        return (place + 1, *write(place, logits_BV, done_B, ids_BN), caches)
 
     caches = empty_caches(model, tf.shape(prompt_BT)[0], prompt_length + most - 1)
     logits_BV, caches = cached_logits(model, prompt_BT, caches, 0, padding_B)
-    ids_NB = tf.fill([most, tf.shape(prompt_BT)[0]], end_of_text)
-    done_B, ids_NB = write(0, logits_BV, tf.zeros_like(padding_B, tf.bool), ids_NB)
-    ids_BN = tf.transpose(
-        tf.while_loop(
-            lambda place, done_B, *_: (place < most) & ~tf.reduce_all(done_B),
-            proceed,
-            (1, done_B, ids_NB, caches),
-            parallel_iterations=1,  # more would keep the caches of several steps
-        )[2]
-    )
+    ids_BN = tf.fill([tf.shape(prompt_BT)[0], most], end_of_text)
+    done_B, ids_BN = write(0, logits_BV, tf.zeros_like(padding_B, tf.bool), ids_BN)
+    ids_BN = tf.while_loop(
+        lambda place, done_B, *_: (place < most) & ~tf.reduce_all(done_B),
+        proceed,
+        (1, done_B, ids_BN, caches),
+        parallel_iterations=1,  # more would keep the caches of several steps
+    )[2]
     return ids_BN, tf.reduce_sum(tf.cast(ids_BN != end_of_text, tf.int32), axis=1)
 
 

@@ -116,9 +116,8 @@ def write_saved_model(
     module = TextModel(model, tokenizer, defaults)
     names = ("serving_default", "generate", "tokenize", "detokenize")
     signatures = {name: getattr(module, name) for name in names}
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
-        tf.saved_model.save(module, str(folder), signatures, options)
+        tf.saved_model.save(module, str(folder), signatures)
     except tf.errors.OpError as error:
         raise OSError(_error_number(error), error.message) from error
 

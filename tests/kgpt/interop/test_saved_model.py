@@ -1,0 +1,233 @@
+"""A run exported as a SavedModel, used by a process that knows neither kgpt nor Keras."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_run import make_run
+
+from kgpt.commands import main
+from kgpt.inference.generation import Generator, load_generator
+from kgpt.protocol import GenerateOptions
+from kgpt.runs import RunFolder
+from kgpt.text.tokenizer import Tokenizer
+
+PROMPTS = ["Marte é um planeta", "", "😀 ação", "A capital da França", "p", "não\n\n"]
+BAKED = {"max_new_tokens": 9, "temperature": 1.5, "top_k": 12, "top_p": 1.0, "seed": 7}
+"""What the export below fixes for `serving_default`, in the words of `generate`."""
+EXPORT = "--format saved-model --max-tokens 9 --temperature 1.5 --top-k 12 --seed 7".split()
+GREEDY = {"max_new_tokens": 20, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+LONG = "planeta " * 40
+
+
+def rows(texts: list[str], **controls: Any) -> list[Any]:
+    """A request to `generate`; a control is one value for all texts, or a list."""
+    each = {
+        name: value if isinstance(value, list) else [value] * len(texts)
+        for name, value in {**GREEDY, **controls}.items()
+    }
+    return ["generate", {"text": texts, **each}]
+
+
+def changed(**controls: Any) -> list[Any]:
+    return rows(PROMPTS, **{**BAKED, **controls})
+
+
+BAD = {
+    "temperature": [-0.5, float("nan"), float("inf")],
+    "top_k": [-1],
+    "top_p": [0.0, 1.1],
+    "max_new_tokens": [0, 33],
+}
+REQUESTS = {
+    "default": ["serving_default", {"text": PROMPTS}],
+    "baked": changed(),
+    "max_new_tokens": changed(max_new_tokens=4),
+    "temperature": changed(temperature=0.4),
+    "top_k": changed(top_k=0),
+    "top_p": changed(top_p=0.5),
+    "seed": changed(seed=8),
+    "greedy": rows(PROMPTS),
+    "greedy alone": rows([PROMPTS[2]]),
+    "greedy by top-k": rows(PROMPTS, temperature=2.0, top_k=1),
+    "greedy by top-p": rows(PROMPTS, temperature=2.0, top_p=1e-6),
+    "mixed": rows(
+        PROMPTS[:3],
+        temperature=[1.5, 0.0, 1.5],
+        seed=[7, 0, 5],
+        top_k=[12, 0, 0],
+        max_new_tokens=[9, 20, 3],
+    ),
+    "mixed alone": rows([PROMPTS[2]], temperature=1.5, seed=5, max_new_tokens=3),
+    "long": rows([LONG, "p"], max_new_tokens=20),
+    "nothing": rows([]),
+    "tokenize": ["tokenize", {"text": PROMPTS}],
+    "detokenize": ["detokenize", {"ids": [[195, 169, 65], [65, 66, 67]], "num_tokens": [2, 3]}],
+    "uneven controls": rows(PROMPTS, seed=[1, 2]),
+    **{f"{name} {v}": rows(["p"], **{name: v}) for name, values in BAD.items() for v in values},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return make_run(tmp_path_factory.mktemp("saved_models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "tiny"
+    assert main(["export", str(run.path), "--output", str(folder), *EXPORT]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The answers to `REQUESTS`, and under "command" those of `saved_model_cli run`."""
+    folder = tmp_path_factory.mktemp("child")
+    command = ["run", "--dir", str(exported), "--tag_set", "serve", "--outdir", str(folder)]
+    command += ["--signature_def", "serving_default", "--input_exprs", f"text={PROMPTS!r}"]
+    task = {"folder": str(exported), "requests": REQUESTS, "command": command}
+    child = Path(__file__).with_name("saved_model_child.py")
+    subprocess.run(
+        [sys.executable, "-I", str(child), str(folder / "result.json")],
+        input=json.dumps(task),
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    result["command"] = {
+        name: np.load(folder / f"{name}.npy", allow_pickle=True) for name in ("ids", "text")
+    }
+    return result
+
+
+@pytest.fixture(scope="module")
+def generator(run: RunFolder) -> Generator:
+    return load_generator(run)
+
+
+def counted(output: dict[str, Any]) -> list[list[int]]:
+    return [ids[:count] for ids, count in zip(output["ids"], output["num_tokens"], strict=True)]
+
+
+def greedy_ids(generator: Generator, prompt: str, count: int) -> list[int]:
+    result = generator.generate(prompt, GenerateOptions(temperature=0.0, max_tokens=count))
+    return [token for token in result.ids if token != generator.tokenizer.end_of_text]
+
+
+def test_it_needs_nothing_but_tensorflow(outputs: dict[str, Any]) -> None:
+    assert outputs["modules"] == []
+
+
+def test_greedy_text_is_what_kgpt_writes(outputs: dict[str, Any], generator: Generator) -> None:
+    expected = [greedy_ids(generator, prompt, 20) for prompt in PROMPTS]
+    assert counted(outputs["greedy"]) == expected
+    assert len({tuple(ids) for ids in expected}) == len(PROMPTS)  # the model does not just repeat
+    decoded = [generator.tokenizer.decode_bytes(ids).hex() for ids in expected]
+    assert outputs["greedy"]["text_bytes"] == decoded
+    assert counted(outputs["greedy alone"]) == [expected[2]]
+
+
+def test_a_row_ends_before_its_end_of_text(outputs: dict[str, Any], generator: Generator) -> None:
+    lengths = outputs["greedy"]["num_tokens"]
+    assert min(lengths) < max(lengths) == 20
+    for ids, count in zip(outputs["greedy"]["ids"], lengths, strict=True):
+        assert ids[count:] == [generator.tokenizer.end_of_text] * (20 - count)
+
+
+def test_text_is_utf8_where_bytes_may_end_inside_a_character(outputs: dict[str, Any]) -> None:
+    for answer in (outputs["greedy"], outputs["baked"], outputs["detokenize"]):
+        for text, exact in zip(answer["text"], answer["text_bytes"], strict=True):
+            assert bytes.fromhex(text).decode() == bytes.fromhex(exact).decode(errors="replace")
+
+
+def test_a_long_prompt_keeps_its_end(outputs: dict[str, Any], generator: Generator) -> None:
+    tokenizer, room = generator.tokenizer, 32 + 1 - 20
+    kept = tokenizer.encode(LONG)[-room:]
+    assert tokenizer.encode(tokenizer.decode(kept)) == kept
+    expected = [greedy_ids(generator, text, 20) for text in (tokenizer.decode(kept), "p")]
+    assert counted(outputs["long"]) == expected
+
+
+def test_serving_default_writes_by_the_options_of_the_export(outputs: dict[str, Any]) -> None:
+    assert outputs["default"] == outputs["baked"]
+
+
+@pytest.mark.parametrize("control", BAKED)
+def test_each_control_changes_the_text(outputs: dict[str, Any], control: str) -> None:
+    assert counted(outputs[control]) != counted(outputs["baked"])
+
+
+def test_controls_that_leave_one_token_are_greedy(outputs: dict[str, Any]) -> None:
+    assert outputs["greedy by top-k"] == outputs["greedy"] == outputs["greedy by top-p"]
+
+
+def test_a_row_does_not_depend_on_its_batch(outputs: dict[str, Any]) -> None:
+    first, second, third = counted(outputs["mixed"])
+    assert first == counted(outputs["baked"])[0]
+    assert second == counted(outputs["greedy"])[1]
+    assert [third] == counted(outputs["mixed alone"])
+    assert len(third) <= 3
+
+
+def test_an_empty_batch_is_no_error(outputs: dict[str, Any]) -> None:
+    assert outputs["nothing"]["num_tokens"] == outputs["nothing"]["text"] == []
+
+
+def test_tokenize_and_detokenize(outputs: dict[str, Any], run: RunFolder) -> None:
+    tokenizer = Tokenizer.load(run.tokenizer_folder)
+    assert counted(outputs["tokenize"]) == tokenizer.encode_batch(PROMPTS)
+    expected = [tokenizer.decode_bytes(ids).hex() for ids in ([195, 169], [65, 66, 67])]
+    assert outputs["detokenize"]["text_bytes"] == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in BAD.items() for v in values])
+def test_bad_controls_are_refused(outputs: dict[str, Any], name: str, value: float) -> None:
+    assert f"{name} must be" in outputs[f"{name} {value}"]["error"]
+
+
+def test_controls_for_another_number_of_texts_are_refused(outputs: dict[str, Any]) -> None:
+    assert "seed must have one value for each text" in outputs["uneven controls"]["error"]
+
+
+def test_saved_model_cli_gives_the_same(outputs: dict[str, Any]) -> None:
+    assert outputs["command"]["ids"].tolist() == outputs["default"]["ids"]
+    assert [text.hex() for text in outputs["command"]["text"]] == outputs["default"]["text"]
+
+
+def test_weights_are_stored_once(exported: Path, run: RunFolder) -> None:
+    stored = (exported / "variables" / "variables.data-00000-of-00001").stat().st_size
+    weights = (run.checkpoint().path / "weights.safetensors").stat().st_size
+    assert stored < 1.1 * weights
+    assert (exported / "saved_model.pb").stat().st_size < 1_000_000
+
+
+def test_a_full_disk_leaves_nothing(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        code = main(["export", str(run.path), "--output", str(tmp_path / "tiny"), *EXPORT])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1
+    assert "Cannot write" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_defaults_that_the_model_cannot_meet(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*EXPORT, "--max-tokens", "33"]
+    assert main(["export", str(run.path), "--output", str(tmp_path / "tiny"), *arguments]) == 2
+    assert "--max-tokens 32 or less" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
