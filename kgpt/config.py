@@ -173,6 +173,8 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     steps: int = 2000
     """Optimiser updates in all."""
+    epochs: float = 0.0
+    """Passes over the training text; 0 means that `steps` counts. Training turns it into `steps`."""
     minutes: float = 0.0
     """Time budget for training; 0 means none. `steps` then becomes an upper bound."""
     batch_size: int = 12
@@ -199,7 +201,8 @@ class TrainConfig:
             "log_every",
         ):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        require(self.minutes >= 0, "minutes", "0 or more", self.minutes)
+        for name in ("minutes", "epochs"):
+            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         require(self.seed >= 0, "seed", "0 or more", self.seed)
         require(bool(self.data), "data", "a folder made by `kgpt prepare`", self.data)
 

@@ -240,7 +240,7 @@ class RunFolder:
         return values
 
     def status(self) -> dict[str, Any]:
-        """The content of `status.json`, with `state` as a reader sees it: a live state without a process is `crashed`."""
+        """The content of `status.json`; a live state whose process is gone reads as `crashed`."""
         values = read_json(self.status_file)
         state = values.get("state", "unknown")
         if state in LIVE_STATES and not _process_lives(values):

@@ -1,0 +1,64 @@
+# Needs Python 3.11-3.13 and make; builds its own environment in .venv.
+#   make demo    install, train the demo model, let it write       make test    all tests
+#   make check   lint, types, import contracts                     make bench   compare with peers
+
+PYTHON ?= $(shell for v in 3.12 3.13 3.11; do command -v python$$v >/dev/null 2>&1 && python$$v -c '' 2>/dev/null && echo python$$v && exit; done; echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS := saved_models
+export KGPT_SAVED_MODELS := $(RUNS)
+
+.PHONY: demo test test-long check bench pictures lock clean
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "kgpt needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12 ..."; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
+demo: $(VENV)/.core
+	@test -d data/encyclopedia || $(BIN)/kgpt prepare encyclopedia
+	@if [ -f $(RUNS)/demo/run.json ]; then $(BIN)/kgpt-train --run demo --resume; else $(BIN)/kgpt-train --run demo; fi
+	@echo
+	@$(BIN)/kgpt sample demo "Marte é um planeta" --max-tokens 40 --seed 1
+	@echo
+	@$(BIN)/kgpt evaluate demo --task encyclopedia --checkpoint last
+	@$(BIN)/kgpt export demo --format saved-model --output $(RUNS)/demo-saved-model --overwrite
+	@echo
+	@echo 'Try next (after: source $(VENV)/bin/activate)'
+	@echo '  kgpt sample demo "A capital da França é" --temperature 0'
+	@echo '  kgpt-workbench                                    watch runs, write with them'
+	@echo '  kgpt prepare your.txt --output mine --vocab-size 4096 && kgpt-train --data mine --run mine --minutes 10'
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+test-long: $(VENV)/.bench
+	$(BIN)/python -m pytest -q -m long
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.workbench.make_pictures
+
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt --upgrade
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

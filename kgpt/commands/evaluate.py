@@ -1,0 +1,191 @@
+"""Measure runs: loss, perplexity and bits per byte of a text, or the share of right answers in a task.
+
+By default on the validation split of the data that the run was trained on. Results are kept in the run's
+evaluations.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgpt.errors import KgptError
+from kgpt.runs import Checkpoint, RunFolder, append_json_line, find_run
+
+if TYPE_CHECKING:
+    from kgpt.evaluation.recall import Recall
+    from kgpt.inference.generation import Generator
+
+TASKS = ("encyclopedia", "completion")
+
+EXAMPLES = """examples:
+  kgpt evaluate demo
+  kgpt evaluate demo machado --text book.txt         compare two runs on one text, by bits per byte
+  kgpt evaluate demo --task encyclopedia             facts asked for in phrasings that training never used
+  kgpt evaluate demo --task completion --file mine.jsonl   lines of {"prompt": ..., "answer": ...}"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `kgpt evaluate`."""
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="name under saved_models/, or a path")
+    add("--data", metavar="DIR", help="prepared folder whose validation split is measured")
+    add("--text", metavar="FILE", help="UTF-8 text file to measure instead")
+    add("--task", choices=TASKS, help="completions with known answers instead of a loss")
+    add("--file", metavar="FILE", help="prompts and answers of --task completion, as JSONL")
+    add("--checkpoint", default="best", metavar="best|last|STEP", help="default: best")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure each run, print a table, keep the results."""
+    _check(args)
+    folders = [find_run(name, args.saved_models) for name in args.runs]
+    chosen = [(folder, folder.checkpoint(args.checkpoint)) for folder in folders]
+    measure: Callable[[argparse.Namespace, RunFolder, Checkpoint], dict[str, Any]]
+    measure = _measure_task if args.task else _measure_loss
+    results = []
+    for folder, checkpoint in chosen:
+        result = {"run": folder.name, "step": checkpoint.step, **measure(args, folder, checkpoint)}
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        append_json_line(folder.path / "evaluations.jsonl", {"time": now, **result})
+        results.append(result)
+    if not args.json and not args.task:
+        _print_losses(results)
+    return results[0] if len(results) == 1 else {"evaluations": results}
+
+
+def _check(args: argparse.Namespace) -> None:
+    if sum(bool(value) for value in (args.data, args.text, args.task)) > 1:
+        raise KgptError(
+            "Too much to measure",
+            "--data, --text and --task exclude each other.",
+            "Give one of them.",
+        )
+    if bool(args.file) != (args.task == "completion"):
+        raise KgptError(
+            "--file and --task belong together",
+            "--task completion needs --file, and nothing else takes it.",
+            "For example: kgpt evaluate demo --task completion --file prompts.jsonl",
+        )
+
+
+# === Loss ===
+
+
+def _measure_loss(
+    args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
+) -> dict[str, Any]:
+    generator = _load(folder, checkpoint)
+    from kgpt.evaluation.loss import LossEvaluator
+
+    tokens, num_bytes, source = _tokens(args, folder, generator)
+    model = generator.decoder.model  # type: ignore[attr-defined]
+    loss = LossEvaluator(model, generator.tokenizer.end_of_text).measure(tokens, num_bytes)
+    return {
+        "source": source,
+        "loss": loss.loss,
+        "perplexity": loss.perplexity,
+        "bits_per_byte": loss.bits_per_byte,
+        "tokens": loss.tokens,
+        "bytes": loss.bytes,
+    }
+
+
+def _tokens(
+    args: argparse.Namespace, folder: RunFolder, generator: Generator
+) -> tuple[Any, int, str]:
+    from kgpt.evaluation.loss import InMemoryTokens
+    from kgpt.text.shards import Corpus
+
+    if args.text:
+        text = _read_text(Path(args.text))
+        return InMemoryTokens(generator.tokenizer.encode(text)), len(text.encode()), args.text
+    data = args.data or folder.read().get("data", {}).get("path", "")
+    corpus = Corpus.open(data)
+    if corpus.tokenizer.sha256 != generator.tokenizer.sha256:
+        raise KgptError(
+            "Another tokenizer",
+            f"{data} was prepared with another tokenizer than run {folder.name}'s.",
+            f"Prepare it with `kgpt prepare ... --tokenizer {folder.path}`, or measure the text itself with --text.",
+        )
+    return corpus.tokens("validation"), corpus.validation_bytes, str(data)
+
+
+def _read_text(path: Path) -> str:
+    from kgpt.text.sources import read_documents
+
+    return "".join(read_documents([path], documents="file"))
+
+
+def _print_losses(results: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    columns = ("run", "step", "loss", "perplexity", "bits_per_byte", "tokens", "bytes")
+    for name in columns:
+        table.add_column(name.replace("_", " "), justify="left" if name == "run" else "right")
+    for result in results:
+        table.add_row(
+            result["run"],
+            f"{result['step']:,}",
+            f"{result['loss']:.4f}",
+            f"{result['perplexity']:.3f}",
+            f"{result['bits_per_byte']:.4f}",
+            f"{result['tokens']:,}",
+            f"{result['bytes']:,}",
+        )
+    Console().print(table)
+
+
+# === Tasks ===
+
+
+def _measure_task(
+    args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
+) -> dict[str, Any]:
+    from kgpt.evaluation.recall import encyclopedia_prompts, measure_recall, read_prompts
+
+    prompts = read_prompts(Path(args.file)) if args.file else encyclopedia_prompts()
+    generator = _load(folder, checkpoint)
+    recall = measure_recall(
+        lambda texts, count: generator.complete_batch(texts, count, stop=(".", "\n")), prompts
+    )
+    if not args.json:
+        _print_recall(folder.name, recall)
+    return {
+        "task": args.task,
+        "prompts": len(prompts),
+        "accuracy": recall.accuracy,
+        "most_common_answer_accuracy": recall.most_common_answer_accuracy(),
+        "by_subject": {
+            name: {"right": right, "prompts": asked}
+            for name, (right, asked) in recall.by("subject").items()
+        },
+    }
+
+
+def _print_recall(name: str, recall: Recall) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("subject", "right", "of", ""):
+        table.add_column(heading, justify="right" if heading in ("right", "of") else "left")
+    for subject, (right, asked) in recall.by("subject").items():
+        table.add_row(subject, str(right), str(asked), "█" * round(20 * right / asked))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{name}: [bold]{recall.accuracy:.1%}[/] of {len(recall.answers)} answers right"
+        f" (always giving each relation's most common answer: {recall.most_common_answer_accuracy():.1%})"
+    )
+
+
+def _load(folder: RunFolder, checkpoint: Checkpoint) -> Generator:
+    from kgpt.inference.generation import load_generator
+
+    return load_generator(folder, checkpoint)

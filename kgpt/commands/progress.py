@@ -1,0 +1,132 @@
+"""What a person sees of a training run in the terminal: a live line, the evaluations, the loss curve at the end.
+
+In: rows of `metrics.jsonl` as they are written. Out: text on stderr (the curve as a string).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+LINE_SECONDS = 10.0
+"""Seconds between lines where the output is no terminal."""
+
+
+def duration(seconds: float) -> str:
+    """`75` as `1:15`, `4000` as `1:06:40`."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class TrainingDisplay:
+    """A `Reporter` for the terminal; on a pipe it prints a plain line now and then."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(
+            stderr=True, highlight=False, quiet=quiet and not sys.stderr.isatty()
+        )
+        self._progress = Progress(
+            TextColumn("[bold]step {task.completed:,.0f}[/]/{task.total:,.0f}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[line]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            refresh_per_second=4,
+        )
+        self._task: Any = None
+        self._validation: float | None = None
+        self._first: tuple[float, int] | None = None
+        self._last_line = 0.0
+
+    def __enter__(self) -> TrainingDisplay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task is not None:
+            self._progress.stop()
+
+    def message(self, text: str) -> None:
+        """Print a line above the progress bar."""
+        self._console.print(text, style="dim")
+
+    def row(self, row: dict[str, Any], steps: int) -> None:
+        """Show a new row of the metrics."""
+        if "validation_loss" in row:
+            self._validation = row["validation_loss"]
+            best = "  [green]best so far[/]" if row.get("is_best") else ""
+            self._console.print(
+                f"step {row['step']:,}  validation loss [bold]{row['validation_loss']:.4f}[/]"
+                f"  {row['bits_per_byte']:.3f} bits per byte{best}"
+            )
+            return
+        self._show(row, steps, self._describe(row, steps))
+
+    def _describe(self, row: dict[str, Any], steps: int) -> str:
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = (now, row["step"])
+        parts = [f"loss {row['train_loss']:.3f}"]
+        if self._validation is not None:
+            parts.append(f"validation {self._validation:.3f}")
+        if row.get("tokens_per_second"):
+            parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
+        done = row["step"] - self._first[1]
+        if done:
+            left = (now - self._first[0]) / done * (steps - row["step"])
+            parts.append(f"{duration(left)} left")
+        return "  ".join(parts)
+
+    def _show(self, row: dict[str, Any], steps: int, line: str) -> None:
+        if self._console.is_terminal:
+            if self._task is None:
+                self._progress.start()
+                self._task = self._progress.add_task("", total=steps, line="")
+            self._progress.update(self._task, completed=row["step"], total=steps, line=line)
+        elif time.perf_counter() - self._last_line > LINE_SECONDS or row["step"] == steps:
+            self._last_line = time.perf_counter()
+            self._console.print(f"step {row['step']:,}/{steps:,}  {line}")
+
+
+def loss_curve(rows: Sequence[dict[str, Any]], width: int = 72, height: int = 16) -> str:
+    """The training and validation losses of a run as a plot in braille; empty where there is nothing to draw."""
+    import plotille
+
+    def points(key: str) -> list[tuple[int, float]]:
+        return [
+            (row["step"], row[key])
+            for row in rows
+            if isinstance(row.get(key), (int, float)) and math.isfinite(row[key])
+        ]
+
+    train, validation = points("train_loss"), points("validation_loss")
+    if len(train) < 2:
+        return ""
+    figure = plotille.Figure()
+    figure.width, figure.height = width, height
+    figure.x_label, figure.y_label = "step", "loss"
+    figure.set_x_limits(min_=0, max_=train[-1][0])
+    low, high = min(y for _, y in train + validation), max(y for _, y in train + validation)
+    figure.set_y_limits(min_=low, max_=high if high > low else low + 1)
+    figure.register_label_formatter(
+        lambda value, chars, delta, left=False: (
+            f"{value:{'<' if left else '>'}{chars}.{0 if delta > 100 else 2}f}"
+        )
+    )
+    figure.color_mode = "names"
+    figure.plot(*zip(*train, strict=True), lc="cyan", label="training")
+    if len(validation) > 1:
+        figure.plot(*zip(*validation, strict=True), lc="magenta", label="validation")
+    return str(figure.show(legend=True))

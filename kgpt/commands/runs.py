@@ -1,0 +1,59 @@
+"""List the runs in the folder of saved models, with their states and losses."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from kgpt.runs import list_runs, saved_models_folder, summary
+
+EXAMPLES = """examples:
+  kgpt runs
+  kgpt runs --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`kgpt runs` has the common options only."""
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Print a table of the runs."""
+    summaries = [summary(folder) for folder in list_runs(args.saved_models)]
+    if not args.json:
+        if summaries:
+            _print_table(summaries)
+        else:
+            print(f"No runs in {saved_models_folder(args.saved_models)} yet. Make one: kgpt-train")
+    return {"runs": summaries}
+
+
+def _print_table(summaries: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in (
+        "run",
+        "state",
+        "step",
+        "train loss",
+        "best validation",
+        "bits/byte",
+        "tokens/s",
+    ):
+        table.add_column(heading, justify="left" if heading in ("run", "state") else "right")
+    for item in summaries:
+        table.add_row(
+            item["name"],
+            item["state"],
+            f"{item['step'] or 0:,}/{item['steps'] or 0:,}",
+            _number(item["train_loss"], ".4f"),
+            _number(item["best_validation_loss"], ".4f"),
+            _number(item["bits_per_byte"], ".3f"),
+            _number(item["tokens_per_second"], ",.0f"),
+        )
+    Console().print(table)
+
+
+def _number(value: Any, form: str) -> str:
+    return format(value, form) if isinstance(value, (int, float)) else "-"

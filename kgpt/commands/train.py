@@ -1,0 +1,238 @@
+"""Train a GPT on prepared text, or go on with a run that stopped.
+
+Without options: the `demo` preset on the built-in encyclopedia, in about three minutes on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kgpt.config import PRESETS, TrainConfig, from_dict, parse_override, preset, read_config_file
+from kgpt.errors import KgptError
+from kgpt.runs import find_run
+
+if TYPE_CHECKING:
+    from kgpt.training.trainer import TrainResult
+
+EXAMPLES = """examples:
+  kgpt-train                                        the demo: an encyclopedia in Portuguese
+  kgpt-train --data machado --run machado --minutes 15
+  kgpt-train --data shakespeare --preset char-cpu --run chars --set model.dropout=0.1
+  kgpt-train --run machado --resume                 go on after a stop or a crash"""
+
+OPTIONS = {
+    "data": "data",
+    "steps": "steps",
+    "epochs": "epochs",
+    "minutes": "minutes",
+    "batch_size": "batch_size",
+    "context_length": "model.context_length",
+    "learning_rate": "optimizer.learning_rate",
+    "precision": "precision",
+    "optimizer": "optimizer.name",
+    "evaluate_every": "evaluate_every",
+    "checkpoint_every": "checkpoint_every",
+    "keep": "keep",
+    "seed": "seed",
+}
+"""Command-line option and the configuration key it sets."""
+
+FIXED_ON_RESUME = ("model", "data", "seed", "batch_size")
+"""Keys that a resumed run must keep, or it would be another run."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `kgpt train`."""
+    add = parser.add_argument
+    add(
+        "--data",
+        metavar="DIR",
+        help="folder made by `kgpt prepare`, or its name in data/ (default: encyclopedia, built in)",
+    )
+    add(
+        "--run",
+        metavar="NAME",
+        help="name of the run, a folder in saved_models/ (default: the preset's name)",
+    )
+    add("--preset", metavar="NAME", help=f"starting point: {', '.join(PRESETS)} (default: demo)")
+    add("--config", metavar="FILE", help="TOML file, or a run's run.json, over the preset")
+    add(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any configuration key, such as model.num_layers=6",
+    )
+    add("--steps", type=int, metavar="N", help="optimiser updates")
+    add(
+        "--epochs",
+        type=float,
+        metavar="X",
+        help="passes over the training text, instead of --steps",
+    )
+    add(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="time budget; fixes the steps after the first ones are timed",
+    )
+    add("--batch-size", type=int, metavar="N", help="sequences a step")
+    add("--context-length", type=int, metavar="N", help="tokens that the model sees at once")
+    add("--learning-rate", type=float, metavar="X", help="peak learning rate of AdamW")
+    add(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="bfloat16: weights float32, matrix products bfloat16",
+    )
+    add("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices inside the blocks")
+    add(
+        "--evaluate-every",
+        type=int,
+        metavar="N",
+        help="steps between evaluations on the whole validation split",
+    )
+    add("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
+    add("--keep", type=int, metavar="N", help="checkpoints kept beside the best one")
+    add("--seed", type=int, metavar="N", help="seed of weights, data order and dropout")
+    add("--resume", action="store_true", help="go on with --run from its last checkpoint")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, show it, and say what to do next."""
+    config = configuration(args)
+    if args.resume:
+        done = _already_finished(config, args)
+        if done is not None:
+            return done
+    from kgpt.commands.progress import TrainingDisplay
+
+    with TrainingDisplay(quiet=args.json) as display:
+        display.message("Loading Keras")
+        from kgpt.training.trainer import train
+
+        result = train(config, saved_models=args.saved_models, resume=args.resume, reporter=display)
+    if not args.json:
+        _say_what_came_out(result)
+    return {
+        "run": str(result.run.path),
+        "steps": result.steps,
+        "validation_loss": result.validation_loss,
+        "bits_per_byte": result.bits_per_byte,
+        "seconds": round(result.seconds, 2),
+        "tokens_per_second": result.tokens_per_second,
+        "finished": result.finished,
+        "exit_code": 0 if result.finished else 130,
+    }
+
+
+def configuration(args: argparse.Namespace) -> TrainConfig:
+    """The configuration that the options ask for: preset, then file, then options, then --set."""
+    given = {
+        key: getattr(args, name) for name, key in OPTIONS.items() if getattr(args, name) is not None
+    }
+    if args.resume:
+        return _resumed_configuration(args, given)
+    name = args.preset or "demo"
+    config = preset(name)
+    config = dataclasses.replace(config, run=args.run or name)
+    if args.config:
+        from pathlib import Path
+
+        values = read_config_file(Path(args.config))
+        if args.run:
+            values["run"] = args.run
+        config = from_dict(values, config)
+    return _with_options(config, args, given)
+
+
+def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> TrainConfig:
+    if not args.run:
+        raise KgptError(
+            "Which run?",
+            "--resume needs the run's name.",
+            "For example: kgpt-train --run demo --resume",
+        )
+    if args.preset or args.config:
+        raise KgptError(
+            "A resumed run keeps its configuration",
+            "--preset and --config cannot be given with --resume.",
+            "Give single options, such as --steps 4000, or train a new --run NAME.",
+        )
+    folder = find_run(args.run, args.saved_models)
+    before = from_dict(folder.read()["configuration"])
+    before = dataclasses.replace(before, run=args.run)
+    after = _with_options(before, args, given)
+    for key in FIXED_ON_RESUME:
+        old, new = getattr(before, key), getattr(after, key)
+        if old != new:
+            raise KgptError(
+                "A resumed run keeps its configuration",
+                f"{key} was {old!r} when {folder.name} was started. Received: {new!r}",
+                "Leave the option out, or train a new --run NAME.",
+            )
+    return after
+
+
+def _with_options(
+    config: TrainConfig, args: argparse.Namespace, given: dict[str, Any]
+) -> TrainConfig:
+    for key, value in given.items():
+        nested: Any = value
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        config = from_dict(nested, config)
+    for text in args.set:
+        config = from_dict(parse_override(text), config)
+    return config
+
+
+def _already_finished(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any] | None:
+    folder = find_run(config.run, args.saved_models)
+    status = folder.status()
+    if status["state"] != "finished" or (status.get("step") or 0) < config.steps:
+        return None
+    if not args.json:
+        print(f"{folder.path} has finished all its {config.steps} steps. Give more with --steps N.")
+    rows = folder.metrics()
+
+    def latest(key: str) -> Any:
+        return next((row[key] for row in reversed(rows) if row.get(key) is not None), None)
+
+    return {
+        "run": str(folder.path),
+        "steps": status["step"],
+        "validation_loss": latest("validation_loss"),
+        "bits_per_byte": latest("bits_per_byte"),
+        "seconds": latest("seconds"),
+        "tokens_per_second": latest("tokens_per_second"),
+        "finished": True,
+    }
+
+
+def _say_what_came_out(result: TrainResult) -> None:
+    from kgpt.commands.progress import loss_curve
+
+    curve = loss_curve(result.run.metrics())
+    if curve and sys.stdout.isatty():
+        print(curve)
+    name = result.run.name
+    if result.validation_loss is not None:
+        bits = (
+            f", {result.bits_per_byte:.3f} bits per byte"
+            if result.bits_per_byte is not None
+            else ""
+        )
+        print(
+            f"{name}: validation loss {result.validation_loss:.4f}{bits} after {result.steps} steps."
+        )
+    if result.finished:
+        print(
+            f'Next: kgpt sample {name} "your prompt"   ·   kgpt evaluate {name}   ·   kgpt-workbench'
+        )
+    else:
+        print(
+            f"Stopped at step {result.steps}; everything is saved. Go on with: kgpt-train --run {name} --resume"
+        )

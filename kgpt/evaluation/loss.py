@@ -1,0 +1,132 @@
+"""The loss of a model on a token stream: nats a token, perplexity, bits a byte.
+
+In: a model and tokens. Out: sums over every token of the stream, divided once at the end; never averaged over
+batches. Axes: B batch, T time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from kgpt.errors import KgptError
+from kgpt.inference.compiled import compiled
+
+
+class TokenStream(Protocol):
+    """Token ids that can be read at random places."""
+
+    def __len__(self) -> int:
+        """Number of tokens."""
+
+    def window(self, start: int, length: int) -> npt.NDArray[np.integer]:
+        """The `length` tokens from `start` on."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Negative log-likelihood of a text."""
+
+    loss: float
+    """Nats a token."""
+    tokens: int
+    bytes: int
+    """Bytes of the raw UTF-8 text that the tokens stand for."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss)."""
+        return math.exp(min(self.loss, 700.0))
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Loss in bits over the bytes of the raw text: comparable between tokenizers."""
+        return self.loss * self.tokens / math.log(2) / max(self.bytes, 1)
+
+
+class LossEvaluator:
+    """Measures a model again and again, compiled once for its batch shape.
+
+    The stream is cut into windows of `context_length` tokens. Each token is predicted once, from the tokens before it
+    in its window; the first of each window from the token before the window (end of text at the very beginning).
+    """
+
+    def __init__(self, model: keras.Model, end_of_text: int, batch_size: int = 16) -> None:
+        self.model, self.end_of_text, self.batch_size = model, end_of_text, batch_size
+        self.context_length: int = model.config.context_length
+        self._sum: Callable[..., Any] = compiled(self._negative_log_likelihood, model.variables)
+
+    def measure(
+        self,
+        tokens: TokenStream,
+        num_bytes: int,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Loss:
+        """The loss over all of `tokens`, which stand for `num_bytes` bytes of text.
+
+        Raises:
+            KgptError: there are no tokens.
+        """
+        count, time = len(tokens), self.context_length
+        if not count:
+            raise KgptError(
+                "Nothing to measure", "The text has no tokens.", "Give a text that is not empty."
+            )
+        starts = range(0, count, time)
+        total = 0.0
+        for first in range(0, len(starts), self.batch_size):
+            batch = [
+                self._window(tokens, start) for start in starts[first : first + self.batch_size]
+            ]
+            batch += [(np.zeros(time, "int32"),) * 2 + (np.zeros(time, "float32"),)] * (
+                self.batch_size - len(batch)
+            )
+            inputs_BT, targets_BT, weights_BT = (
+                np.stack(rows) for rows in zip(*batch, strict=True)
+            )
+            total += float(
+                np.sum(np.asarray(self._sum(inputs_BT, targets_BT, weights_BT), "float64"))
+            )
+            if on_progress:
+                on_progress(min(count, (first + self.batch_size) * time), count)
+        return Loss(loss=total / count, tokens=count, bytes=num_bytes)
+
+    def _window(self, tokens: TokenStream, start: int) -> tuple[Any, Any, Any]:
+        time = self.context_length
+        length = min(time, len(tokens) - start)
+        target = np.asarray(tokens.window(start, length))
+        before = int(tokens.window(start - 1, 1)[0]) if start else self.end_of_text
+        inputs_T, targets_T, weights_T = (
+            np.zeros(time, dtype) for dtype in ("int32", "int32", "float32")
+        )
+        inputs_T[0], inputs_T[1:length] = before, target[:-1]
+        targets_T[:length], weights_T[:length] = target, 1.0
+        return inputs_T, targets_T, weights_T
+
+    def _negative_log_likelihood(self, inputs_BT: Any, targets_BT: Any, weights_BT: Any) -> Any:
+        logits_BTV = self.model(inputs_BT, training=False)
+        loss_BT = keras.losses.sparse_categorical_crossentropy(
+            targets_BT, logits_BTV, from_logits=True
+        )
+        return ops.sum(loss_BT * weights_BT, axis=-1)
+
+
+class InMemoryTokens:
+    """A list of token ids as a token stream."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self._ids = np.asarray(ids, dtype="int64")
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def window(self, start: int, length: int) -> npt.NDArray[np.integer]:
+        """The `length` tokens from `start` on."""
+        return self._ids[start : start + length]

@@ -1,0 +1,94 @@
+"""Batches of a token stream: a pure function of (seed, step).
+
+In: the tokens of a split, the batch's shape, a seed. Out: for any step, its (inputs, targets). Nothing is kept between
+steps, so a run that resumes at step n sees what an uninterrupted run sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kgpt.errors import KgptError
+
+Ids = npt.NDArray[np.int32]
+
+
+class TokenStream(Protocol):
+    """Token ids that can be read at random places without loading them all."""
+
+    def __len__(self) -> int:
+        """Number of tokens."""
+
+    def window(self, start: int, length: int) -> npt.NDArray[np.integer]:
+        """The `length` tokens from `start` on."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Windows of `context_length` tokens, each seen once an epoch, in an order drawn anew for every epoch.
+
+    Each epoch also shifts the grid of windows by a random offset, so that over the epochs a token is seen at every
+    place of the context.
+    """
+
+    tokens: TokenStream
+    batch_size: int
+    context_length: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) <= self.context_length:
+            raise KgptError(
+                "Corpus shorter than one context",
+                f"It has {len(self.tokens)} training tokens; context_length={self.context_length} needs at"
+                f" least {self.context_length + 1}.",
+                "Give more text, or a shorter --context-length.",
+            )
+
+    @property
+    def windows(self) -> int:
+        """Windows in an epoch."""
+        return max(1, (len(self.tokens) - self.context_length) // self.context_length)
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in which every window is seen once."""
+        return self.windows / self.batch_size
+
+    def at(self, step: int) -> tuple[Ids, Ids]:
+        """Inputs and targets of a step, int32 (B, T); the target of each token is the token after it."""
+        first = step * self.batch_size
+        rows = [self._window(index) for index in range(first, first + self.batch_size)]
+        ids = np.stack(rows).astype(np.int32)
+        return ids[:, :-1], ids[:, 1:]
+
+    def from_step(self, step: int) -> Iterator[tuple[Ids, Ids]]:
+        """The endless sequence of batches that begins at `step`."""
+        while True:
+            yield self.at(step)
+            step += 1
+
+    def _window(self, index: int) -> npt.NDArray[np.integer]:
+        epoch, place = divmod(index, self.windows)
+        order, offset = self._epoch(epoch)
+        return self.tokens.window(
+            offset + int(order[place]) * self.context_length, self.context_length + 1
+        )
+
+    def _epoch(self, epoch: int) -> tuple[npt.NDArray[np.int64], int]:
+        free = len(self.tokens) - self.windows * self.context_length
+        return _epoch_order(self.seed, epoch, self.windows, min(self.context_length, free))
+
+
+@lru_cache(maxsize=2)  # a batch touches two epochs at most
+def _epoch_order(
+    seed: int, epoch: int, windows: int, offsets: int
+) -> tuple[npt.NDArray[np.int64], int]:
+    random = np.random.default_rng([seed, epoch])
+    return random.permutation(windows), int(random.integers(offsets))

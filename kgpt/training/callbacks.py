@@ -1,0 +1,184 @@
+"""What happens after every training step: losses noted, rows logged, the heart beaten, stop requests heard.
+
+In: Keras' batch events. Out: rows in `metrics.jsonl`, the state in `status.json`, events for a `Reporter`.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Protocol
+
+import keras
+
+from kgpt.config import TrainConfig
+from kgpt.runs import RunFolder, State, append_json_line
+from kgpt.training.checkpoints import Progress
+from kgpt.training.optimizers import schedule_factor
+
+HEARTBEAT_SECONDS = 2.0
+
+
+class Reporter(Protocol):
+    """Whoever wants to see a training run as it goes."""
+
+    def message(self, text: str) -> None:
+        """A line for people."""
+
+    def row(self, row: dict[str, Any], steps: int) -> None:
+        """A new row of `metrics.jsonl`; `steps` is the number of steps of the whole run."""
+
+
+class Silence:
+    """A reporter that reports nothing."""
+
+    def message(self, text: str) -> None:
+        """Nothing."""
+
+    def row(self, row: dict[str, Any], steps: int) -> None:
+        """Nothing."""
+
+
+class StopRequest:
+    """Set by Ctrl-C, SIGTERM or SIGHUP: training ends after the current step, with everything saved."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Catch the signals inside the block; a second Ctrl-C interrupts at once."""
+        caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        try:
+            previous = {number: signal.signal(number, self._note) for number in caught}
+        except ValueError:  # not the main thread: whoever owns it handles signals
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+class LastStepLoss(keras.metrics.Metric):
+    """The loss of the latest step. Keras' own tracker gives the mean since the epoch began, which no log can use."""
+
+    def __init__(self) -> None:
+        super().__init__(name="loss", dtype="float32")
+        self.value = self.add_variable((), initializer="zeros", name="value")
+
+    def update_state(self, value: Any, sample_weight: Any = None) -> None:
+        """Keep `value`."""
+        self.value.assign(value)
+
+    def result(self) -> Any:
+        """The value kept."""
+        return self.value
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes a run's rows and status while `fit` goes on."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        config: TrainConfig,
+        progress: Progress,
+        reporter: Reporter,
+        stop: StopRequest,
+    ) -> None:
+        super().__init__()
+        self.run, self.config, self.progress = run, config, progress
+        self.reporter, self.stop = reporter, stop
+        self.diverged = False
+        self.state: State = "compiling"
+        self._last_heartbeat = 0.0
+        self._clock = self._row_clock = time.perf_counter()
+        self._row_step = progress.step
+        self._timed_seconds, self._timed_steps = 0.0, 0
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Mean time of a step, the first (which compiles) apart."""
+        return self._timed_seconds / max(1, self._timed_steps)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Evaluations lie between two calls of `fit`: their time is no training time."""
+        now = time.perf_counter()
+        self._row_clock += now - self._clock
+        self._clock = now
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note the step; log, beat, stop where it is time."""
+        loss = float((logs or {})["loss"])
+        now = time.perf_counter()
+        step_seconds = now - self._clock
+        self.progress.seconds += step_seconds
+        self._clock = now
+        self.progress.step += 1
+        self.progress.pending_losses.append(loss)
+        if self.state == "compiling":  # the first step's time is the compiler's
+            self.state, self._row_clock, self._row_step = "running", now, self.progress.step
+        else:
+            self._timed_seconds += step_seconds
+            self._timed_steps += 1
+        if not math.isfinite(loss):
+            self.diverged = True
+        step = self.progress.step
+        if step % self.config.log_every == 0 or step == self.config.steps or self.diverged:
+            self._log(now)
+        if now - self._last_heartbeat > HEARTBEAT_SECONDS:
+            self.beat()
+        if self.diverged or self.stop.signal is not None:
+            self.model.stop_training = True
+
+    def count_pause(self) -> None:
+        """Add the time since the last step (an evaluation, a checkpoint) to the run's seconds."""
+        pause = time.perf_counter() - self._clock
+        self.progress.seconds += pause
+        self._row_clock += pause
+        self._clock += pause
+
+    def beat(self) -> None:
+        """Tell readers that this process lives."""
+        self._last_heartbeat = time.perf_counter()
+        state: State = "stopping" if self.stop.signal is not None else self.state
+        self.run.write_status(state, step=self.progress.step, steps=self.config.steps)
+
+    def _log(self, now: float) -> None:
+        progress, config = self.progress, self.config
+        steps_timed = progress.step - self._row_step
+        speed = (
+            steps_timed * config.tokens_per_step / (now - self._row_clock) if steps_timed else None
+        )
+        factor = schedule_factor(config.optimizer, progress.step - 1, config.steps)
+        row = {
+            "step": progress.step,
+            "tokens": progress.step * config.tokens_per_step,
+            "seconds": round(progress.seconds, 3),
+            "train_loss": sum(progress.pending_losses) / len(progress.pending_losses),
+            "learning_rate": config.optimizer.learning_rate * factor,
+            "gradient_norm": self._gradient_norm(),
+            "tokens_per_second": speed and round(speed, 1),
+        }
+        append_json_line(self.run.metrics_file, row)
+        progress.pending_losses.clear()
+        self._row_clock, self._row_step = now, progress.step
+        self.reporter.row(row, config.steps)
+
+    def _gradient_norm(self) -> float:
+        if hasattr(
+            self.model, "jax_state_sync"
+        ):  # on JAX, fit keeps the variables' values to itself
+            self.model.jax_state_sync()
+        return float(self.model.optimizer.gradient_norm)

@@ -1,0 +1,173 @@
+"""Before the first step: the corpus found, the run folder made or checked, the model compiled.
+
+In: a `TrainConfig`. Out: what `trainer` works with; and a `KgptError` where configuration, data and run do not go
+together, before anything is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import keras
+
+from kgpt.config import TrainConfig, to_dict
+from kgpt.errors import KgptError
+from kgpt.model.gpt import GPT, build_gpt, parameter_count
+from kgpt.runs import (
+    FORMAT_VERSION,
+    RunFolder,
+    data_folder,
+    disk_failure,
+    read_json_lines,
+    write_atomically,
+    write_json,
+)
+from kgpt.text.shards import Corpus
+from kgpt.text.tokenizer import Tokenizer
+from kgpt.training.batches import Batches
+from kgpt.training.callbacks import LastStepLoss, Reporter
+from kgpt.training.optimizers import GPTOptimizer
+
+BUILT_IN_CORPUS = "encyclopedia"
+BUILT_IN_VOCABULARY_SIZE = 4096
+
+
+def open_corpus(data: str, reporter: Reporter | None = None) -> Corpus:
+    """The prepared corpus: a path, or a name in the data folder. The built-in one is prepared when it is missing."""
+    folder = next((path for path in (Path(data), data_folder() / data) if path.is_dir()), None)
+    if folder is None and data == BUILT_IN_CORPUS:
+        from kgpt.text.prepare import prepare
+
+        if reporter:
+            reporter.message("Preparing the built-in encyclopedia (first use)")
+        folder = data_folder() / data
+        prepare([BUILT_IN_CORPUS], output=folder, vocabulary_size=BUILT_IN_VOCABULARY_SIZE)
+    return Corpus.open(folder or data_folder() / data)
+
+
+def with_vocabulary(config: TrainConfig, vocabulary_size: int) -> TrainConfig:
+    """The configuration with the vocabulary of the data's tokenizer."""
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, vocabulary_size=vocabulary_size)
+    )
+
+
+def with_epochs(config: TrainConfig, steps_per_epoch: float) -> TrainConfig:
+    """The configuration with its epochs turned into steps, the last one whole."""
+    if not config.epochs:
+        return config
+    return dataclasses.replace(config, steps=max(1, math.ceil(config.epochs * steps_per_epoch)))
+
+
+def training_batches(config: TrainConfig, corpus: Corpus) -> Batches:
+    """The batches of a run.
+
+    Raises:
+        KgptError: the corpus is shorter than one context.
+    """
+    return Batches(
+        corpus.tokens("train"), config.batch_size, config.model.context_length, config.seed
+    )
+
+
+def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    """Refuse to resume a run on other data or with another tokenizer, and say what changed."""
+    values = run.read()
+    if values.get("tokenizer_sha256") != tokenizer.sha256:
+        raise KgptError(
+            "Tokenizer changed",
+            f"Run {run.name} was trained with another tokenizer than the one in {corpus.tokenizer_folder}.",
+            "Resume it with the data it was started with, or train a new --run NAME.",
+        )
+    expected = values.get("data", {}).get("train_tokens")
+    if expected != len(corpus.tokens("train")):
+        raise KgptError(
+            "Data changed",
+            f"Run {run.name} was trained on {expected} tokens; the data now has {len(corpus.tokens('train'))}.",
+            "Resume it with the data it was started with, or train a new --run NAME.",
+        )
+
+
+def create_run_folder(
+    run: RunFolder, config: TrainConfig, corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    """Make the folder with everything that explains the run; `run.json` comes last, and makes it a run."""
+    try:
+        run.checkpoints_folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(corpus.tokenizer_folder, run.tokenizer_folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise disk_failure(error, run.path) from error
+    write_json(
+        run.run_file,
+        {
+            "format_version": FORMAT_VERSION,
+            "task": "pretraining",
+            "configuration": to_dict(config),
+            "tokenizer_sha256": tokenizer.sha256,
+            "data": {
+                "path": os.path.abspath(corpus.folder),
+                "train_tokens": len(corpus.tokens("train")),
+                "validation_tokens": len(corpus.tokens("validation")),
+                "validation_bytes": corpus.validation_bytes,
+            },
+            "parameters": parameter_count(config.model),
+            "parent": None,
+            "versions": versions(),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        },
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run depends on."""
+    found = {"python": platform.python_version(), "backend": keras.backend.backend()}
+    for package in ("kgpt", "keras", keras.backend.backend(), "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def compiled_model(config: TrainConfig) -> GPT:
+    """A fresh model with its optimiser, ready for `fit`."""
+    model = build_gpt(config.model, config.precision, config.seed)
+    optimizer = GPTOptimizer(config.optimizer, config.steps)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=compiles_with_xla(config.precision),
+    )
+    # Keras offers no public way to see the loss of one step instead of the mean since the epoch began.
+    object.__setattr__(model, "_loss_tracker", LastStepLoss())
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def compiles_with_xla(precision: str) -> bool:
+    """Whether XLA makes the training step faster: always, but for bfloat16 on a CPU (benchmarks/RESULTS.md)."""
+    on_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
+    return not (on_cpu and precision == "bfloat16")
+
+
+def _has_gpu() -> bool:
+    return bool(keras.distribution.list_devices("gpu"))
+
+
+def remove_rows_after(run: RunFolder, step: int) -> None:
+    """Drop the rows past the checkpoint that training goes on from: those steps will be done again."""
+    for path in (run.metrics_file, run.samples_file):
+        if path.exists():
+            rows = read_json_lines(path)
+            kept = [row for row in rows if isinstance(row.get("step"), int) and row["step"] <= step]
+            write_atomically(
+                path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+            )
