@@ -93,7 +93,9 @@ def cached_logits(
     Keras writes them by `slice_update`: an XLA kernel, compiled anew for every shape that it meets.
     """
     place_T = start + tf.range(tf.shape(ids_BT)[1])
-    positions_BT = tf.maximum(place_T[None, :] - padding_B[:, None], 0)
+    # A row that has ended goes on with the batch, maybe past the last position; nothing reads what it writes.
+    last = model.config.context_length - 1
+    positions_BT = tf.clip_by_value(place_T[None, :] - padding_B[:, None], 0, last)
     seen_S = tf.range(tf.shape(caches[0][0])[2])
     mask_BTS = seen_S[None, None, :] <= place_T[None, :, None]
     mask_BTS &= seen_S[None, None, :] >= padding_B[:, None, None]
