@@ -4,8 +4,8 @@
 wherever TensorFlow is. `GraphTokenizer` is the Keras layer around it: keras-nlp's `BytePairTokenizer`, made to give
 GPT-2's ids. Both read the definition of a `kgpt.text.tokenizer.Tokenizer` and agree with it on every valid text.
 
-Axes: B texts, C characters, N bytes and W words of all texts in a row, U distinct words, S symbols (ids being merged) of
-all distinct words in a row, T tokens of a text.
+Axes: B texts, C characters, N bytes and W words of all texts in a row, U distinct words, S symbols (ids being
+merged) of all distinct words in a row, T tokens of a text.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from kgpt.errors import KgptError
 from kgpt.runs import RUN_NAME, data_folder
-from kgpt.text.shards import Corpus, Part, check_replaceable, write_corpus
+from kgpt.text.folders import check_replaceable
+from kgpt.text.shards import Corpus, Part, write_corpus
 from kgpt.text.sources import DocumentsOption, describe_sources, read_documents
 from kgpt.text.tokenizer import Tokenizer, find_tokenizer
 

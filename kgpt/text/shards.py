@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -26,8 +23,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kgpt.errors import KgptError, KgptFailure
-from kgpt.runs import data_folder, disk_failure, read_json, write_json
+from kgpt.errors import KgptError
+from kgpt.runs import data_folder, read_json, write_json
+from kgpt.text.folders import written_aside
 from kgpt.text.tokenizer import Tokenizer, pieces
 
 FORMAT_VERSION = 1
@@ -248,7 +246,7 @@ def write_corpus(
         KgptFailure: the disk is full or cannot be written. What was there before is untouched.
     """
     folder = Path(folder)
-    with _written_aside(folder, overwrite) as aside:
+    with written_aside(folder, overwrite) as aside:
         tokenizer.save(aside / "tokenizer")
         writer = _Writer(aside, tokenizer, shard_tokens)
         for done in writer.write(parts):
@@ -353,56 +351,3 @@ def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
                 batch, size = [], 0
     if batch:
         yield batch
-
-
-@contextmanager
-def _written_aside(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """A new folder beside `folder` that takes its place at the end, or vanishes if anything goes wrong."""
-    check_replaceable(folder, overwrite)
-    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    try:
-        aside.mkdir(parents=True)
-        yield aside
-        _replace(folder, aside)
-    except OSError as error:
-        failure = disk_failure(error, folder)
-        hint = "Free some space, or give another --output, then prepare again."
-        raise KgptFailure(failure.title, failure.message, hint) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _replace(folder: Path, aside: Path) -> None:
-    if not folder.exists():
-        os.rename(aside, folder)
-        return
-    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-    os.rename(folder, old)
-    try:
-        os.rename(aside, folder)
-    except OSError:
-        os.rename(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def check_replaceable(folder: Path, overwrite: bool) -> None:
-    """Refuse to write a corpus where something lies that is not to be replaced.
-
-    Raises:
-        KgptError: `folder` is a file, holds something other than prepared data, or `overwrite` is not set.
-    """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / "manifest.json").is_file():
-        raise KgptError(
-            "Output is in use",
-            f"{folder} exists and is not prepared data; nothing in it was touched.",
-            "Choose another --output.",
-        )
-    if not overwrite:
-        raise KgptError(
-            "Output exists",
-            f"{folder} holds prepared data already.",
-            "Replace it with --overwrite, or choose another --output.",
-        )
