@@ -35,7 +35,7 @@ MODERN_SHAPE = ModelConfig(
 )
 
 
-def memorise(config: ModelConfig, tokenizer: Tokenizer, text: str, steps: int = 150):
+def memorise(config: ModelConfig, tokenizer: Tokenizer, text: str, steps: int = 120):
     """A model that, asked for the most probable tokens, writes `text` from its beginning and ends it."""
     import keras
 
