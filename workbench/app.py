@@ -7,6 +7,7 @@ of screen; workers only post messages, and every change of a widget happens in a
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -31,6 +32,9 @@ from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
 
 POLL_SECONDS = 0.5
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that parses a long file may keep the interpreter from answering a key."""
 
 
 def _watch() -> Screen[None]:
@@ -63,7 +67,7 @@ class WorkbenchApp(App[None]):
     """See `workbench.main` for the command line."""
 
     TITLE = "kgpt"
-    CSS_PATH = "workbench.tcss"
+    CSS_PATH = Path(__file__).with_name("workbench.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("everywhere")]
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "runs": RunsScreen,
@@ -98,13 +102,14 @@ class WorkbenchApp(App[None]):
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
-        self._unloadable: Target | None = None
+        self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
     # === Life ===
 
     def on_mount(self) -> None:
         """Colours first, then the work in the background."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         for theme in THEMES:
             self.register_theme(theme)
         is_known = self.settings.theme in self.available_themes
@@ -179,26 +184,21 @@ class WorkbenchApp(App[None]):
         self.action_show(mode)
 
     def warm_up(self, target: Target) -> None:
-        """Have the engine load a model ahead of its first use."""
+        """Have the engine load a model ahead of its first use; what failed once waits for the user to ask."""
         playground = self.playground
-        if target == self._unloadable:  # it has been said once; asking for a text tries again
-            return
-        if not (
-            playground.is_busy or playground.is_loaded(target) or playground.is_loading(target)
-        ):
+        if not (target == self._warming or playground.is_busy or playground.is_loaded(target)):
+            self._warming = target
             self._work(partial(self._warm_up, target), "warm-up")
 
     async def _warm_up(self, target: Target) -> None:
         try:
             await self.playground.warm_up(target)
         except KgptError as error:
-            self._unloadable = target
             self.show_error(error)
         self._tell("playground")
 
     def write(self, target: Target, prompt: str, options: GenerateOptions) -> None:
         """Start a generation."""
-        self._unloadable = None
         generation = self.playground.ask(target, prompt, options)
 
         async def work() -> None:

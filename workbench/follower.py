@@ -16,6 +16,9 @@ from kgpt.runs import RunFolder
 if TYPE_CHECKING:
     from workbench.recording import ChartData, Recording, View
 
+READ_PAUSE_SECONDS = 0.004
+"""Between two pieces of a long file, for whoever else wants to run."""
+
 REST_FACTOR = 3.0
 """While a long file is being read, the curve is computed again after this many times what it took last time."""
 
@@ -79,7 +82,7 @@ class Follower:
 
     async def _wait(self) -> None:
         if self.is_reading and not self._is_paused:
-            await asyncio.sleep(0)
+            await asyncio.sleep(READ_PAUSE_SECONDS)
             return
         try:
             timeout = None if self._is_paused else self.poll_seconds

@@ -89,7 +89,6 @@ class Playground:
     loaded: dict[str, Any] = field(default_factory=dict)
     """The engine's `loaded` reply for the model that it holds."""
     _loaded_target: tuple[Target, int] | None = None
-    _loading_target: Target | None = None
     _wanted: Target | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -108,10 +107,6 @@ class Playground:
         return (
             self._loaded_target == (target, self.engine.generation) and self.engine.state != "off"
         )
-
-    def is_loading(self, target: Target) -> bool:
-        """Whether this model is on its way."""
-        return self._loading_target == target
 
     async def warm_up(self, target: Target) -> None:
         """Start the engine and load a model ahead of the first generation.
@@ -160,7 +155,7 @@ class Playground:
     async def _load(self, target: Target, generation: Generation | None = None) -> None:
         if self.is_loaded(target):
             return
-        self._loaded_target, self._loading_target = None, target
+        self._loaded_target = None
         try:
             self._enter("starting the engine: loading TensorFlow", generation, "starting")
             await self.engine.start()
@@ -178,7 +173,6 @@ class Playground:
                     self.loaded = reply
                     self._loaded_target = (target, self.engine.generation)
         finally:
-            self._loading_target = None
             self._enter("", None, "loading")
 
     def _enter(

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import fixture_runs
-import pytest
-from textual.pilot import Pilot
+os.environ["TEXTUAL_ANIMATIONS"] = "none"  # read when Textual is imported
 
-from workbench.app import WorkbenchApp
+import fixture_runs  # noqa: E402
+import pytest  # noqa: E402
+from textual.pilot import Pilot  # noqa: E402
+
+from workbench.app import WorkbenchApp  # noqa: E402
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 
 
 @pytest.fixture(autouse=True)
 def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nobody's settings are read or written, and no ANIMATION, COLOR or locale of the caller shows."""
+    """Nobody's settings are read or written, and no colour setting of the caller shows."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("KGPT_SAVED_MODELS", raising=False)
     return tmp_path / "config"

@@ -1,8 +1,9 @@
 """An engine without a model: speaks the protocol in full and writes known words. Run as a script.
 
-Arguments name its manners: `slow` (a token each 50 ms, loading 0.3 s), `silent` (never answers), `crash-at-start`,
-`crash-on-generate` (after three tokens), `crash-once FILE` (the same, but only the first process), `garbage` (lines
-that are no messages between those that are), `deaf` (does not hear `cancel`), `refuse` (no `load` succeeds).
+Arguments name its manners: `slow` (a token each 50 ms), `hold FILE` (loads when the file exists), `silent` (never
+answers), `crash-at-start`, `crash-on-generate` (after three tokens), `crash-once FILE` (the same, but only the first
+process), `garbage` (lines that are no messages between those that are), `deaf` (does not hear `cancel`), `refuse`
+(no `load` succeeds).
 Standard library only.
 """
 
@@ -78,7 +79,8 @@ def load(message: dict[str, Any]) -> None:
         )
         return
     say("loading", id=request, slot=message["slot"], stage="reading the weights")
-    time.sleep(0.3 if "slow" in MANNERS else 0.0)
+    while "hold" in MANNERS and not os.path.exists(sys.argv[sys.argv.index("hold") + 1]):
+        time.sleep(0.01)
     step = 500 if message["checkpoint"] in ("best", "last") else int(message["checkpoint"])
     say(
         "loaded",

@@ -103,14 +103,15 @@ async def test_stop_takes_effect_at_once_and_keeps_the_text(bench: Bench) -> Non
     assert playground.engine.state == "ready"
 
 
-async def test_stop_while_loading_sends_nothing(bench: Bench) -> None:
-    playground = bench.playground("slow")
+async def test_stop_while_loading_sends_nothing(bench: Bench, tmp_path: Path) -> None:
+    playground = bench.playground("hold", str(tmp_path / "go"))
     generation = playground.ask(TARGET, "Marte", OPTIONS)
     task = asyncio.create_task(playground.run(generation))
     while generation.state != "loading":
         await asyncio.sleep(0.005)
     await playground.stop()
     assert generation.state == "stopped" and not playground.is_busy
+    (tmp_path / "go").touch()
     await task
     assert generation.state == "stopped" and generation.tokens == 0
     assert playground.is_loaded(TARGET)

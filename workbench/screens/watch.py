@@ -121,7 +121,7 @@ class WatchScreen(WorkbenchScreen):
         """Another width takes another thinning."""
         self._look()
 
-    def on_loss_chart_scale_changed(self) -> None:
+    def on_plot_widget_scale_changed(self) -> None:
         """The window has been moved by wheel, drag or key."""
         window = self.query_one(LossChart).window
         left, right = window or (None, None)

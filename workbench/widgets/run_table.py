@@ -148,7 +148,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
 
     def restyle(self) -> None:
         """Draw everything again: the theme, the width or the order has changed."""
-        self._shown, self._is_wide = {}, None
+        self._is_wide = None
         self.show(self._runs)
 
     def move_to(self, name: str) -> None:
