@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import os
 import sys
@@ -79,43 +80,39 @@ def _top_parser(only: str) -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # TensorFlow's start-up notes are not for our users
-    module = importlib.import_module(f"kgpt.commands.{args.command}")
-    try:
-        result: dict[str, Any] = module.run(args)
-    except KgptError as error:
-        if args.debug:
-            raise
-        _print_error(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        if args.debug:
-            raise
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if args.debug:
-            raise
-        _print_error(
-            KgptError(
-                f"Failed: {type(error).__name__}",
-                str(error).strip()[:2000],
-                "Run again with --debug to see where.",
-            )
-        )
-        return 1
+    from kgpt.commands.native_noise import filtered
+
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without UTF-8 shows "?" for an emoji
+        sys.stdout.reconfigure(errors="replace")
+    if args.debug:
+        return _succeed(args)
+    with filtered():
+        try:
+            return _succeed(args)
+        except KgptError as error:
+            _print_error(error)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 0
+        except Exception as error:
+            message = str(error).strip()[:2000]
+            title = f"Failed: {type(error).__name__}"
+            _print_error(KgptError(title, message, "Run again with --debug to see where."))
+            return 1
+
+
+def _succeed(args: argparse.Namespace) -> int:
+    result: dict[str, Any] = importlib.import_module(f"kgpt.commands.{args.command}").run(args)
+    exit_code = int(result.pop("exit_code", 0))
     if args.json:
         from kgpt.runs import json_safe
 
-        exit_code = int(result.pop("exit_code", 0))
         print(json.dumps(json_safe(result), ensure_ascii=False), flush=True)
-        return exit_code
-    return int(result.get("exit_code", 0))
+    return exit_code
 
 
 def _print_error(error: KgptError) -> None:

@@ -1,0 +1,46 @@
+"""Keeps the start-up chatter of native libraries away from the user's terminal.
+
+TensorFlow's C++ parts write notes to file descriptor 2 before any logging level is heard. Inside `filtered`, what they
+write goes through a pipe; lines that look like such notes are dropped, everything else reaches the real stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+NOTE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog|[IWE]0000 \d\d:\d\d"
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |To enable the following instructions"
+)
+
+
+@contextmanager
+def filtered() -> Iterator[None]:
+    """Filter file descriptor 2 inside the block; Python's own `sys.stderr` goes straight to the real one."""
+    real = os.dup(2)
+    reading, writing = os.pipe()
+    os.dup2(writing, 2)
+    os.close(writing)
+    python_stderr = sys.stderr
+    sys.stderr = open(real, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
+    pump = threading.Thread(target=_pump, args=(reading, real), daemon=True)
+    pump.start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = python_stderr
+        os.dup2(real, 2)  # closes the pipe's last writing end, so the pump sees its end
+        pump.join(timeout=1)
+
+
+def _pump(reading: int, real: int) -> None:
+    with open(reading, "rb") as lines:
+        for line in lines:
+            if not NOTE.match(line):
+                os.write(real, line)
