@@ -48,8 +48,8 @@ class Progress:
     best_step: int | None = None
 
 
-def save_checkpoint(run: RunFolder, model: GPT, progress: Progress, keep: int) -> Path:
-    """Write the checkpoint of `progress.step`, mark it as the last, and remove old ones.
+def save_checkpoint(run: RunFolder, model: GPT, progress: Progress) -> Path:
+    """Write the checkpoint of `progress.step` and mark it as the last.
 
     Raises:
         KgptFailure: the disk is full or the folder cannot be written; earlier checkpoints are untouched.
@@ -81,7 +81,6 @@ def save_checkpoint(run: RunFolder, model: GPT, progress: Progress, keep: int) -
         shutil.rmtree(aside, ignore_errors=True)
         raise
     write_json(run.checkpoints_folder / "last.json", {"step": progress.step, "path": final.name})
-    _remove_old(run, keep)
     return final
 
 
@@ -99,6 +98,13 @@ def mark_validation_loss(run: RunFolder, progress: Progress, loss: float) -> boo
             {"step": progress.step, "path": path.name, "validation_loss": loss},
         )
     return is_best
+
+
+def remove_old_checkpoints(run: RunFolder, keep: int) -> None:
+    """Leave the newest `keep` checkpoints and the best one."""
+    others = [checkpoint for checkpoint in run.checkpoints() if not checkpoint.is_best]
+    for checkpoint in others[:-keep]:
+        shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 
 def restore_last(run: RunFolder, model: GPT, warn: Callable[[str], None]) -> Progress | None:
@@ -159,12 +165,6 @@ def _assign_training_tensors(model: GPT, tensors: dict[str, np.ndarray]) -> None
         )
     for name, variable in variables.items():
         variable.assign(tensors[name])
-
-
-def _remove_old(run: RunFolder, keep: int) -> None:
-    removable = [item for item in run.checkpoints() if not (item.is_best or item.is_last)]
-    for checkpoint in removable[: max(0, len(removable) - (keep - 1))]:
-        shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

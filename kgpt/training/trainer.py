@@ -32,6 +32,7 @@ from kgpt.training.callbacks import Recorder, Reporter, Silence, StopRequest
 from kgpt.training.checkpoints import (
     Progress,
     mark_validation_loss,
+    remove_old_checkpoints,
     restore_last,
     save_checkpoint,
 )
@@ -220,10 +221,11 @@ class TrainingSession:
         evaluates = is_over or step % config.evaluate_every == 0
         if not (evaluates or step % config.checkpoint_every == 0 or self.stop.signal is not None):
             return
-        save_checkpoint(self.run, self.model, self.progress, config.keep)  # before what might fail
+        save_checkpoint(self.run, self.model, self.progress)  # before what might fail
         if evaluates and (is_over or self.stop.signal is None):
             self.evaluate()
             self._try_to_write_samples()
+        remove_old_checkpoints(self.run, config.keep)
         self.recorder.count_pause()
         self.recorder.beat()
 
