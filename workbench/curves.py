@@ -134,8 +134,9 @@ def decimate(x: FloatArray, y: FloatArray, buckets: int) -> tuple[FloatArray, Fl
     if size <= 2:
         return x, y
     whole = len(x) // size * size
-    rows = np.concatenate([_bucket_rows(y[:whole], size), np.arange(whole, len(x))])
-    rows = np.unique(np.concatenate([[0], rows, [len(x) - 1]]).astype(np.int64))
+    rest = whole + _bucket_rows(y[whole:], max(1, len(x) - whole))
+    rows = np.concatenate([[0], _bucket_rows(y[:whole], size), rest, [len(x) - 1]])
+    rows = np.unique(rows.astype(np.int64))
     return x[rows], y[rows]
 
 

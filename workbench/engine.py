@@ -35,7 +35,7 @@ class Engine:
 
     Example:
         engine = Engine()
-        async for reply in engine.request({"type": "load", "slot": 0, "run": "demo", "checkpoint": "best"}):
+        async for reply in engine.request({"type": "load", "slot": "main", "run": "demo", "checkpoint": "best"}):
             print(reply["type"])
         await engine.close()
     """
@@ -70,6 +70,7 @@ class Engine:
                 self._process = await self._spawn()
             except OSError as error:
                 self.state = "off"
+                self._remove_log()
                 raise KgptFailure(
                     "The engine did not start",
                     f"{self.command[0]}: {error.strerror or error}",

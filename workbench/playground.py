@@ -22,6 +22,9 @@ from workbench.tail import is_number
 GenerationState = Literal[
     "waiting", "starting", "loading", "writing", "stopping", "done", "stopped", "failed"
 ]
+SLOT = "main"
+"""The engine can hold several models; this screen needs one."""
+
 ACTIVE = ("waiting", "starting", "loading", "writing", "stopping")
 
 
@@ -162,7 +165,7 @@ class Playground:
             self._enter("loading the model", generation, "loading")
             request = {
                 "type": "load",
-                "slot": 0,
+                "slot": SLOT,
                 "run": str(target.run.resolve()),
                 "checkpoint": target.checkpoint,
             }
@@ -190,7 +193,7 @@ class Playground:
         self.on_change()
         request = {
             "type": "generate",
-            "slot": 0,
+            "slot": SLOT,
             "prompt": generation.prompt,
             "options": {k: v for k, v in asdict(generation.options).items() if v is not None},
             "alternatives": 0,

@@ -50,7 +50,7 @@ def test_decimate_keeps_ends_and_extremes_and_is_bounded() -> None:
     y[[41_234, 77_777]] = 50.0, -50.0
     x = np.arange(len(y)) * 10.0
     thin_x, thin_y = curves.decimate(x, y, 200)
-    assert len(thin_x) <= 3 * 200 + 2 * 502
+    assert len(thin_x) <= 2 * 200 + 4
     assert (thin_x[0], thin_x[-1]) == (x[0], x[-1])
     assert (thin_y.max(), thin_y.min()) == (50.0, -50.0)
     assert thin_x[thin_y.argmax()] == 412_340
@@ -58,7 +58,7 @@ def test_decimate_keeps_ends_and_extremes_and_is_bounded() -> None:
 
 
 def test_decimate_stays_small_for_a_million_rows() -> None:
-    x = np.arange(1_000_000.0)
+    x = np.arange(999_999.0)
     assert len(curves.decimate(x, np.sin(x), 400)[0]) < 4 * 400
 
 

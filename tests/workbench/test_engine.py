@@ -169,7 +169,7 @@ async def test_a_command_that_is_not_there() -> None:
     engine = Engine(["/nowhere/engine"])
     with pytest.raises(KgptFailure, match="did not start"):
         await engine.start()
-    assert engine.state == "off"
+    assert engine.state == "off" and engine.log_file is None
 
 
 async def test_a_silent_engine_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:

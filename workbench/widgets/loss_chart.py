@@ -9,9 +9,11 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
+from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, PlotWidget
+from textual_plot.plot_widget import LinePlot, map_coordinate_to_hires_pixel
 
-from workbench import curves
+from workbench import braille, curves
 from workbench.recording import ChartData, Line
 from workbench.widgets.axes import LogFormatter, ShortFormatter
 
@@ -115,6 +117,21 @@ class LossChart(PlotWidget, inherit_bindings=False):  # type: ignore[call-arg]
                 )
             else:
                 self.plot(x, y, line_style=self._style(component), hires_mode=HiResMode.BRAILLE)
+
+    def _render_plot(self) -> None:
+        """Draw all at once: textual-plot asks for a refresh with every cell."""
+        with self.query_one("#plot", Canvas).batch_refresh():
+            super()._render_plot()
+
+    def _render_line_plot(self, dataset: LinePlot) -> None:
+        """Draw a line through numpy; textual-plot takes a Python step for each of its dots."""
+        canvas = self.query_one("#plot", Canvas)
+        limits = (self._x_min, self._x_max, self._y_min, self._y_max)
+        x, y = map_coordinate_to_hires_pixel(
+            dataset.x, dataset.y, *limits, region=self._scale_rectangle
+        )
+        for column, row, character in braille.draw(x, y, *canvas.size):
+            canvas.set_pixel(column, row, character, dataset.line_style)
 
     def _draw_validation(self, data: ChartData) -> None:
         self._draw(data.validation, "chart--validation")
