@@ -49,7 +49,7 @@ def make_app(root: Path) -> MakeApp:
 
     def make(*manners: str, **options: Any) -> WorkbenchApp:
         options.setdefault("clock", lambda: fixture_runs.NOW)
-        options.setdefault("poll_seconds", 0.05)
+        options.setdefault("poll_seconds", 0.15)
         return WorkbenchApp(root, engine_command=engine_command(*manners), **options)
 
     return make

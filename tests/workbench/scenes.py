@@ -45,7 +45,7 @@ def make_app(
         Path("saved_models"),
         clock=lambda: fixture_runs.NOW,
         stopwatch=lambda: 0.0,
-        poll_seconds=0.02,
+        poll_seconds=0.3,
         **options,
     )
 
