@@ -1,0 +1,14 @@
+"""Run benchmarks by name, or all of them: `python -m benchmarks startup tokenizing training recall`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("startup", "tokenizing", "training", "recall")
+
+for name in sys.argv[1:] or NAMES:
+    if name not in NAMES:
+        sys.exit(f"There is no benchmark {name!r}. Benchmarks: {', '.join(NAMES)}.")
+    print(f"\n## {name}", flush=True)
+    importlib.import_module(f"benchmarks.{name}").main()
