@@ -137,7 +137,11 @@ class _Writer:
 
     def _layout_survey(self, subject: Subject, title: str, passages: list[list[str]]) -> str:
         introduction = self.random.choice([*(subject.introductions or INTRODUCTIONS), ""])
-        connected = [passages[0], *([self._connect(first), *rest] for first, *rest in passages[1:])]
+        names = tuple(entity.name for entity in subject.entities)
+        connected = [
+            passages[0],
+            *([self._connect(first, names), *rest] for first, *rest in passages[1:]),
+        ]
         half = len(connected) // 2
         opening = list(chain([introduction] if introduction else [], *connected[:half]))
         cut = len(opening) if self.random.random() < 0.5 else 0
@@ -155,9 +159,10 @@ class _Writer:
             sentences.append(self._deal(subject, entity, followers[0], follow=True))
         return sentences
 
-    def _connect(self, sentence: str) -> str:
+    def _connect(self, sentence: str, names: tuple[str, ...]) -> str:
+        """Perhaps put a connector before `sentence`, if its first word may lose its capital: a title's may not."""
         word, space, rest = sentence.partition(" ")
-        connectable = word.lower() in _CONNECTABLE
+        connectable = word.lower() in _CONNECTABLE and not sentence.startswith(names)
         if self.random.random() >= CONNECTOR_SHARE or not connectable:
             return sentence
         return self.random.choice(CONNECTORS) + word.lower() + space + rest
