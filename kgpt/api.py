@@ -41,7 +41,7 @@ class Run:
     @cached_property
     def config(self) -> TrainConfig:
         """The configuration that the run was trained with."""
-        return from_dict(self.folder.read()["configuration"])
+        return from_dict(self.folder.configuration())
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
+import sys
 import tomllib
 import types
 import typing
@@ -27,6 +27,9 @@ Initialization = Literal["gpt2", "zero-output"]
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "linear"]
+
+UNLIMITED_STEPS = 10**9
+"""`steps` of a run that epochs or minutes limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +239,7 @@ def check_types(config: Any, prefix: str) -> None:
             require(value in choices, name, "one of " + ", ".join(choices), value)
         elif hint is float:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            require(is_number and math.isfinite(value), name, "a finite number", value)
+            require(is_number and abs(value) <= sys.float_info.max, name, "a finite number", value)
         elif typing.get_origin(hint) is tuple:
             require(
                 isinstance(value, tuple) and all(isinstance(v, str) for v in value),
@@ -258,6 +261,25 @@ def to_dict(config: TrainConfig | ModelConfig | OptimizerConfig) -> dict[str, An
     return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
 
 
+def dotted(config: TrainConfig) -> dict[str, Any]:
+    """Every value of a configuration by its dotted key, as `--set` takes it."""
+    values: dict[str, Any] = {}
+    for key, value in to_dict(config).items():
+        table = value if isinstance(value, dict) else {"": value}
+        values |= {f"{key}.{name}".rstrip("."): item for name, item in table.items()}
+    return values
+
+
+def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested `values` with those of `over` in their place."""
+    tables = {
+        key: merged(values[key], value)
+        for key, value in over.items()
+        if isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+    }
+    return {**values, **over, **tables}
+
+
 def from_dict(values: Mapping[str, Any], base: TrainConfig | None = None) -> TrainConfig:
     """A `TrainConfig` from nested `values`; keys that are absent keep the value of `base` (or the default)."""
     return typing.cast(TrainConfig, _replace(base or TrainConfig(), values, ""))
@@ -274,8 +296,10 @@ def _replace(config: Any, values: Mapping[str, Any], prefix: str) -> Any:
     for key, value in values.items():
         name = f"{prefix}.{key}".lstrip(".")
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            suggestion = f"Did you mean {f'{prefix}.{near[0]}'.lstrip('.')}? " if near else ""
+            near = difflib.get_close_matches(
+                name, ["model", "optimizer", *dotted(TrainConfig())], n=1
+            )
+            suggestion = f"Did you mean {near[0]}? " if near else ""
             raise KgptError(
                 "Unknown configuration key",
                 f"There is no key {name}.",
@@ -293,30 +317,35 @@ def _replace(config: Any, values: Mapping[str, Any], prefix: str) -> Any:
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Nested values from a TOML file, or from the `configuration` of a run's `run.json`."""
+    """Nested values from a TOML file, or from the `configuration` of a run's `run.json`.
+
+    Raises:
+        KgptError: there is no such file, or it is neither.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            values = json.loads(text)
-            return typing.cast(dict[str, Any], values.get("configuration", values))
-        return tomllib.loads(text)
+        return _run_configuration(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise KgptError(
             "Configuration file not found",
             f"There is no file {path}.",
             "Give a TOML file or a run's run.json.",
         ) from None
-    except (
-        tomllib.TOMLDecodeError,
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-        AttributeError,
-    ) as error:
+    except (OSError, ValueError) as error:
         raise KgptError(
             "Configuration file not readable",
             f"{path}: {error}",
             "It must be TOML, or a run's run.json.",
         ) from None
+
+
+def _run_configuration(text: str) -> dict[str, Any]:
+    """The configuration in a `run.json`; a time budget that has become a number of steps is spent."""
+    run = json.loads(text)
+    values = run.get("configuration", run) if isinstance(run, dict) else run
+    if not isinstance(values, dict):
+        raise ValueError("it holds no configuration")
+    return {**values, "minutes": 0.0} if run.get("steps_fixed_at") else values
 
 
 def parse_override(text: str) -> dict[str, Any]:
@@ -341,18 +370,15 @@ def to_toml(config: TrainConfig) -> str:
     """The configuration as a TOML document that `read_config_file` reads back to the same values."""
     values = to_dict(config)
     tables = {key: value for key, value in values.items() if isinstance(value, dict)}
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in values.items()
-        if key not in tables
-    ]
+    lines = [_toml_line(key, value) for key, value in values.items() if key not in tables]
     for name, table in tables.items():
-        lines += [
-            "",
-            f"[{name}]",
-            *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()),
-        ]
+        lines += ["", f"[{name}]", *(_toml_line(key, value) for key, value in table.items())]
     return "\n".join(lines) + "\n"
+
+
+def _toml_line(key: str, value: Any) -> str:
+    """JSON's texts, numbers and lists are TOML's, but for one character that TOML wants escaped."""
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
 
 
 # === Presets ===

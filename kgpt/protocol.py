@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +68,7 @@ class GenerateOptions:
                 name,
                 isinstance(value, (int, float))
                 and not isinstance(value, bool)
-                and math.isfinite(value),
+                and abs(value) <= sys.float_info.max,
                 "a finite number",
             )
         for name in ("max_tokens", "top_k"):
@@ -89,8 +89,9 @@ class GenerateOptions:
         check("stop", is_texts, "a list of texts, none empty")
         check(
             "seed",
-            self.seed is None or (isinstance(self.seed, int) and 0 <= self.seed < 2**63),
-            "a whole number of 0 or more",
+            self.seed is None
+            or (isinstance(self.seed, int) and self.seed is not True and 0 <= self.seed < 2**63),
+            "a whole number of 0 or more, below 2**63",
         )
 
     @classmethod

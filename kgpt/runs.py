@@ -10,6 +10,7 @@ Readers here accept half-written last lines, missing files and folders in use. S
 
 from __future__ import annotations
 
+import difflib
 import errno
 import json
 import math
@@ -17,9 +18,10 @@ import os
 import re
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +44,7 @@ State = Literal[
 LIVE_STATES = ("starting", "compiling", "running", "stopping")
 """States in which a trainer process owns the run. `crashed` is what a reader calls a live state without a process."""
 
-RUN_NAME = re.compile(r"[\w][\w.+-]*\Z")
+RUN_NAME = re.compile(r"\w[\w.+-]{0,99}\Z")
 
 
 def saved_models_folder(given: str | Path | None = None) -> Path:
@@ -72,7 +74,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.replace(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         raise disk_failure(error, path) from error
 
 
@@ -102,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`, or an empty one where the file is missing or unreadable."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -118,16 +121,24 @@ def json_safe(value: Any) -> Any:
     return value
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value read from a file is a finite number."""
+    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_one and abs(value) <= sys.float_info.max
+
+
 def append_json_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one JSON object as a line, in a single write.
+    """Append one JSON object as a line, in a single write; a half-written line before it stays a line of its own.
 
     Raises:
         KgptFailure: the disk is full or the folder cannot be written.
     """
     line = json.dumps(json_safe(row), ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        with open(path, "ab") as file:
-            file.write(line.encode())
+        with open(path, "ab+") as file:
+            file.seek(max(0, file.tell() - 1))
+            is_new_line = file.read(1) in (b"", b"\n")
+            file.write((line if is_new_line else "\n" + line).encode())
     except OSError as error:
         raise disk_failure(error, path) from error
 
@@ -139,7 +150,7 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
             for line in file:
                 try:
                     row = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict):
                     yield row
@@ -209,7 +220,7 @@ class RunFolder:
 
     def exists(self) -> bool:
         """Whether there is a run here."""
-        return self.run_file.is_file()
+        return os.path.isfile(self.run_file)
 
     def read(self) -> dict[str, Any]:
         """The content of `run.json`.
@@ -217,7 +228,7 @@ class RunFolder:
         Raises:
             KgptError: it is missing, unreadable, or from a newer version of kgpt.
         """
-        if not self.run_file.is_file():
+        if not self.exists():
             raise KgptError(
                 "Unknown run",
                 f"{self.path} is no run: it has no run.json.",
@@ -236,6 +247,21 @@ class RunFolder:
                 "Run from another version",
                 f"{self.run_file} has format version {version!r}; this kgpt reads up to {FORMAT_VERSION}.",
                 "Update kgpt.",
+            )
+        return values
+
+    def configuration(self) -> dict[str, Any]:
+        """The configuration in `run.json`.
+
+        Raises:
+            KgptError: as `read`, or there is none in it.
+        """
+        values = self.read().get("configuration")
+        if not isinstance(values, dict):
+            raise KgptError(
+                "Unreadable run",
+                f"{self.run_file} holds no configuration.",
+                "Restore the file, or train the run again.",
             )
         return values
 
@@ -282,7 +308,7 @@ class RunFolder:
             else []
         ):
             number = path.name.removeprefix("step-")
-            if not number.isdigit() or not (path / "state.json").is_file():
+            if not number.isdecimal() or not (path / "state.json").is_file():
                 continue
             loss = read_json(path / "state.json").get("validation_loss")
             found.append(
@@ -307,7 +333,7 @@ class RunFolder:
             marked = [item for item in found if (item.is_best if which == "best" else item.is_last)]
             chosen = marked or found[-1:]
         else:
-            chosen = [item for item in found if which.isdigit() and item.step == int(which)]
+            chosen = [item for item in found if which.isdecimal() and item.step == int(which)]
         if not chosen:
             steps = ", ".join(str(item.step) for item in found)
             raise KgptError(
@@ -330,7 +356,7 @@ def _process_lives(status: Mapping[str, Any]) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True
@@ -349,7 +375,7 @@ def find_run(run: str | Path, saved_models: str | Path | None = None) -> RunFold
         if folder.exists():
             return folder
     names = [item.name for item in list_runs(root)]
-    near = [name for name in names if name.startswith(str(run)[:3])]
+    near = difflib.get_close_matches(Path(run).name, names, n=5)
     raise KgptError(
         "Unknown run",
         f"There is no run {str(run)!r} in {root}."
@@ -362,7 +388,7 @@ def list_runs(saved_models: str | Path | None = None) -> list[RunFolder]:
     """The runs in the folder of saved models, by name."""
     root = saved_models_folder(saved_models)
     try:
-        return [RunFolder(path) for path in sorted(root.iterdir()) if (path / "run.json").is_file()]
+        return [RunFolder(path) for path in sorted(root.iterdir()) if RunFolder(path).exists()]
     except OSError:
         return []
 
@@ -376,15 +402,21 @@ def new_run(name: str, saved_models: str | Path | None = None) -> RunFolder:
     if not RUN_NAME.match(name):
         raise KgptError(
             "Bad run name",
-            f"A run's name is letters, digits, '.', '_', '+' and '-'. Received: {name!r}",
+            f"A run's name is at most 100 letters, digits, '.', '_', '+' and '-'. Received: {name!r}",
             "Choose another --run NAME.",
         )
     folder = RunFolder(saved_models_folder(saved_models) / name)
-    if folder.path.exists() and (folder.exists() or any(folder.path.iterdir())):
+    if folder.exists():
         raise KgptError(
             "Run exists",
             f"{folder.path} is there already.",
             f"Continue it with `kgpt-train --run {name} --resume`, or choose another --run NAME.",
+        )
+    if folder.path.exists() and not (folder.path.is_dir() and not any(folder.path.iterdir())):
+        raise KgptError(
+            "Not a run",
+            f"{folder.path} is there already, and is no run: it has no run.json.",
+            "Choose another --run NAME, or remove it.",
         )
     return folder
 
@@ -393,22 +425,23 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     """What a list of runs shows of one: name, state, step, steps, losses, bits per byte, speed, age, size."""
     status, rows = folder.status(), folder.metrics()
     values = read_json(folder.run_file)
+    configuration = values.get("configuration")
+    planned = configuration.get("steps") if isinstance(configuration, dict) else None
 
     def latest(key: str) -> Any:
-        return next((row[key] for row in reversed(rows) if row.get(key) is not None), None)
+        return next((row[key] for row in reversed(rows) if is_number(row.get(key))), None)
 
-    evaluated = [row for row in rows if isinstance(row.get("validation_loss"), (int, float))]
-    best = min(evaluated, key=lambda row: float(row["validation_loss"]), default={})
+    losses = [row["validation_loss"] for row in rows if is_number(row.get("validation_loss"))]
     return {
         "name": folder.name,
         "task": values.get("task"),
         "state": status["state"],
         "step": latest("step"),
-        "steps": status.get("steps") or values.get("configuration", {}).get("steps"),
+        "steps": next(filter(is_number, (status.get("steps"), planned)), None),
         "tokens": latest("tokens"),
         "train_loss": latest("train_loss"),
         "validation_loss": latest("validation_loss"),
-        "best_validation_loss": best.get("validation_loss"),
+        "best_validation_loss": min(losses, default=None),
         "bits_per_byte": latest("bits_per_byte"),
         "tokens_per_second": latest("tokens_per_second"),
         "parameters": values.get("parameters"),

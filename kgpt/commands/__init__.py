@@ -7,13 +7,14 @@ prints. A subcommand's module is imported only when it is called, and imports wh
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import io
 import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from kgpt.errors import KgptError
 
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kgpt ARGUMENTS` and return its exit code: 0 done, 1 failed, 2 the caller's mistake, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = next((word for word in given if not word.startswith("-")), "")
-    parser = _top_parser(only=name if name in COMMANDS else "")
+    if name and name not in COMMANDS:
+        return _unknown_command(name)
+    parser = _top_parser(only=name)
     args = parser.parse_args(given)
     if not getattr(args, "command", None):
         parser.print_help()
@@ -46,10 +49,27 @@ def train_main() -> int:
     return main(["train", *sys.argv[1:]])
 
 
+def _unknown_command(name: str) -> int:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    suggestion = f" Did you mean {near[0]}?" if near else ""
+    message = f"There is no command {name!r}.{suggestion}"
+    _print_error(KgptError("Unknown command", message, f"Commands: {', '.join(COMMANDS)}."))
+    return KgptError.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors look like those of the commands."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"`{self.prog} --help` shows what it takes."
+        _print_error(KgptError("Bad arguments", message, hint))
+        raise SystemExit(KgptError.exit_code)
+
+
 def _top_parser(only: str) -> argparse.ArgumentParser:
     from importlib.metadata import version
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kgpt",
         description="Build, train, measure, sample and export GPT models with Keras 3.",
         epilog="Start with: kgpt-train   (trains a small model on the built-in encyclopedia)",
@@ -111,7 +131,8 @@ def _succeed(args: argparse.Namespace) -> int:
     if args.json:
         from kgpt.runs import json_safe
 
-        print(json.dumps(json_safe(result), ensure_ascii=False), flush=True)
+        print(json.dumps(json_safe(result), ensure_ascii=False))
+    sys.stdout.flush()  # a reader that has left is noticed here, not at the interpreter's end
     return exit_code
 
 

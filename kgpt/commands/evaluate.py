@@ -103,7 +103,13 @@ def _tokens(
     if args.text:
         text = _read_text(Path(args.text))
         return InMemoryTokens(generator.tokenizer.encode(text)), len(text.encode()), args.text
-    data = args.data or folder.read().get("data", {}).get("path", "")
+    data = args.data or (folder.read().get("data") or {}).get("path")
+    if not data:
+        raise KgptError(
+            "Nothing to measure",
+            f"Run {folder.name} does not say what data it was trained on.",
+            "Give --data DIR or --text FILE.",
+        )
     corpus = Corpus.open(data)
     if corpus.tokenizer.sha256 != generator.tokenizer.sha256:
         raise KgptError(

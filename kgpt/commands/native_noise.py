@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 NOTE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|[IWE]0000 \d\d:\d\d"
@@ -21,13 +22,14 @@ NOTE = re.compile(
 
 @contextmanager
 def filtered() -> Iterator[None]:
-    """Filter file descriptor 2 inside the block; Python's own `sys.stderr` goes straight to the real one."""
+    """Filter file descriptor 2 inside the block; a `sys.stderr` that writes there goes straight to the real one."""
     real = os.dup(2)
     reading, writing = os.pipe()
     os.dup2(writing, 2)
     os.close(writing)
     python_stderr = sys.stderr
-    sys.stderr = open(real, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
+    if _writes_to(python_stderr, 2):
+        sys.stderr = open(real, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
     pump = threading.Thread(target=_pump, args=(reading, real), daemon=True)
     pump.start()
     try:
@@ -37,6 +39,13 @@ def filtered() -> Iterator[None]:
         sys.stderr = python_stderr
         os.dup2(real, 2)  # closes the pipe's last writing end, so the pump sees its end
         pump.join(timeout=1)
+
+
+def _writes_to(stream: TextIO, descriptor: int) -> bool:
+    try:
+        return stream.fileno() == descriptor
+    except (OSError, ValueError):
+        return False
 
 
 def _pump(reading: int, real: int) -> None:

@@ -6,7 +6,6 @@ In: rows of `metrics.jsonl` as they are written. Out: text on stderr (the curve 
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -14,6 +13,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kgpt.config import UNLIMITED_STEPS
 
 LINE_SECONDS = 10.0
 """Seconds between lines where the output is no terminal."""
@@ -29,10 +30,8 @@ def duration(seconds: float) -> str:
 class TrainingDisplay:
     """A `Reporter` for the terminal; on a pipe it prints a plain line now and then."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        self._console = Console(
-            stderr=True, highlight=False, quiet=quiet and not sys.stderr.isatty()
-        )
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("[bold]step {task.completed:,.0f}[/]/{task.total:,.0f}"),
             BarColumn(bar_width=None),
@@ -60,7 +59,7 @@ class TrainingDisplay:
 
     def message(self, text: str) -> None:
         """Print a line above the progress bar."""
-        self._console.print(text, style="dim")
+        self._console.print(text, style="dim", markup=False, soft_wrap=True)
 
     def row(self, row: dict[str, Any], steps: int) -> None:
         """Show a new row of the metrics."""
@@ -84,7 +83,7 @@ class TrainingDisplay:
         if row.get("tokens_per_second"):
             parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
         done = row["step"] - self._first[1]
-        if done:
+        if done and steps < UNLIMITED_STEPS:
             left = (now - self._first[0]) / done * (steps - row["step"])
             parts.append(f"{duration(left)} left")
         return "  ".join(parts)
@@ -120,11 +119,9 @@ def loss_curve(rows: Sequence[dict[str, Any]], width: int = 72, height: int = 16
     figure.set_x_limits(min_=0, max_=train[-1][0])
     low, high = min(y for _, y in train + validation), max(y for _, y in train + validation)
     figure.set_y_limits(min_=low, max_=high if high > low else low + 1)
-    figure.register_label_formatter(
-        lambda value, chars, delta, left=False: (
-            f"{value:{'<' if left else '>'}{chars}.{0 if delta > 100 else 2}f}"
-        )
-    )
+    figure.x_ticks_fkt = lambda start, end: f"{start:,.0f}"
+    figure.y_ticks_fkt = lambda start, end: f"{start:.2f}"
+    figure.origin = False
     figure.color_mode = "names"
     figure.plot(*zip(*train, strict=True), lc="cyan", label="training")
     if len(validation) > 1:

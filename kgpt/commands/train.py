@@ -8,11 +8,24 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgpt.config import PRESETS, TrainConfig, from_dict, parse_override, preset, read_config_file
+from kgpt.config import (
+    PRESETS,
+    UNLIMITED_STEPS,
+    TrainConfig,
+    dotted,
+    from_dict,
+    merged,
+    parse_override,
+    preset,
+    read_config_file,
+)
 from kgpt.errors import KgptError
-from kgpt.runs import find_run
+from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
     from kgpt.training.trainer import TrainResult
@@ -37,11 +50,15 @@ OPTIONS = {
     "checkpoint_every": "checkpoint_every",
     "keep": "keep",
     "seed": "seed",
+    "run": "run",
 }
 """Command-line option and the configuration key it sets."""
 
-FIXED_ON_RESUME = ("model", "data", "seed", "batch_size")
-"""Keys that a resumed run must keep, or it would be another run."""
+FIXED_ON_RESUME = ("model.", "data", "seed", "batch_size", "optimizer.name")
+"""Beginnings of the keys that a resumed run must keep, or it would be another run."""
+
+NO_LIMIT = {"steps": UNLIMITED_STEPS, "epochs": 0.0, "minutes": 0.0}
+"""The three ways to say when training ends, each at the value that leaves it to the other two."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,18 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="any configuration key, such as model.num_layers=6",
     )
-    add("--steps", type=int, metavar="N", help="optimiser updates")
-    add(
-        "--epochs",
-        type=float,
-        metavar="X",
-        help="passes over the training text, instead of --steps",
-    )
+    add("--steps", type=int, metavar="N", help="train for N updates (not as long as the preset)")
+    add("--epochs", type=float, metavar="X", help="train for X passes over the training text")
     add(
         "--minutes",
         type=float,
         metavar="M",
-        help="time budget; fixes the steps after the first ones are timed",
+        help="train for M minutes; the steps are fixed when the first ones have been timed",
     )
     add("--batch-size", type=int, metavar="N", help="sequences a step")
     add("--context-length", type=int, metavar="N", help="tokens that the model sees at once")
@@ -107,9 +119,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         done = _already_finished(config, args)
         if done is not None:
             return done
+    else:
+        new_run(config.run, args.saved_models)  # a name that is taken is told before Keras loads
     from kgpt.commands.progress import TrainingDisplay
 
-    with TrainingDisplay(quiet=args.json) as display:
+    with TrainingDisplay() as display:
         display.message("Loading Keras")
         from kgpt.training.trainer import train
 
@@ -130,22 +144,31 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def configuration(args: argparse.Namespace) -> TrainConfig:
     """The configuration that the options ask for: preset, then file, then options, then --set."""
-    given = {
-        key: getattr(args, name) for name, key in OPTIONS.items() if getattr(args, name) is not None
-    }
+    given = _given(args)
     if args.resume:
         return _resumed_configuration(args, given)
     name = args.preset or "demo"
-    config = preset(name)
-    config = dataclasses.replace(config, run=args.run or name)
-    if args.config:
-        from pathlib import Path
+    in_file = read_config_file(Path(args.config)) if args.config else {}
+    values = merged(_with_limits(in_file), _with_limits(given))
+    return from_dict(values, dataclasses.replace(preset(name), run=name))
 
-        values = read_config_file(Path(args.config))
-        if args.run:
-            values["run"] = args.run
-        config = from_dict(values, config)
-    return _with_options(config, args, given)
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """Nested values of the options on the command line, then of --set."""
+    options = {key: getattr(args, name) for name, key in OPTIONS.items()}
+    nested = [_nested(key, value) for key, value in options.items() if value is not None]
+    return reduce(merged, [*nested, *map(parse_override, args.set)], {})
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _with_limits(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Where steps, epochs or minutes are given, they replace all three of what lies below."""
+    return {**NO_LIMIT, **values} if any(values.get(key) for key in NO_LIMIT) else dict(values)
 
 
 def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> TrainConfig:
@@ -162,31 +185,26 @@ def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> T
             "Give single options, such as --steps 4000, or train a new --run NAME.",
         )
     folder = find_run(args.run, args.saved_models)
-    before = from_dict(folder.read()["configuration"])
-    before = dataclasses.replace(before, run=args.run)
-    after = _with_options(before, args, given)
-    for key in FIXED_ON_RESUME:
-        old, new = getattr(before, key), getattr(after, key)
-        if old != new:
-            raise KgptError(
-                "A resumed run keeps its configuration",
-                f"{key} was {old!r} when {folder.name} was started. Received: {new!r}",
-                "Leave the option out, or train a new --run NAME.",
-            )
+    before = from_dict({**folder.configuration(), "run": args.run})
+    if given.get("minutes") and folder.read().get("steps_fixed_at"):
+        raise KgptError(
+            "The time budget is spent",
+            f"{folder.name}'s minutes became {before.steps} steps when the first ones were timed.",
+            "Give the steps that it shall have in all: --steps N.",
+        )
+    after = from_dict(_with_limits(given), before)
+    _check_fixed_keys(folder.name, dotted(before), dotted(after))
     return after
 
 
-def _with_options(
-    config: TrainConfig, args: argparse.Namespace, given: dict[str, Any]
-) -> TrainConfig:
-    for key, value in given.items():
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        config = from_dict(nested, config)
-    for text in args.set:
-        config = from_dict(parse_override(text), config)
-    return config
+def _check_fixed_keys(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    for key, old in before.items():
+        if key.startswith(FIXED_ON_RESUME) and old != after[key]:
+            raise KgptError(
+                "A resumed run keeps its configuration",
+                f"{key} was {old!r} when {name} was started. Received: {after[key]!r}",
+                "Leave the option out, or train a new --run NAME.",
+            )
 
 
 def _already_finished(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any] | None:

@@ -33,7 +33,8 @@ class Answered:
     def is_right(self) -> bool:
         """Whether the completion begins with the answer and the answer ends there."""
         text, answer = self.completion.strip(), self.prompt.answer
-        return text.startswith(answer) and not text[len(answer) : len(answer) + 1].isalnum()
+        following = text[len(answer) : len(answer) + 1]
+        return text.startswith(answer) and not (following.isalnum() or following == "-")
 
 
 @dataclass(frozen=True)
