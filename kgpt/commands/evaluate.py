@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgpt.commands.tables import print_table
 from kgpt.errors import KgptError
 from kgpt.runs import Checkpoint, RunFolder, append_json_line, find_run
 
@@ -127,15 +128,8 @@ def _read_text(path: Path) -> str:
 
 
 def _print_losses(results: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    columns = ("run", "step", "loss", "perplexity", "bits_per_byte", "tokens", "bytes")
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="left" if name == "run" else "right")
-    for result in results:
-        table.add_row(
+    rows = [
+        (
             result["run"],
             f"{result['step']:,}",
             f"{result['loss']:.4f}",
@@ -144,7 +138,10 @@ def _print_losses(results: Sequence[dict[str, Any]]) -> None:
             f"{result['tokens']:,}",
             f"{result['bytes']:,}",
         )
-    Console().print(table)
+        for result in results
+    ]
+    headings = ("run", "step", "loss", "perplexity", "bits per byte", "tokens", "bytes")
+    print_table(headings, rows, left=("run",))
 
 
 # === Tasks ===
@@ -175,18 +172,13 @@ def _measure_task(
 
 
 def _print_recall(name: str, recall: Recall) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("subject", "right", "of", ""):
-        table.add_column(heading, justify="right" if heading in ("right", "of") else "left")
-    for subject, (right, asked) in recall.by("subject").items():
-        table.add_row(subject, str(right), str(asked), "█" * round(20 * right / asked))
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{name}: [bold]{recall.accuracy:.1%}[/] of {len(recall.answers)} answers right"
+    rows = [
+        (subject, str(right), str(asked), "█" * round(20 * right / asked))
+        for subject, (right, asked) in recall.by("subject").items()
+    ]
+    print_table(("subject", "right", "of", ""), rows, left=("subject", ""))
+    print(
+        f"{name}: {recall.accuracy:.1%} of {len(recall.answers)} answers right"
         f" (always giving each relation's most common answer: {recall.most_common_answer_accuracy():.1%})"
     )
 

@@ -99,7 +99,7 @@ class TrainingDisplay:
             self._console.print(f"step {row['step']:,}/{steps:,}  {line}")
 
 
-def loss_curve(rows: Sequence[dict[str, Any]], width: int = 72, height: int = 16) -> str:
+def loss_curve(rows: Sequence[dict[str, Any]], width: int = 56, height: int = 16) -> str:
     """The training and validation losses of a run as a plot in braille; empty where there is nothing to draw."""
     import plotille
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from kgpt.commands.tables import print_table
 from kgpt.runs import list_runs, saved_models_folder, summary
 
 EXAMPLES = """examples:
   kgpt runs
   kgpt runs --json"""
+
+HEADINGS = ("run", "state", "step", "train loss", "best validation", "bits/byte", "tokens/s")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,22 +31,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print_table(summaries: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in (
-        "run",
-        "state",
-        "step",
-        "train loss",
-        "best validation",
-        "bits/byte",
-        "tokens/s",
-    ):
-        table.add_column(heading, justify="left" if heading in ("run", "state") else "right")
-    for item in summaries:
-        table.add_row(
+    rows = [
+        (
             item["name"],
             item["state"],
             f"{item['step'] or 0:,}/{item['steps'] or 0:,}",
@@ -52,7 +41,9 @@ def _print_table(summaries: list[dict[str, Any]]) -> None:
             _number(item["bits_per_byte"], ".3f"),
             _number(item["tokens_per_second"], ",.0f"),
         )
-    Console().print(table)
+        for item in summaries
+    ]
+    print_table(HEADINGS, rows, left=("run", "state"))
 
 
 def _number(value: Any, form: str) -> str:
