@@ -5,8 +5,7 @@
 PYTHON ?= $(shell for v in 3.12 3.13 3.11; do command -v python$$v >/dev/null 2>&1 && python$$v -c '' 2>/dev/null && echo python$$v && exit; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-RUNS := saved_models
-export KGPT_SAVED_MODELS := $(RUNS)
+RUNS := $(or $(KGPT_SAVED_MODELS),saved_models)
 
 .PHONY: demo test test-long check bench pictures lock clean
 
@@ -25,7 +24,7 @@ $(VENV)/.bench: $(VENV)/.dev
 	@touch $@
 
 demo: $(VENV)/.core
-	@test -d data/encyclopedia || $(BIN)/kgpt prepare encyclopedia
+	@$(BIN)/kgpt prepare encyclopedia
 	@if [ -f $(RUNS)/demo/run.json ]; then $(BIN)/kgpt-train --run demo --resume; else $(BIN)/kgpt-train --run demo; fi
 	@echo
 	@$(BIN)/kgpt sample demo "Marte é um planeta" --max-tokens 40 --seed 1

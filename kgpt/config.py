@@ -25,6 +25,7 @@ Norm = Literal["layer", "rms"]
 Activation = Literal["gelu", "swiglu"]
 Initialization = Literal["gpt2", "zero-output"]
 Precision = Literal["float32", "bfloat16"]
+Xla = Literal["auto", "on", "off"]
 OptimizerName = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "linear"]
 
@@ -183,6 +184,8 @@ class TrainConfig:
     batch_size: int = 12
     """Sequences of `model.context_length` tokens a step."""
     precision: Precision = "float32"
+    xla: Xla = "auto"
+    """Compile the training step with XLA: faster steps, a slower first one. `auto` chooses the faster for long runs."""
     evaluate_every: int = 250
     """Steps between evaluations on the whole validation split (also before the last step ends)."""
     checkpoint_every: int = 250
@@ -435,7 +438,6 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
             "batch_size": 16,
             "evaluate_every": 250,
             "checkpoint_every": 250,
-            "sample_prompts": ("Marte é um planeta",),
         },
         "char-cpu": {
             "model": {"context_length": 64, "num_layers": 4, "num_heads": 4, "width": 128},

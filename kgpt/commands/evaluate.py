@@ -19,6 +19,7 @@ from kgpt.runs import Checkpoint, RunFolder, append_json_line, find_run
 if TYPE_CHECKING:
     from kgpt.evaluation.recall import Recall
     from kgpt.inference.generation import Generator
+    from kgpt.text.tokenizer import Tokenizer
 
 TASKS = ("encyclopedia", "completion")
 
@@ -79,12 +80,15 @@ def _check(args: argparse.Namespace) -> None:
 def _measure_loss(
     args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
 ) -> dict[str, Any]:
-    generator = _load(folder, checkpoint)
-    from kgpt.evaluation.loss import LossEvaluator
+    from kgpt.text.tokenizer import Tokenizer
 
-    tokens, num_bytes, source = _tokens(args, folder, generator)
-    model = generator.decoder.model  # type: ignore[attr-defined]
-    loss = LossEvaluator(model, generator.tokenizer.end_of_text).measure(tokens, num_bytes)
+    tokenizer = Tokenizer.load(folder.tokenizer_folder)
+    tokens, num_bytes, source = _tokens(args, folder, tokenizer)
+    from kgpt.evaluation.loss import LossEvaluator
+    from kgpt.model.weights import load_checkpoint_model
+
+    model = load_checkpoint_model(folder, checkpoint)
+    loss = LossEvaluator(model, tokenizer.end_of_text).measure(tokens, num_bytes)
     return {
         "source": source,
         "loss": loss.loss,
@@ -96,14 +100,14 @@ def _measure_loss(
 
 
 def _tokens(
-    args: argparse.Namespace, folder: RunFolder, generator: Generator
+    args: argparse.Namespace, folder: RunFolder, tokenizer: Tokenizer
 ) -> tuple[Any, int, str]:
     from kgpt.evaluation.loss import InMemoryTokens
     from kgpt.text.shards import Corpus
 
     if args.text:
         text = _read_text(Path(args.text))
-        return InMemoryTokens(generator.tokenizer.encode(text)), len(text.encode()), args.text
+        return InMemoryTokens(tokenizer.encode(text)), len(text.encode()), args.text
     data = args.data or (folder.read().get("data") or {}).get("path")
     if not data:
         raise KgptError(
@@ -112,7 +116,7 @@ def _tokens(
             "Give --data DIR or --text FILE.",
         )
     corpus = Corpus.open(data)
-    if corpus.tokenizer.sha256 != generator.tokenizer.sha256:
+    if corpus.tokenizer.sha256 != tokenizer.sha256:
         raise KgptError(
             "Another tokenizer",
             f"{data} was prepared with another tokenizer than run {folder.name}'s.",

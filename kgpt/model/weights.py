@@ -25,7 +25,7 @@ def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappin
     from safetensors.numpy import save
 
     content = save(
-        {name: np.ascontiguousarray(value) for name, value in tensors.items()}, dict(metadata)
+        {name: np.asarray(value, order="C") for name, value in tensors.items()}, dict(metadata)
     )
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()

@@ -56,7 +56,7 @@ def save_checkpoint(run: RunFolder, model: GPT, progress: Progress) -> Path:
     """
     final = run.checkpoints_folder / f"step-{progress.step:08d}"
     aside = run.checkpoints_folder / f".{final.name}.tmp"
-    metadata = {"format": "kgpt", "step": str(progress.step)}
+    metadata = {"step": str(progress.step)}  # one entry: safetensors writes several in any order
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)

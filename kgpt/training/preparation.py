@@ -96,6 +96,11 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
         )
 
 
+def update_configuration(run: RunFolder, config: TrainConfig) -> None:
+    """Keep what a resumed run was asked to change, such as more steps, so that the next resume knows it."""
+    write_json(run.run_file, {**run.read(), "configuration": to_dict(config)})
+
+
 def create_run_folder(
     run: RunFolder, config: TrainConfig, corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
@@ -144,7 +149,7 @@ def compiled_model(config: TrainConfig) -> GPT:
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=compiles_with_xla(config.precision),
+        jit_compile=compiles_with_xla(config),
     )
     # Keras offers no public way to see the loss of one step instead of the mean since the epoch began.
     object.__setattr__(model, "_loss_tracker", LastStepLoss())
@@ -152,10 +157,12 @@ def compiled_model(config: TrainConfig) -> GPT:
     return model
 
 
-def compiles_with_xla(precision: str) -> bool:
-    """Whether XLA makes the training step faster: always, but for bfloat16 on a CPU (benchmarks/RESULTS.md)."""
+def compiles_with_xla(config: TrainConfig) -> bool:
+    """Whether XLA compiles the step. `auto`: yes, but for bfloat16 on a CPU, where it is slower."""
+    if config.xla != "auto":
+        return config.xla == "on"
     on_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
-    return not (on_cpu and precision == "bfloat16")
+    return not (on_cpu and config.precision == "bfloat16")
 
 
 def _has_gpu() -> bool:

@@ -43,6 +43,7 @@ from kgpt.training.preparation import (
     open_corpus,
     remove_rows_after,
     training_batches,
+    update_configuration,
     with_epochs,
     with_vocabulary,
 )
@@ -87,6 +88,7 @@ def train(
     run = find_run(config.run, saved_models) if resume else new_run(config.run, saved_models)
     if resume:
         check_same_data(run, corpus, tokenizer)
+        update_configuration(run, config)
     else:
         create_run_folder(run, config, corpus, tokenizer)
     with owned(run):

@@ -49,7 +49,12 @@ def test_logits_equal_an_independent_implementation(name):
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("gpt2-124m", 124_439_808), ("gpt2-355m", 354_823_168), ("gpt2-774m", 774_030_080), ("gpt2-1558m", 1_557_611_200)],
+    [
+        ("gpt2-124m", 124_439_808),
+        ("gpt2-355m", 354_823_168),
+        ("gpt2-774m", 774_030_080),
+        ("gpt2-1558m", 1_557_611_200),
+    ],
 )
 def test_gpt2_presets_have_gpt2s_size(name, parameters):
     from kgpt.model.gpt import parameter_count

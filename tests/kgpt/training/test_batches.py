@@ -26,7 +26,9 @@ def test_an_epoch_is_a_permutation_without_replacement(context_length, extra, ba
     step = 0
     while len(windows) < 2 * source.windows:
         inputs, targets = source.at(step)
-        np.testing.assert_array_equal(inputs + 1, targets)  # tokens count up, so targets follow inputs
+        np.testing.assert_array_equal(
+            inputs + 1, targets
+        )  # tokens count up, so targets follow inputs
         assert inputs.shape == (batch_size, context_length) and inputs.dtype == np.int32
         windows += [int(row[0]) for row in inputs]
         step += 1

@@ -20,7 +20,12 @@ def updated(config: OptimizerConfig, steps: int = 3, total_steps: int = 10):
     from kgpt.training.optimizers import GPTOptimizer
 
     random = np.random.default_rng(0)
-    shapes = {"block_0/kernel": (4, 6), "block_0/tall": (6, 4), "block_0/bias": (6,), "token_embedding": (5, 4)}
+    shapes = {
+        "block_0/kernel": (4, 6),
+        "block_0/tall": (6, 4),
+        "block_0/bias": (6,),
+        "token_embedding": (5, 4),
+    }
     variables, start = [], {}
     for name, shape in shapes.items():
         start[name] = random.normal(size=shape).astype("float32")
@@ -42,7 +47,11 @@ def adamw(value, gradients, config, rates, decays):
     for step, (g, rate) in enumerate(zip(gradients, rates, strict=True), 1):
         m = config.beta_1 * m + (1 - config.beta_1) * g
         v = config.beta_2 * v + (1 - config.beta_2) * g**2
-        direction = m / (1 - config.beta_1**step) / (np.sqrt(v / (1 - config.beta_2**step)) + config.epsilon)
+        direction = (
+            m
+            / (1 - config.beta_1**step)
+            / (np.sqrt(v / (1 - config.beta_2**step)) + config.epsilon)
+        )
         value = value - rate * (direction + decays * config.weight_decay * value)
     return value
 
@@ -51,7 +60,11 @@ def adamw(value, gradients, config, rates, decays):
 def test_adamw_equals_the_textbook_and_decays_matrices_only(name):
     after, start, gradients, _ = updated(BASE)
     expected = adamw(
-        start[name].astype("float64"), [g[name] for g in gradients], BASE, [0.01] * 3, start[name].ndim == 2
+        start[name].astype("float64"),
+        [g[name] for g in gradients],
+        BASE,
+        [0.01] * 3,
+        start[name].ndim == 2,
     )
     np.testing.assert_allclose(after[name], expected, rtol=1e-5, atol=1e-6)
 
@@ -74,7 +87,11 @@ def test_muon_leaves_vectors_and_embeddings_to_adamw():
     after, start, gradients, _ = updated(dataclasses.replace(BASE, name="muon"))
     for name in ("block_0/bias", "token_embedding"):
         expected = adamw(
-            start[name].astype("float64"), [g[name] for g in gradients], BASE, [0.01] * 3, start[name].ndim == 2
+            start[name].astype("float64"),
+            [g[name] for g in gradients],
+            BASE,
+            [0.01] * 3,
+            start[name].ndim == 2,
         )
         np.testing.assert_allclose(after[name], expected, rtol=1e-5, atol=1e-6)
 
@@ -94,7 +111,9 @@ def test_embeddings_can_have_their_own_rate():
     config = dataclasses.replace(BASE, embedding_learning_rate=0.03, weight_decay=0.0)
     after, start, gradients, _ = updated(config)
     for name, rate in (("token_embedding", 0.03), ("block_0/bias", 0.01)):
-        expected = adamw(start[name].astype("float64"), [g[name] for g in gradients], config, [rate] * 3, 0)
+        expected = adamw(
+            start[name].astype("float64"), [g[name] for g in gradients], config, [rate] * 3, 0
+        )
         np.testing.assert_allclose(after[name], expected, rtol=1e-5, atol=1e-6)
 
 
@@ -107,7 +126,9 @@ def test_the_schedule_warms_up_and_falls():
     assert factors[9] == max(factors) == pytest.approx(1.0)
     assert factors[60] == pytest.approx(0.1 + 0.9 * 0.5, rel=1e-6)  # half-way through the cosine
     assert factors[110] == pytest.approx(0.1)
-    linear = OptimizerConfig(schedule="linear", warmup_steps=0, final_fraction=0.0, decay_fraction=0.5)
+    linear = OptimizerConfig(
+        schedule="linear", warmup_steps=0, final_fraction=0.0, decay_fraction=0.5
+    )
     assert [schedule_factor(linear, step, 100) for step in (0, 50, 75, 100)] == [1.0, 1.0, 0.5, 0.0]
 
 
@@ -118,5 +139,11 @@ def test_updates_follow_the_schedule_that_the_log_shows():
     after, start, gradients, _ = updated(config, steps=4, total_steps=5)
     rates = [0.01 * schedule_factor(config, step, 5) for step in range(4)]
     assert len(set(rates)) > 2
-    expected = adamw(start["block_0/bias"].astype("float64"), [g["block_0/bias"] for g in gradients], config, rates, 0)
+    expected = adamw(
+        start["block_0/bias"].astype("float64"),
+        [g["block_0/bias"] for g in gradients],
+        config,
+        rates,
+        0,
+    )
     np.testing.assert_allclose(after["block_0/bias"], expected, rtol=1e-4, atol=1e-6)
