@@ -209,7 +209,7 @@ class TrainConfig:
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("minutes", "epochs"):
             require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
-        require(self.seed >= 0, "seed", "0 or more", self.seed)
+        require(0 <= self.seed < 2**32, "seed", "0 or more, below 2**32", self.seed)
         require(bool(self.data), "data", "a folder made by `kgpt prepare`", self.data)
 
     @property

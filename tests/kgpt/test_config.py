@@ -158,7 +158,7 @@ BAD = [
         ("decay_fraction", -0.1), ("schedule", "step"),
     ]],
     ("steps", 0), ("steps", 1e3), ("batch_size", 0), ("evaluate_every", 0), ("checkpoint_every", 0),
-    ("keep", 0), ("log_every", 0), ("minutes", -1), ("epochs", -0.5), ("seed", -1), ("data", ""),
+    ("keep", 0), ("log_every", 0), ("minutes", -1), ("epochs", -0.5), ("seed", -1), ("seed", 2**32), ("data", ""),
     ("data", 5), ("run", None), ("precision", "float16x"), ("sample_prompts", "one"),
     ("sample_prompts", [1]), ("model", 5), ("optimizer", "adamw"),
 ]  # fmt: skip

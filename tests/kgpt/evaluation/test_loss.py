@@ -40,7 +40,7 @@ def plain_loss(model, ids: list[int]) -> float:
     total = 0.0
     for start in range(0, len(ids), 8):
         targets = ids[start : start + 8]
-        inputs = [ids[start - 1] if start else END, *targets[:-1]]
+        inputs = [ids[start - 1] if start else END, *targets[:-1]] + [0] * (8 - len(targets))
         logits = np.asarray(model(np.array([inputs], "int32")), "float64")[0]
         logits -= logits.max(axis=-1, keepdims=True)
         log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
