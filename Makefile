@@ -1,13 +1,14 @@
 # Needs Python 3.11-3.13 and make; builds its own environment in .venv.
 #   make demo    install, train the demo model, let it write       make test    all tests
 #   make check   lint, types, import contracts                     make bench   compare with peers
+#   make test-peers   the same numbers as transformers and PyTorch (installs both)
 
 PYTHON ?= $(shell for v in 3.12 3.13 3.11; do command -v python$$v >/dev/null 2>&1 && python$$v -c '' 2>/dev/null && echo python$$v && exit; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS := $(or $(KGPT_SAVED_MODELS),saved_models)
 
-.PHONY: demo test test-long check bench pictures lock clean
+.PHONY: demo test test-peers test-long check bench pictures lock clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "kgpt needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12 ..."; exit 2; }
@@ -39,6 +40,9 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q
+
+test-peers: $(VENV)/.bench
+	$(BIN)/python -m pytest -q -m peer tests/peers
 
 test-long: $(VENV)/.bench
 	$(BIN)/python -m pytest -q -m long

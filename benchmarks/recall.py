@@ -13,9 +13,9 @@ from pathlib import Path
 
 def main() -> None:
     """Train, ask, print."""
-    from kgpt.config import preset
     from kgpt.evaluation.recall import encyclopedia_prompts, measure_recall
     from kgpt.inference.generation import load_generator
+    from kgpt.presets import preset
     from kgpt.text.prepare import prepare
     from kgpt.training.trainer import train
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kgpt.api import Run, open_run, train
-    from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig, preset
+    from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
     from kgpt.errors import KgptError
+    from kgpt.presets import preset
     from kgpt.text.tokenizer import Tokenizer
 
 _HOMES = {
@@ -22,7 +23,7 @@ _HOMES = {
     "Tokenizer": "kgpt.text.tokenizer",
     "TrainConfig": "kgpt.config",
     "open_run": "kgpt.api",
-    "preset": "kgpt.config",
+    "preset": "kgpt.presets",
     "train": "kgpt.api",
 }
 

@@ -129,7 +129,7 @@ def _succeed(args: argparse.Namespace) -> int:
     result: dict[str, Any] = importlib.import_module(f"kgpt.commands.{args.command}").run(args)
     exit_code = int(result.pop("exit_code", 0))
     if args.json:
-        from kgpt.runs import json_safe
+        from kgpt.files import json_safe
 
         print(json.dumps(json_safe(result), ensure_ascii=False))
     sys.stdout.flush()  # a reader that has left is noticed here, not at the interpreter's end

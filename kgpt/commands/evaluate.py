@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.tables import print_table
 from kgpt.errors import KgptError
-from kgpt.runs import Checkpoint, RunFolder, append_json_line, find_run
+from kgpt.files import append_json_line
+from kgpt.runs import Checkpoint, RunFolder, find_run
 
 if TYPE_CHECKING:
     from kgpt.evaluation.recall import Recall

@@ -33,7 +33,7 @@ class TrainingDisplay:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("[bold]step {task.completed:,.0f}[/]/{task.total:,.0f}"),
+            TextColumn("[bold]step {task.fields[place]}[/]"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[line]}"),
             TimeElapsedColumn(),
@@ -89,14 +89,19 @@ class TrainingDisplay:
         return "  ".join(parts)
 
     def _show(self, row: dict[str, Any], steps: int, line: str) -> None:
+        is_open = steps >= UNLIMITED_STEPS  # a time budget that has not become a number of steps yet
+        place = f"{row['step']:,}" + ("" if is_open else f"/{steps:,}")
         if self._console.is_terminal:
             if self._task is None:
                 self._progress.start()
-                self._task = self._progress.add_task("", total=steps, line="")
-            self._progress.update(self._task, completed=row["step"], total=steps, line=line)
+                self._task = self._progress.add_task("", place="", line="")
+            total = None if is_open else steps
+            self._progress.update(
+                self._task, completed=row["step"], total=total, place=place, line=line
+            )
         elif time.perf_counter() - self._last_line > LINE_SECONDS or row["step"] == steps:
             self._last_line = time.perf_counter()
-            self._console.print(f"step {row['step']:,}/{steps:,}  {line}")
+            self._console.print(f"step {place}  {line}")
 
 
 def loss_curve(rows: Sequence[dict[str, Any]], width: int = 56, height: int = 16) -> str:

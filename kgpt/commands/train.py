@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgpt.config import (
-    PRESETS,
     UNLIMITED_STEPS,
     TrainConfig,
     dotted,
     from_dict,
     merged,
     parse_override,
-    preset,
     read_config_file,
 )
 from kgpt.errors import KgptError
+from kgpt.presets import PRESETS, preset
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def _write_about(
 ) -> None:
     from importlib.metadata import version
 
-    from kgpt.runs import write_json
+    from kgpt.files import write_json
 
     names = ("max_tokens", "temperature", "top_k", "top_p", "seed")
     (folder / ABOUT_FILE).parent.mkdir(exist_ok=True)

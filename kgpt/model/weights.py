@@ -14,8 +14,9 @@ import numpy as np
 
 from kgpt.config import ModelConfig, from_dict
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.files import read_json, write_atomically
 from kgpt.model.gpt import GPT, build_gpt
-from kgpt.runs import Checkpoint, RunFolder, read_json, write_atomically
+from kgpt.runs import Checkpoint, RunFolder
 
 WEIGHTS_FILE = "weights.safetensors"
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.runs import disk_failure
+from kgpt.files import disk_failure
 
 
 @contextmanager

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
-from kgpt.runs import data_folder, read_json, write_json
+from kgpt.files import read_json, write_json
+from kgpt.runs import data_folder
 from kgpt.text.folders import written_aside
 from kgpt.text.tokenizer import Tokenizer, pieces
 

@@ -24,7 +24,8 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from kgpt.errors import KgptError
-from kgpt.runs import data_folder, saved_models_folder, write_atomically
+from kgpt.files import write_atomically
+from kgpt.runs import data_folder, saved_models_folder
 from kgpt.text.tokenizer_files import read_definition
 
 END_OF_TEXT = "<|endoftext|>"

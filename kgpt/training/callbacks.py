@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import keras
 
 from kgpt.config import TrainConfig
-from kgpt.runs import RunFolder, State, append_json_line
+from kgpt.files import append_json_line
+from kgpt.runs import RunFolder, State
 from kgpt.training.checkpoints import Progress
 from kgpt.training.optimizers import schedule_factor
 
@@ -83,7 +84,7 @@ class LastStepLoss(keras.metrics.Metric):
 
     def result(self) -> Any:
         """The value kept."""
-        return self.value
+        return keras.ops.convert_to_tensor(self.value)
 
 
 class Recorder(keras.callbacks.Callback):

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from kgpt.errors import KgptFailure
+from kgpt.files import disk_failure, read_json, write_json
 from kgpt.model.gpt import GPT
 from kgpt.model.weights import (
     WEIGHTS_FILE,
@@ -29,7 +30,7 @@ from kgpt.model.weights import (
     tensors_of,
     verify_checksum,
 )
-from kgpt.runs import Checkpoint, RunFolder, disk_failure, read_json, write_json
+from kgpt.runs import Checkpoint, RunFolder
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 

@@ -20,16 +20,9 @@ import keras
 
 from kgpt.config import TrainConfig, to_dict
 from kgpt.errors import KgptError
+from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
 from kgpt.model.gpt import GPT, build_gpt, parameter_count
-from kgpt.runs import (
-    FORMAT_VERSION,
-    RunFolder,
-    data_folder,
-    disk_failure,
-    read_json_lines,
-    write_atomically,
-    write_json,
-)
+from kgpt.runs import FORMAT_VERSION, RunFolder, data_folder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.batches import Batches

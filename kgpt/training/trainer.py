@@ -14,18 +14,11 @@ from pathlib import Path
 from kgpt.config import TrainConfig, to_dict
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.evaluation.loss import Loss, LossEvaluator
+from kgpt.files import append_json_line, disk_failure, write_json
 from kgpt.inference.decoder import KerasDecoder
 from kgpt.inference.generation import Generator
 from kgpt.protocol import GenerateOptions
-from kgpt.runs import (
-    RunFolder,
-    append_json_line,
-    disk_failure,
-    find_run,
-    new_run,
-    owned,
-    write_json,
-)
+from kgpt.runs import RunFolder, find_run, new_run, owned
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.callbacks import Recorder, Reporter, Silence, StopRequest
@@ -88,10 +81,11 @@ def train(
     run = find_run(config.run, saved_models) if resume else new_run(config.run, saved_models)
     if resume:
         check_same_data(run, corpus, tokenizer)
-        update_configuration(run, config)
     else:
         create_run_folder(run, config, corpus, tokenizer)
     with owned(run):
+        if resume:
+            update_configuration(run, config)
         return TrainingSession(run, config, corpus, tokenizer, reporter or Silence()).work()
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgpt.config import (
-    PRESETS,
     ModelConfig,
     OptimizerConfig,
     TrainConfig,
@@ -17,12 +16,12 @@ from kgpt.config import (
     merged,
     model_from_dict,
     parse_override,
-    preset,
     read_config_file,
     to_dict,
     to_toml,
 )
 from kgpt.errors import KgptError
+from kgpt.presets import PRESETS, preset
 
 positive = st.floats(min_value=1e-300, max_value=1e300)
 fraction = st.floats(min_value=0, max_value=1)

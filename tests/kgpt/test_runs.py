@@ -18,21 +18,23 @@ from hypothesis import strategies as st
 
 from kgpt.config import TrainConfig, to_dict
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.files import (
+    append_json_line,
+    disk_failure,
+    read_json,
+    read_json_lines,
+    write_atomically,
+    write_json,
+)
 from kgpt.runs import (
     LIVE_STATES,
     RunFolder,
-    append_json_line,
-    disk_failure,
     find_run,
     list_runs,
     new_run,
     owned,
-    read_json,
-    read_json_lines,
     saved_models_folder,
     summary,
-    write_atomically,
-    write_json,
 )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from kgpt.config import ModelConfig, TrainConfig, to_dict
-from kgpt.runs import RunFolder, write_json
+from kgpt.files import write_json
+from kgpt.runs import RunFolder
 from kgpt.text.tokenizer import Tokenizer
 
 TEXT = "Olá, coração! A maçã é vermelha 🍎 e o avião voa até São João. 👩‍🚀 Fim."

@@ -6,7 +6,8 @@ import pytest
 
 from kgpt.commands import main
 from kgpt.config import TrainConfig, to_dict
-from kgpt.runs import RunFolder, append_json_line, write_json
+from kgpt.files import append_json_line, write_json
+from kgpt.runs import RunFolder
 
 
 def add_run(root, name: str, state: str = "finished") -> RunFolder:

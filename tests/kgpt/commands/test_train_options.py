@@ -11,9 +11,11 @@ import pytest
 
 from kgpt.commands import main
 from kgpt.commands.train import OPTIONS, add_arguments, configuration
-from kgpt.config import UNLIMITED_STEPS, TrainConfig, dotted, from_dict, preset, to_dict, to_toml
+from kgpt.config import UNLIMITED_STEPS, TrainConfig, dotted, from_dict, to_dict, to_toml
 from kgpt.errors import KgptError
-from kgpt.runs import RunFolder, append_json_line, write_json
+from kgpt.files import append_json_line, write_json
+from kgpt.presets import preset
+from kgpt.runs import RunFolder
 
 
 @pytest.fixture

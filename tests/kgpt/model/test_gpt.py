@@ -7,7 +7,8 @@ import pytest
 from numpy_gpt import forward
 from tiny import MODERN_SHAPE
 
-from kgpt.config import ModelConfig, preset
+from kgpt.config import ModelConfig
+from kgpt.presets import preset
 
 GPT2_SHAPE = ModelConfig(vocabulary_size=50, context_length=16, num_layers=2, num_heads=4, width=32)
 MODERN = dataclasses.replace(MODERN_SHAPE, vocabulary_size=50, context_length=16)
