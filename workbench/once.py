@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kgpt.runs import json_safe
+from kgpt.files import json_safe
 from workbench import wording
 from workbench.catalog import Catalog, RunSummary
 

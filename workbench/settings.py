@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kgpt.runs import read_json, write_json
+from kgpt.files import read_json, write_json
 
 MAX_SMOOTHING = 0.999
 
