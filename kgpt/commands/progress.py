@@ -89,7 +89,9 @@ class TrainingDisplay:
         return "  ".join(parts)
 
     def _show(self, row: dict[str, Any], steps: int, line: str) -> None:
-        is_open = steps >= UNLIMITED_STEPS  # a time budget that has not become a number of steps yet
+        is_open = (
+            steps >= UNLIMITED_STEPS
+        )  # a time budget that has not become a number of steps yet
         place = f"{row['step']:,}" + ("" if is_open else f"/{steps:,}")
         if self._console.is_terminal:
             if self._task is None:

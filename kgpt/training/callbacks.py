@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import signal
+import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,12 +107,12 @@ class Recorder(keras.callbacks.Callback):
         self._last_heartbeat = 0.0
         self._clock = self._row_clock = time.perf_counter()
         self._row_step = progress.step
-        self._timed_seconds, self._timed_steps = 0.0, 0
+        self._step_seconds: list[float] = []
 
     @property
     def seconds_per_step(self) -> float:
-        """Mean time of a step, the first (which compiles) apart."""
-        return self._timed_seconds / max(1, self._timed_steps)
+        """Median time of the steps so far, the first (which compiles) apart."""
+        return statistics.median(self._step_seconds)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Evaluations lie between two calls of `fit`: their time is no training time."""
@@ -131,8 +132,7 @@ class Recorder(keras.callbacks.Callback):
         if self.state == "compiling":  # the first step's time is the compiler's
             self.state, self._row_clock, self._row_step = "running", now, self.progress.step
         else:
-            self._timed_seconds += step_seconds
-            self._timed_steps += 1
+            self._step_seconds.append(step_seconds)
         if not math.isfinite(loss):
             self.diverged = True
         step = self.progress.step

@@ -27,6 +27,8 @@ CONNECTORS = (
     "Enquanto isso, ",
     "Da mesma forma, ",
 )
+ARTICLE_SENTENCES = 3
+"""An article with fewer sentences of its own gets a second paragraph about entities of the same subject."""
 CONNECTOR_SHARE = 0.25
 _CONNECTABLE = {particle for forms in CONTRACTIONS.values() for particle in forms} | {
     "quem",
@@ -103,7 +105,7 @@ class _Writer:
             yield from self.write_surveys(subject)
 
     def write_article(self, subject: Subject, entity: Entity) -> str:
-        """Return title and one or two paragraphs that state every fact of the entity."""
+        """Return title and paragraphs that state every fact of the entity; few facts bring related entities along."""
         relations = _relations_of(subject, entity)
         self.random.shuffle(relations)
         cut = self._cut(len(relations))
@@ -111,7 +113,19 @@ class _Writer:
             self._sentence(subject, entity, relation, may_follow=index not in (0, cut))
             for index, relation in enumerate(relations)
         ]
+        if len(sentences) < ARTICLE_SENTENCES:
+            cut = len(sentences)
+            sentences += self._related(subject, entity, ARTICLE_SENTENCES + 1 - cut)
         return _layout(entity.name, sentences, cut)
+
+    def _related(self, subject: Subject, entity: Entity, count: int) -> list[str]:
+        names = tuple(other.name for other in subject.entities)
+        others = [other for other in subject.entities if other is not entity]
+        sentences = []
+        for other in self.random.sample(others, min(count, len(others))):
+            relation = self.random.choice(_relations_of(subject, other))
+            sentences.append(self._connect(self._only(subject, other, relation), names))
+        return sentences
 
     def write_surveys(self, subject: Subject) -> Iterator[str]:
         """Yield surveys that take every entity of the subject once."""

@@ -194,10 +194,9 @@ def test_shuffled_facts_are_false_and_the_text_keeps_its_shape(documents: list[s
     shuffled = list(encyclopedia.documents(shuffle_facts=True))
     sizes = [sum(map(len, texts)) for texts in (documents, shuffled)]
     assert abs(sizes[0] - sizes[1]) < 0.01 * sizes[0]
-    titles, other_titles = (
-        {d.partition("\n")[0] for d in texts} for texts in (documents, shuffled)
-    )
-    assert titles == other_titles
+    names = {fact.entity[:1].upper() + fact.entity[1:] for fact in encyclopedia.facts()}
+    for texts in (documents, shuffled):
+        assert names <= {document.partition("\n")[0] for document in texts}
     same = sum(one == other for one, other in zip_longest(sorted(documents), sorted(shuffled)))
     assert same < 0.05 * len(documents)
 
@@ -221,6 +220,10 @@ def test_articles_of_shuffled_facts_seldom_hold_the_right_answer(
     subjects: tuple[Subject, ...],
 ) -> None:
     articles = _articles(list(encyclopedia.documents(shuffle_facts=True)))
+    # a second paragraph may be about other entities, to whom the answer then belongs
+    articles = {
+        title: [body.partition("\n\n")[0] for body in bodies] for title, bodies in articles.items()
+    }
     evaluated = [(s.key, r.column) for s in subjects for r in s.relations if r.evaluate]
     facts = [fact for fact in encyclopedia.facts() if (fact.subject, fact.relation) in evaluated]
     told = sum(_statements(articles, fact) > 0 for fact in facts)
