@@ -3,8 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from disk import full_disk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -60,24 +59,13 @@ def run(tmp_path: Path) -> RunFolder:
     return folder
 
 
-@pytest.fixture
-def full_disk():
-    """A limit of the kernel stands in for the disk: no file may grow past 1,000 bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, previous)
-
-
 # === Files ===
 
 
-def test_a_full_disk_keeps_the_old_content_and_leaves_nothing_behind(tmp_path, full_disk):
+def test_a_full_disk_keeps_the_old_content_and_leaves_nothing_behind(tmp_path):
     path = tmp_path / "status.json"
     write_atomically(path, "old")
-    with pytest.raises(KgptFailure, match="status.json"):
+    with full_disk(1000), pytest.raises(KgptFailure, match="status.json"):
         write_atomically(path, b"x" * 5000)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["status.json"]
@@ -137,9 +125,9 @@ def test_a_half_written_line_costs_only_itself(tmp_path):
     assert [row["step"] for row in read_json_lines(path)] == [1, 3, 4]
 
 
-def test_a_full_disk_costs_only_the_rows_that_did_not_fit(tmp_path, full_disk):
+def test_a_full_disk_costs_only_the_rows_that_did_not_fit(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    with pytest.raises(KgptFailure):
+    with full_disk(1000), pytest.raises(KgptFailure):
         for step in range(100):
             append_json_line(path, {"step": step, "text": "x" * 30})
     rows = list(read_json_lines(path))

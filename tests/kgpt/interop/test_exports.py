@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from disk import full_disk
 from tiny_run import make_run
 
 from kgpt.commands import main
@@ -62,12 +62,8 @@ def test_a_full_disk_keeps_the_file_before(
     path = tmp_path / "model.keras"
     assert export(run, path, "--format", "keras") == 0
     before = path.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
+    with full_disk(20_000):
         assert export(run, path, "--format", "keras", "--overwrite") == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "Cannot write" in capsys.readouterr().err
     assert [item.name for item in tmp_path.iterdir()] == ["model.keras"]
     assert path.read_bytes() == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from disk import full_disk
 from tiny_run import make_run
 
 from kgpt.commands import main
@@ -213,12 +213,8 @@ def test_weights_are_stored_once(exported: Path, run: RunFolder) -> None:
 def test_a_full_disk_leaves_nothing(
     run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
+    with full_disk(20_000):
         code = main(["export", str(run.path), "--output", str(tmp_path / "tiny"), *EXPORT])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 1
     assert "Cannot write" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from disk import full_disk
 
 from kgpt.config import TrainConfig, from_dict, to_dict, to_toml
 from kgpt.errors import KgptError, KgptFailure
@@ -166,20 +167,10 @@ def test_without_a_whole_checkpoint_the_run_says_so(train, config):
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(train, config):
-    """A real limit of the kernel stands in for the disk: files may not grow past it."""
-    import resource
-
     run = train(config, keep=3).run
     before = [(item.step, weights(run, item.step)) for item in run.checkpoints()]
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        with pytest.raises(KgptFailure, match="What was saved before is untouched|File too large"):
-            train(config, keep=3, resume=True, steps=16)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, previous)
+    with full_disk(20_000), pytest.raises(KgptFailure, match="File too large"):
+        train(config, keep=3, resume=True, steps=16)
     assert [(item.step, weights(run, item.step)) for item in run.checkpoints()] == before
     assert run.status()["state"] == "failed"
     assert train(config, keep=3, resume=True, steps=16).steps == 16
