@@ -88,7 +88,8 @@ def save_checkpoint(run: RunFolder, model: GPT, progress: Progress) -> Path:
 def mark_validation_loss(run: RunFolder, progress: Progress, loss: float) -> bool:
     """Note the validation loss of the last checkpoint; True if it is the best so far."""
     path = run.checkpoints_folder / f"step-{progress.step:08d}"
-    is_best = progress.best_validation_loss is None or loss < progress.best_validation_loss
+    # "or equal": a run killed between two files repeats its evaluation, and must finish what it began
+    is_best = progress.best_validation_loss is None or loss <= progress.best_validation_loss
     if is_best:
         progress.best_validation_loss, progress.best_step = loss, progress.step
     state = {**read_json(path / "state.json"), **asdict(progress), "validation_loss": loss}

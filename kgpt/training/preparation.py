@@ -162,12 +162,16 @@ def _has_gpu() -> bool:
     return bool(keras.distribution.list_devices("gpu"))
 
 
-def remove_rows_after(run: RunFolder, step: int) -> None:
-    """Drop the rows past the checkpoint that training goes on from: those steps will be done again."""
+def remove_rows_after(run: RunFolder, step: int, repeats_evaluation: bool) -> None:
+    """Drop the rows past the checkpoint that training goes on from, and those of an evaluation done again there."""
     for path in (run.metrics_file, run.samples_file):
-        if path.exists():
-            rows = read_json_lines(path)
-            kept = [row for row in rows if isinstance(row.get("step"), int) and row["step"] <= step]
-            write_atomically(
-                path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-            )
+        if not path.exists():
+            continue
+        is_evaluation = path == run.samples_file
+        kept = []
+        for row in read_json_lines(path):
+            place = row.get("step")
+            repeated = repeats_evaluation and (is_evaluation or "validation_loss" in row)
+            if isinstance(place, int) and (place < step or (place == step and not repeated)):
+                kept.append(row)
+        write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))

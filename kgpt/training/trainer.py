@@ -125,7 +125,7 @@ class TrainingSession:
         self.model = compiled_model(config)
         self.progress = restore_last(self.run, self.model, self.say) or Progress()
         self.model.optimizer.total_steps.assign(float(config.steps))
-        remove_rows_after(self.run, self.progress.step)
+        remove_rows_after(self.run, self.progress.step, self._evaluates_at(self.progress.step))
         self.batches = training_batches(config, self.corpus)
         self.evaluator = LossEvaluator(self.model, self.tokenizer.end_of_text)
         self.generator = Generator(KerasDecoder(self.model), self.tokenizer)
@@ -139,6 +139,8 @@ class TrainingSession:
         """Train from one boundary (checkpoint, evaluation) to the next until the last step or a stop request."""
         progress = self.progress
         self.recorder.beat()
+        if progress.step and self._evaluates_at(progress.step):
+            self._evaluate_and_sample()  # whatever stopped the run may have come before it was done
         while progress.step < self.config.steps and self.stop.signal is None:
             end = self._next_boundary()
             self.model.fit(
@@ -213,17 +215,22 @@ class TrainingSession:
 
     def _after_segment(self) -> None:
         step, config = self.progress.step, self.config
-        is_over = step >= config.steps
-        evaluates = is_over or step % config.evaluate_every == 0
+        evaluates = self._evaluates_at(step)
         if not (evaluates or step % config.checkpoint_every == 0 or self.stop.signal is not None):
             return
         save_checkpoint(self.run, self.model, self.progress)  # before what might fail
-        if evaluates and (is_over or self.stop.signal is None):
-            self.evaluate()
-            self._try_to_write_samples()
+        if evaluates and (step >= config.steps or self.stop.signal is None):
+            self._evaluate_and_sample()
         remove_old_checkpoints(self.run, config.keep)
         self.recorder.count_pause()
         self.recorder.beat()
+
+    def _evaluates_at(self, step: int) -> bool:
+        return step >= self.config.steps or step % self.config.evaluate_every == 0
+
+    def _evaluate_and_sample(self) -> None:
+        self.evaluate()
+        self._try_to_write_samples()
 
     def _try_to_write_samples(self) -> None:
         try:

@@ -57,7 +57,9 @@ def test_the_parts_below_the_screens_know_no_textual() -> None:
 def test_only_floor_0_of_kgpt_is_imported() -> None:
     code = "import workbench.app, workbench.once, workbench.screens.watch, workbench.screens.generate\n"
     code += "print(*[n for n in sys.modules if n.startswith('kgpt')], file=sys.stderr)"
-    allowed = {"kgpt", "kgpt.errors", "kgpt.config", "kgpt.runs", "kgpt.protocol"}
+    allowed = {f"kgpt.{name}" for name in ("errors", "files", "config", "runs", "protocol")} | {
+        "kgpt"
+    }
     assert set(loaded_after(code, ())) <= allowed
 
 

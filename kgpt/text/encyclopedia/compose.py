@@ -27,7 +27,7 @@ CONNECTORS = (
     "Enquanto isso, ",
     "Da mesma forma, ",
 )
-ARTICLE_SENTENCES = 3
+ARTICLE_SENTENCES = 2
 """An article with fewer sentences of its own gets a second paragraph about entities of the same subject."""
 CONNECTOR_SHARE = 0.25
 _CONNECTABLE = {particle for forms in CONTRACTIONS.values() for particle in forms} | {

@@ -133,7 +133,14 @@ def test_a_child_process_streams_and_ends_cleanly_at_ctrl_c(tiny_run):
     command = [sys.executable, "-m", "kgpt", "sample", str(tiny_run.path), "Olá", "--seed", "1"]
     options = ["--temperature", "9", "--top-k", "250", "--max-tokens", "1000000000"]
     pipe = subprocess.PIPE
-    child = subprocess.Popen(command + options, stdout=pipe, stderr=pipe, bufsize=0)
+    child = subprocess.Popen(
+        command + options,
+        stdout=pipe,
+        stderr=pipe,
+        bufsize=0,
+        # a test run in the background of a shell inherits "ignore"
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     begun = b""
     while len(begun) < len("Olá".encode()) + 5:  # text comes while the model writes
         begun += child.stdout.read(1)
