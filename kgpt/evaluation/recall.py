@@ -1,12 +1,13 @@
 """What a model knows: greedy completions of prompts whose answers are known.
 
 In: completions and the encyclopedia's held-out prompts. Out: the share of right answers, by subject. An answer is right
-if the completion begins with it, word for word.
+if the completion begins with it, word for word but for a leading article.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from kgpt.text import encyclopedia
 from kgpt.text.encyclopedia import Prompt
 
 MAX_ANSWER_TOKENS = 24
+ARTICLE = re.compile(r"^(?:o|a|os|as) ")
+"""Portuguese says both "o país é Irlanda" and "o país é a Irlanda"."""
 Completer = Callable[[Sequence[str], int], list[str]]
 """Prompts and a number of tokens in, greedy continuations out."""
 
@@ -31,8 +34,8 @@ class Answered:
 
     @property
     def is_right(self) -> bool:
-        """Whether the completion begins with the answer and the answer ends there."""
-        text, answer = self.completion.strip(), self.prompt.answer
+        """Whether the completion begins with the answer, its article apart, and the answer ends there."""
+        text, answer = ARTICLE.sub("", self.completion.strip()), ARTICLE.sub("", self.prompt.answer)
         following = text[len(answer) : len(answer) + 1]
         return text.startswith(answer) and not (following.isalnum() or following == "-")
 

@@ -203,12 +203,13 @@ async def test_maximise_back_and_out(make_app: MakeApp, root: Path) -> None:
         assert app.current_mode == "runs"
 
 
+@pytest.mark.long
 async def test_a_long_file_is_drawn_while_it_is_read(make_app: MakeApp, root: Path) -> None:
     """The first part of the curve is there, and keys are answered, before the last row has been read."""
     run = runs.a_finished(root)
     line = json.dumps(run.row(20)) + "\n"
     with open(run.path / "metrics.jsonl", "w") as file:
-        file.writelines([line] * 60_000)
+        file.writelines([line] * 200_000)
     app = make_app(run_name="encyclopedia", poll_seconds=0.5)
     async with app.run_test(size=(120, 40)) as pilot:
         await drawn(pilot)
@@ -217,5 +218,5 @@ async def test_a_long_file_is_drawn_while_it_is_read(make_app: MakeApp, root: Pa
         assert "log" in text_of(app, "#legend")
         await until(
             pilot,
-            lambda: not app.follower.is_reading and len(app.follower.recording.history) == 60_000,
+            lambda: not app.follower.is_reading and len(app.follower.recording.history) == 200_000,
         )  # type: ignore[union-attr]
