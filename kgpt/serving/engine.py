@@ -8,6 +8,7 @@ thread reads, so that a `cancel` is noticed while the other works. Nothing that 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import platform
 import queue
@@ -288,6 +289,8 @@ def main() -> None:
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a stray print is in the log when it happens
     try:
         Engine(requests, replies, args.saved_models).run()
     except BrokenPipeError:
