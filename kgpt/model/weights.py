@@ -94,7 +94,7 @@ def model_weights(model: GPT) -> list[Any]:
 
 def model_config(run: RunFolder) -> ModelConfig:
     """Architecture of a run, from its `run.json`."""
-    return from_dict(run.read()["configuration"]).model
+    return from_dict(run.configuration()).model
 
 
 def verify_checksum(checkpoint: Path, file: str) -> None:

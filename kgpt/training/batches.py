@@ -9,24 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from kgpt.errors import KgptError
+from kgpt.evaluation.loss import TokenStream
 
 Ids = npt.NDArray[np.int32]
-
-
-class TokenStream(Protocol):
-    """Token ids that can be read at random places without loading them all."""
-
-    def __len__(self) -> int:
-        """Number of tokens."""
-
-    def window(self, start: int, length: int) -> npt.NDArray[np.integer]:
-        """The `length` tokens from `start` on."""
 
 
 @dataclass(frozen=True)

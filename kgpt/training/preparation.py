@@ -167,11 +167,11 @@ def remove_rows_after(run: RunFolder, step: int, repeats_evaluation: bool) -> No
     for path in (run.metrics_file, run.samples_file):
         if not path.exists():
             continue
-        is_evaluation = path == run.samples_file
+        all_evaluations = path == run.samples_file
         kept = []
         for row in read_json_lines(path):
             place = row.get("step")
-            repeated = repeats_evaluation and (is_evaluation or "validation_loss" in row)
+            repeated = repeats_evaluation and (all_evaluations or "validation_loss" in row)
             if isinstance(place, int) and (place < step or (place == step and not repeated)):
                 kept.append(row)
         write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
