@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 PIECE_CHARACTERS = 1 << 22
-"""Characters after which a long document is cut, at the next line's end, or at any character `SLACK` later."""
+"""Characters after which a long document is cut, at the next place where no token is."""
 SLACK = 1 << 16
-_CUT = re.compile(r"(?<=\S)\s")
+CUT = re.compile(r"(?<=[^\W_])(?=\s)|(?<=\S\n)(?=\S)")
+"""Where text may be cut without changing a token: after a letter or digit and before white space, or between lines.
+No word of any pre-tokenization here reaches across such a place, and none looks past it."""
 
 Markup = Literal["plain", "wikitext"]
 
@@ -33,14 +35,13 @@ class Piece:
 def cut(blocks: Iterable[str], markup: Markup = "plain") -> Iterator[Piece]:
     """One document, given in blocks of any size, as pieces.
 
-    The cuts lie before white space that follows something else, so that no word is cut unless it is longer than
-    `SLACK` characters; they do not depend on the blocks.
+    The cuts are `CUT`s, unless there is none in `SLACK` characters, and do not depend on the blocks.
     """
     buffer = ""
     for block in blocks:
         buffer += block
         while len(buffer) > PIECE_CHARACTERS + SLACK:
-            found = _CUT.search(buffer, PIECE_CHARACTERS, PIECE_CHARACTERS + SLACK)
+            found = CUT.search(buffer, PIECE_CHARACTERS, PIECE_CHARACTERS + SLACK)
             end = found.start() if found else PIECE_CHARACTERS + SLACK
             yield Piece(buffer[:end], False, markup)
             buffer = buffer[end:]
