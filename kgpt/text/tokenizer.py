@@ -242,14 +242,19 @@ def pieces(text: str, length: int = PIECE_LENGTH) -> Iterator[str]:
 
 
 def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> Tokenizer:
-    """The tokenizer called `name`: `bytes`, a path, the name of a run, or the name of a data folder.
+    """The tokenizer called `name`: `bytes`, a path, the name of a run or of a data folder, or GPT-2's own (`gpt2`).
 
     Raises:
         KgptError: as `Tokenizer.load`.
+        KgptFailure: GPT-2's files are not here and cannot be downloaded.
     """
     if str(name) == "bytes":
         return Tokenizer.bytes()
     places = (Path(name), saved_models_folder(saved_models) / name, data_folder() / name)
+    if str(name) == "gpt2":
+        from kgpt.text.gpt2_files import named_gpt2  # it stands on this module
+
+        return named_gpt2(places)
     return Tokenizer.load(next((path for path in places if path.exists()), Path(name)))
 
 
