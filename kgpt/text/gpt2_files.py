@@ -1,14 +1,15 @@
 """GPT-2's own tokenizer: `encoder.json` and `vocab.bpe`, downloaded once and checked.
 
-In: the name `gpt2`. Out: its tokenizer, from `gpt2` in the data folder. What is missing there comes from OpenAI's public
-address, or from the one in `KGPT_GPT2_URL` (https, http or file), and counts only if its SHA-256 is that of the files
-that GPT-2 was trained with (Radford et al., 2019). Files are written atomically: each is there whole or not at all.
+In: the name `gpt2`. Out: its tokenizer, from `gpt2` in the data folder. What is missing there comes from OpenAI's
+public address, or from the one in `KGPT_GPT2_URL` (https, http or file), and counts only if its SHA-256 is that of the
+files GPT-2 was trained with (Radford et al., 2019). Files are written atomically: each is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import os
 import sys
 import time
@@ -85,7 +86,10 @@ def _complete(folder: Path) -> Tokenizer:
     for name, is_right in states.items():
         if is_right is None:
             _download(name, folder)
-    return Tokenizer.load(folder)
+    vocabulary = json.loads((folder / "encoder.json").read_bytes())
+    lines = (folder / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]  # after the version
+    merges = [line.split(" ") for line in lines]
+    return Tokenizer(vocabulary, [(left, right) for left, right in merges])
 
 
 def _is_right(path: Path) -> bool | None:
