@@ -4,8 +4,12 @@ In: a folder with a vocabulary and its merges, or texts to train one on. Out: id
 three files that define the tokenizer (`vocabulary.json`, `merges.txt`, `tokenizer.json`). The work is done by
 `tokenizers` (Rust); nothing here loads TensorFlow.
 
-A vocabulary is laid out as GPT-2's: 256 single bytes, a token for each merge, and `<|endoftext|>` with the last id.
-Two merges may make the same token, so a merge's rank says nothing about the id of what it makes.
+A vocabulary is laid out as GPT-2's: 256 single bytes, a token for each merge, and `<|endoftext|>`, which has the last
+id unless more special tokens were asked for: these follow it, in the order they were named. Two merges may make the
+same token, so a merge's rank says nothing about the id of what it makes.
+
+`vocabulary.json` and `merges.txt` do not say how text is cut into words. `tokenizer.json` beside them does; without it,
+it is cut as by GPT-2.
 """
 
 from __future__ import annotations
@@ -18,20 +22,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, trainers
 
 from kgpt.errors import KgptError
 from kgpt.files import write_atomically
 from kgpt.runs import data_folder, saved_models_folder
+from kgpt.text.documents import CUT
+from kgpt.text.pretokenization import GPT2
+from kgpt.text.pretokenization import pre_tokenization as _rule
+from kgpt.text.special_tokens import BEGIN_OF_TEXT, END_OF_TEXT, PADDING, special_literals
 from kgpt.text.tokenizer_files import read_definition
 
-END_OF_TEXT = "<|endoftext|>"
+if TYPE_CHECKING:  # NumPy is loaded by what needs it: a short prompt does not
+    import numpy as np
+
+MOST_TOKENS = 1 << 17
+"""The largest vocabulary that is trained."""
 PIECE_LENGTH = 1 << 15
 """Characters after which `pieces` looks for a place to cut."""
-_CUT = re.compile(r"(?<=\S)\s")
 
 
 def _byte_symbols() -> list[str]:
@@ -46,24 +57,36 @@ _BYTE_OF = {symbol: byte for byte, symbol in enumerate(BYTE_SYMBOLS)}
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer with GPT-2's pre-tokenization; immutable.
+    """A byte-level BPE tokenizer; immutable.
 
-    Text never becomes a special token: `<|endoftext|>` inside a text is encoded as the characters it consists of.
+    Text does not become a special token by itself: `<|endoftext|>` inside a text is encoded as the characters it
+    consists of, unless `encode` is asked for special tokens.
 
     Raises:
-        KgptError: the vocabulary lacks a byte, the end-of-text token or a merge's parts, or its ids have holes.
+        KgptError: the vocabulary lacks a byte, the end-of-text token or a merge's parts, its ids have holes, or there
+            is no such pre-tokenization.
     """
 
-    def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        vocabulary: Mapping[str, int],
+        merges: Sequence[tuple[str, str]],
+        pre_tokenization: str = GPT2.name,
+    ) -> None:
         self.vocabulary = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
         """Token (in byte symbols) to id, by id."""
         self.merges = tuple(merges)
         """Pairs of tokens, the first to be merged first."""
+        self._rule = _rule(pre_tokenization)
         self._check()
         self.end_of_text = self.vocabulary[END_OF_TEXT]
-        """Id of `<|endoftext|>`; the last one, unless a loaded vocabulary has it elsewhere."""
+        """Id of `<|endoftext|>`."""
+        self.padding = self.vocabulary.get(PADDING)
+        """Id of `<|padding|>`; None where the vocabulary has none."""
+        self.begin_of_text = self.vocabulary.get(BEGIN_OF_TEXT)
+        """Id of `<|begin_of_text|>`; None where the vocabulary has none."""
         backend = Backend(models.BPE(vocab=self.vocabulary, merges=list(self.merges)))
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        backend.pre_tokenizer = self._rule.backend()
         backend.decoder = decoders.ByteLevel()
         self.backend = backend
         """The Rust tokenizer. It knows of no special tokens."""
@@ -89,24 +112,36 @@ class Tokenizer:
         return cls({**_BYTE_OF, END_OF_TEXT: 256}, [])
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    def train(
+        cls,
+        texts: Iterable[str],
+        vocabulary_size: int,
+        *,
+        pre_tokenization: str = GPT2.name,
+        special_tokens: Sequence[str] = (),
+    ) -> Tokenizer:
         """The tokenizer with the merges most frequent in `texts`.
 
         Its vocabulary is smaller than `vocabulary_size` where the texts hold too few pairs that occur twice.
 
+        Args:
+            texts: what to count; read once.
+            vocabulary_size: ids at most, special tokens included; up to `MOST_TOKENS`.
+            pre_tokenization: how text is cut into words, one of `PRE_TOKENIZATIONS`.
+            special_tokens: those wanted besides the end of text: names of `special_tokens.NAMED`, or literals such as
+                `<|tool|>`. Their ids follow the end of text's, in this order.
+
         Raises:
-            KgptError: the size leaves no room for the 256 bytes and the end of text, or a text holds a lone surrogate.
+            KgptError: the size leaves no room for the 256 bytes and the special tokens, or is too large; a special
+                token or the pre-tokenization is unknown; or a text holds a lone surrogate.
         """
-        if vocabulary_size < 257:
-            raise KgptError(
-                "Vocabulary too small",
-                f"Expected at least 257 (256 bytes and the end of text). Received: {vocabulary_size}",
-                "For text as bytes use --tokenizer bytes.",
-            )
+        rule = _rule(pre_tokenization)
+        special = (END_OF_TEXT, *special_literals(special_tokens))
+        _check_size(vocabulary_size, len(special))
         backend = Backend(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        backend.pre_tokenizer = rule.backend()
         trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary_size - 1,
+            vocab_size=vocabulary_size - len(special),
             min_frequency=2,
             show_progress=False,
             initial_alphabet=sorted(BYTE_SYMBOLS),
@@ -115,7 +150,8 @@ class Tokenizer:
         model = json.loads(backend.to_str())["model"]
         vocabulary = model["vocab"]
         merges = [(left, right) for left, right in model["merges"]]
-        return cls({**vocabulary, END_OF_TEXT: len(vocabulary)}, merges)
+        ids = {token: len(vocabulary) + index for index, token in enumerate(special)}
+        return cls({**vocabulary, **ids}, merges, rule.name)
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -127,7 +163,8 @@ class Tokenizer:
         Raises:
             KgptError: there is none, it is damaged, or it is no byte-level BPE with GPT-2's pre-tokenization.
         """
-        return cls(*read_definition(Path(path)))
+        definition = read_definition(Path(path))
+        return cls(definition.vocabulary, definition.merges, definition.pre_tokenization)
 
     def save(self, folder: str | Path) -> None:
         """Write `vocabulary.json`, `merges.txt` (both as keras-nlp does) and `tokenizer.json` (for transformers).
@@ -147,12 +184,16 @@ class Tokenizer:
 
     # === Using it ===
 
-    def encode(self, text: str) -> list[int]:
-        """The ids of `text`.
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """The ids of `text`; with `special`, special tokens written out in it become their ids.
 
         Raises:
             KgptError: it holds half of a surrogate pair, which no UTF-8 can express.
         """
+        if special:
+            return [
+                token for part in self._special_pattern.split(text) for token in self._part(part)
+            ]
         if len(text) > 2 * PIECE_LENGTH:
             reject_surrogates(text)
             return [token for ids in self.encode_batch(list(pieces(text))) for token in ids]
@@ -161,6 +202,21 @@ class Tokenizer:
         )
         ids: list[int] = encoding.ids
         return ids
+
+    def encode_bytes(self, text: str) -> builtins.bytes:
+        """The ids of `text` as a shard holds them: one after the other, each in `dtype`.
+
+        Raises:
+            KgptError: as `encode`.
+        """
+        import numpy as np
+
+        return np.array(self.encode(text), self.dtype).tobytes()
+
+    def _part(self, text: str) -> list[int]:
+        """The ids of a special token, or of text that holds none."""
+        token = self._special_ids.get(text)
+        return self.encode(text) if token is None else [token]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, on all cores.
@@ -212,11 +268,35 @@ class Tokenizer:
         made = {left + right for left, right in self.merges}
         return [token for token in self.vocabulary if token not in made and token not in _BYTE_OF]
 
+    @property
+    def pre_tokenization(self) -> str:
+        """How text is cut into words: a name of `PRE_TOKENIZATIONS`."""
+        return self._rule.name
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What an id is written as: little-endian uint16, or uint32 where the vocabulary has more than 65,535 ids."""
+        import numpy as np
+
+        return np.dtype("<u2" if self.vocabulary_size <= 65_535 else "<u4")
+
     @cached_property
     def sha256(self) -> str:
-        """Identity of the definition: equal for the same ids and merges, however they are written down."""
-        definition = [list(self.vocabulary), [list(pair) for pair in self.merges]]
+        """Identity of the definition: equal for the same ids, merges and words, however they are written down."""
+        definition: list[Any] = [list(self.vocabulary), [list(pair) for pair in self.merges]]
+        if self._rule is not GPT2:
+            definition.append(self._rule.name)
         return hashlib.sha256(json.dumps(definition, ensure_ascii=True).encode()).hexdigest()
+
+    @cached_property
+    def _special_ids(self) -> dict[str, int]:
+        return {token: self.vocabulary[token] for token in self.special_tokens}
+
+    @cached_property
+    def _special_pattern(self) -> re.Pattern[str]:
+        """Finds special tokens, the longest where several begin."""
+        longest_first = sorted(self.special_tokens, key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
 
     @cached_property
     def _bytes(self) -> list[builtins.bytes]:
@@ -230,12 +310,12 @@ class Tokenizer:
 def pieces(text: str, length: int = PIECE_LENGTH) -> Iterator[str]:
     """`text` in pieces whose tokens are, joined, the tokens of the whole.
 
-    The cuts lie before white space that follows something else: no pre-token of GPT-2's pattern reaches across, and
-    none looks back. So they bound the memory of a long text, and spread it over the cores.
+    The cuts are `CUT`s: no word of any pre-tokenization reaches across, and none looks past them. So they bound the
+    memory of a long text, and spread it over the cores.
     """
     start = 0
     while start < len(text):
-        cut = _CUT.search(text, start + length)
+        cut = CUT.search(text, start + length)
         end = cut.start() if cut else len(text)
         yield text[start:end]
         start = end
@@ -256,6 +336,22 @@ def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> 
 
         return named_gpt2(places)
     return Tokenizer.load(next((path for path in places if path.exists()), Path(name)))
+
+
+def _check_size(vocabulary_size: int, special: int) -> None:
+    least = 256 + special
+    if vocabulary_size < least:
+        raise KgptError(
+            "Vocabulary too small",
+            f"Expected at least {least} (256 bytes and {special} special tokens). Received: {vocabulary_size}",
+            "For text as bytes use --tokenizer bytes.",
+        )
+    if vocabulary_size > MOST_TOKENS:
+        raise KgptError(
+            "Vocabulary too large",
+            f"Expected at most {MOST_TOKENS:,} ids. Received: {vocabulary_size:,}",
+            "8,192 to 65,536 are usual.",
+        )
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

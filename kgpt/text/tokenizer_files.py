@@ -7,12 +7,22 @@ id, and the pairs to merge in their order.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.text.pretokenization import GPT2, recognise
 
-Definition = tuple[dict[str, int], list[tuple[str, str]]]
+
+@dataclass(frozen=True)
+class Definition:
+    """What makes a tokenizer."""
+
+    vocabulary: dict[str, int]
+    merges: list[tuple[str, str]]
+    pre_tokenization: str = GPT2.name
+
 
 LAYOUTS = (
     ("vocabulary.json", "merges.txt"),  # keras-nlp and kgpt
@@ -30,7 +40,11 @@ def read_definition(path: Path) -> Definition:
     for folder in (path / "tokenizer", path):
         for vocabulary, merges in LAYOUTS:
             if (folder / vocabulary).is_file() and (folder / merges).is_file():
-                return _read_vocabulary(folder / vocabulary), _read_merges(folder / merges)
+                return Definition(
+                    _read_vocabulary(folder / vocabulary),
+                    _read_merges(folder / merges),
+                    _pre_tokenization_beside(folder / "tokenizer.json"),
+                )
         if (folder / "tokenizer.json").is_file():
             return _read_tokenizer_json(folder / "tokenizer.json")
     if path.is_file() and path.suffix == ".json":
@@ -60,18 +74,26 @@ def _read_merges(path: Path) -> list[tuple[str, str]]:
 def _read_tokenizer_json(path: Path) -> Definition:
     values = _read_json(path)
     model = values.get("model") or {}
-    _require_gpt2(values, model, path)
+    rule = _require_known(values, model, path)
     try:
         added = {item["content"]: item["id"] for item in values.get("added_tokens") or []}
         merges = [_pair(merge, path) for merge in model["merges"]]
-        return {**model["vocab"], **added}, merges
+        return Definition({**model["vocab"], **added}, merges, rule)
     except (KeyError, TypeError, AttributeError):
         raise _unreadable(path, "its vocabulary, merges or added tokens are damaged") from None
 
 
-def _require_gpt2(values: dict[str, Any], model: dict[str, Any], path: Path) -> None:
-    """Refuse what the ids of plain text would depend on and GPT-2 does not have."""
-    pre = values.get("pre_tokenizer") or {}
+def _pre_tokenization_beside(path: Path) -> str:
+    """What the `tokenizer.json` beside a vocabulary and merges says about words; these files themselves say nothing."""
+    if not path.is_file():
+        return GPT2.name
+    values = _read_json(path)
+    return _require_known(values, values.get("model") or {}, path)
+
+
+def _require_known(values: dict[str, Any], model: dict[str, Any], path: Path) -> str:
+    """The name of the pre-tokenization; refuses what else the ids of plain text would depend on."""
+    rule = recognise(values.get("pre_tokenizer"))
     checks = {
         "its model is not BPE": model.get("type", "BPE") != "BPE",
         "it falls back to bytes": bool(model.get("byte_fallback")),
@@ -80,17 +102,16 @@ def _require_gpt2(values: dict[str, Any], model: dict[str, Any], path: Path) -> 
             model.get("end_of_word_suffix") or model.get("continuing_subword_prefix")
         ),
         "it normalises the text": values.get("normalizer") is not None,
-        "its pre-tokenizer is not GPT-2's": pre.get("type") != "ByteLevel"
-        or pre.get("use_regex") is False
-        or bool(pre.get("add_prefix_space")),
+        "its pre-tokenizer is not one of kgpt's": rule is None,
     }
     for reason, holds in checks.items():
         if holds:
             raise KgptError(
                 "Another kind of tokenizer",
-                f"kgpt reads byte-level BPE with GPT-2's pre-tokenization, but in {path} {reason}.",
+                f"kgpt reads byte-level BPE with a pre-tokenization it knows, but in {path} {reason}.",
                 "Train one on your text with `kgpt prepare --vocab-size N`.",
             )
+    return rule.name if rule else GPT2.name
 
 
 def _pair(merge: str | list[str], path: Path) -> tuple[str, str]:

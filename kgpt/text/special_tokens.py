@@ -1,0 +1,45 @@
+"""Special tokens: ids that no text becomes unless the caller asks for it.
+
+In: names as a user gives them (`padding`, or the literal `<|padding|>`). Out: the literal texts, checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kgpt.errors import KgptError
+
+END_OF_TEXT = "<|endoftext|>"
+PADDING = "<|padding|>"
+BEGIN_OF_TEXT = "<|begin_of_text|>"
+NAMED = {
+    "padding": PADDING,
+    "begin_of_text": BEGIN_OF_TEXT,
+    "system": "<|system|>",
+    "user": "<|user|>",
+    "assistant": "<|assistant|>",
+    "end": "<|end|>",
+}
+"""What a name stands for. The last four mark the turns of a chat: each turn begins with who speaks and ends with `end`.
+Every vocabulary has `END_OF_TEXT`."""
+CHAT = ("system", "user", "assistant", "end")
+_LITERAL = re.compile(r"<\|[a-z][a-z0-9_-]*\|>", re.IGNORECASE)
+
+
+def special_literals(names: Sequence[str]) -> tuple[str, ...]:
+    """The literal of each name, in their order and each once; the end of text, which is always there, is left out.
+
+    Raises:
+        KgptError: a name is neither one of `NAMED` nor of the form `<|name|>`.
+    """
+    literals = dict.fromkeys(NAMED.get(name, name) for name in names)
+    literals.pop(END_OF_TEXT, None)
+    for literal in literals:
+        if not _LITERAL.fullmatch(literal):
+            raise KgptError(
+                "Not a special token",
+                f"Expected one of {', '.join(NAMED)}, or a literal such as <|name|>. Received: {literal!r}",
+                "A special token of your own is written between <| and |>.",
+            )
+    return tuple(literals)
