@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: atomic writes, JSON that every reader accepts, JSON lines.
+"""Files and folders that are there whole or not at all: atomic writes, JSON that every reader accepts, JSON lines.
 
 Writers raise a `KgptFailure` where the disk is full; readers accept half-written last lines and missing files.
 Standard library only.
@@ -11,9 +11,10 @@ import json
 import math
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,56 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise disk_failure(error, path) from error
 
 
-def disk_failure(error: OSError, path: Path) -> KgptFailure:
-    """The `KgptFailure` that tells a user what an `OSError` while writing `path` means."""
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """A path beside `target` for a file or folder, renamed to `target` when the block ends, removed when it fails.
+
+    Raises:
+        KgptFailure: the disk is full, or the place cannot be written.
+    """
+    target = Path(os.path.realpath(target))
+    aside = target.with_name(f".{target.stem}-{secrets.token_hex(4)}.tmp{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        put_in_place(aside, target)
+    except OSError as error:
+        hint = "Free some space, or choose an --output on another disk."
+        raise disk_failure(error, target, hint) from error
+    finally:
+        remove(aside)
+
+
+def put_in_place(new: Path, target: Path) -> None:
+    """Rename `new`, beside `target`, to `target`; an older folder there goes only once the new one is in place."""
+    if not target.is_dir():
+        os.replace(new, target)
+        return
+    old = target.with_name(f".{target.name}-{secrets.token_hex(4)}.old")
+    os.rename(target, old)
+    try:
+        os.rename(new, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def disk_failure(
+    error: OSError, path: Path, hint: str = "Free some space, then continue with --resume."
+) -> KgptFailure:
+    """The `KgptFailure` that tells a user what an `OSError` while writing `path` means; `hint` is for a full disk."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return KgptFailure(
-            "No space left on the disk",
-            f"Could not write {path}. What was saved before is untouched.",
-            "Free some space, then continue with --resume.",
-        )
+        message = f"Could not write {path}. What was saved before is untouched."
+        return KgptFailure("No space left on the disk", message, hint)
     return KgptFailure(
         "Cannot write",
         f"{path}: {error.strerror or error}",

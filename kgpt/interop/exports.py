@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kgpt.interop.destination import check_destination, written_aside
+from kgpt.files import written_aside
+from kgpt.interop.destination import check_destination
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer

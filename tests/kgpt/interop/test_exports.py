@@ -12,7 +12,8 @@ from disk import full_disk
 from tiny_run import make_run
 
 from kgpt.commands import main
-from kgpt.interop.destination import check_destination, written_aside
+from kgpt.files import written_aside
+from kgpt.interop.destination import check_destination
 from kgpt.runs import RunFolder
 
 
