@@ -1,44 +1,109 @@
-"""Show the tokens of a text: id, bytes and what they look like.
+r"""Show the tokens of a text: id, bytes and what they look like; or those of two tokenizers beside each other.
 
-The tokenizer is that of a run, of prepared data, in a folder, or `bytes`. TEXT `-` reads standard input.
+The tokenizer is that of a run, of prepared data, in a folder or a file, or one of the names `bytes` and `gpt2` (GPT-2's
+own, downloaded on first use). TEXT `-` reads standard input, in UTF-8. On a terminal with colours the text comes first,
+each token with a background of its own: · is a space, → a tab, ⏎ the end of a line, \xc3 a byte of a character that
+is split over tokens. In a pipe, or with NO_COLOR, there are plain columns.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from kgpt.errors import KgptError
+
+if TYPE_CHECKING:
+    from kgpt.commands.token_views import Token
 
 EXAMPLES = """examples:
   kgpt tokenize demo "Marte é um planeta"
   kgpt tokenize data/books "Era uma vez" --json
+  kgpt tokenize demo - --beside gpt2 < letter.txt
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("tokenizer", metavar="RUN|DATA|FOLDER", help="whose tokenizer to use")
+    parser.add_argument(
+        "tokenizer", metavar="RUN|DATA|FOLDER|FILE|gpt2|bytes", help="whose tokenizer to use"
+    )
     parser.add_argument("text", metavar="TEXT", help="the text; - reads standard input")
+    parser.add_argument(
+        "--beside", metavar="OTHER", help="a second tokenizer, to see the two side by side"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Tokenize and print a token a line."""
+    """Tokenize and show."""
+    from kgpt.commands.token_views import tokens_of
     from kgpt.text.tokenizer import find_tokenizer
 
-    tokenizer = find_tokenizer(args.tokenizer, args.saved_models)
-    text = sys.stdin.read() if args.text == "-" else args.text
-    ids = tokenizer.encode(text)
-    pieces = [tokenizer.token_bytes(token) for token in ids]
-    size = sum(map(len, pieces))
+    names = [args.tokenizer] + ([args.beside] if args.beside is not None else [])
+    tokenizers = [find_tokenizer(name, args.saved_models) for name in names]
+    text = _read_standard_input() if args.text == "-" else args.text
+    tokens = [tokens_of(tokenizer, text) for tokenizer in tokenizers]
     if not args.json:
-        for token, piece in zip(ids, pieces, strict=True):
-            print(f"{token:>6}  {piece.hex(' '):<24}  {piece.decode(errors='replace')!r}")
-        print(f"{len(ids)} tokens, {size} bytes")
-    return {
-        "ids": ids,
-        "tokens": [
-            {"id": token, "bytes_hex": piece.hex(), "text": piece.decode(errors="replace")}
-            for token, piece in zip(ids, pieces, strict=True)
-        ],
-        "bytes": size,
-    }
+        _show(names, tokens, text)
+    results = [
+        {
+            "ids": [token.id for token in shown],
+            "tokens": [
+                {
+                    "id": token.id,
+                    "bytes_hex": token.data.hex(),
+                    "text": token.data.decode(errors="replace"),
+                }
+                for token in shown
+            ],
+            "bytes": sum(len(token.data) for token in shown),
+        }
+        for shown in tokens
+    ]
+    if args.beside is not None:
+        results[0]["beside"] = {"tokenizer": args.beside} | results[1]
+    return results[0]
+
+
+def _read_standard_input() -> str:
+    """The bytes of standard input, as they are: no line end is translated."""
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise KgptError(
+            "Text is not UTF-8",
+            f"Byte {error.start} of standard input is {data[error.start]:#04x}: {error.reason}.",
+            "Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 letter.txt | kgpt tokenize RUN -",
+        ) from None
+
+
+def _show(names: list[str], tokens: list[list[Token]], text: str) -> None:
+    from rich.console import Console
+
+    from kgpt.commands.token_tables import ColourView, comparison, figures, plain_lines, plain_pairs
+
+    console = Console()
+    in_colour = console.color_system is not None and not console.no_color
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    view = ColourView(console, lambda block: print(block, end=""))
+    if not (in_colour and is_unicode):
+        lines = plain_lines(tokens[0]) if len(names) == 1 else plain_pairs(names, tokens)
+        for line in lines:
+            print(line)
+    elif len(names) == 1:
+        view.text(tokens[0])
+        print()
+        view.table(tokens[0], text)
+        print()
+    else:
+        for name, each in zip(names, tokens, strict=True):
+            view.heading(name)
+            view.text(each)
+            print()
+        view.pair_table(names, tokens, text)
+        print()
+    lines = iter([figures(tokens[0], text)]) if len(names) == 1 else comparison(names, tokens, text)
+    for line in lines:
+        print(line)
