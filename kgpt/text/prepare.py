@@ -1,123 +1,244 @@
-"""From sources to a prepared corpus: split the documents, train or load a tokenizer, write the shards.
+"""From sources to a prepared corpus.
 
-In: what `kgpt prepare` is given. Out: a `Corpus`. The documents are read once for the split, once to train a tokenizer
-and once to encode, so that memory is bounded by the largest file and not by the corpus.
+In: what `kgpt prepare` is given. Out: a `Corpus`. Four stages, each a module: `gathering` reads and cleans everything
+once, `sorting_out` decides what becomes of each document, `learning` makes the tokenizer, `encoding` writes the shards.
+All of it happens in a `workspace` beside the output: an interrupted call goes on there, and the corpus appears whole.
 """
 
 from __future__ import annotations
 
 import glob
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
+from kgpt.files import read_json
 from kgpt.runs import RUN_NAME, data_folder
-from kgpt.text.folders import check_replaceable
-from kgpt.text.shards import Corpus, Part, write_corpus
-from kgpt.text.sources import DocumentsOption, describe_sources, read_documents
+from kgpt.text.chunks import Chunk
+from kgpt.text.encoding import Counts, encode
+from kgpt.text.gathering import Gathered, gather
+from kgpt.text.learning import compression, training_texts
+from kgpt.text.parallel import available_cores
+from kgpt.text.prepare_options import PrepareOptions, source_weights
+from kgpt.text.shard_writer import write_manifest
+from kgpt.text.shards import Corpus
+from kgpt.text.sorting_out import Verdict, sort_out
+from kgpt.text.sources import ReadOptions, Source, describe_sources, expand_sources
 from kgpt.text.tokenizer import Tokenizer, find_tokenizer
+from kgpt.text.workspace import Workspace, check_replaceable, opened, work_folder
 
-ValidationOption = Literal["random", "tail"]
-DEFAULT_VOCABULARY_SIZE = 4096
-DEFAULT_VALIDATION_FRACTION = 0.05
+SMALL_CORPUS = 1 << 24
+"""Bytes of sources below which one process is quicker than starting others."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a call has come."""
+
+    stage: Literal["reading", "tokenizer", "writing tokens"]
+    bytes_done: int
+    """Of text."""
+    bytes_total: int | None
+    """None where it is not known, as in compressed files."""
+    documents: int
+    tokens: int
+    seconds: float
+    """Since the stage began."""
 
 
 def prepare(
     sources: Sequence[str | Path],
     output: str | Path | None = None,
     *,
-    vocabulary_size: int = DEFAULT_VOCABULARY_SIZE,
-    tokenizer: str | Path | Tokenizer | None = None,
-    documents: DocumentsOption = "file",
-    validation: ValidationOption = "random",
-    validation_fraction: float = DEFAULT_VALIDATION_FRACTION,
-    seed: int = 1,
     overwrite: bool = False,
     report: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    **options: Any,
 ) -> Corpus:
-    """Prepare `sources`, or open what an equal call prepared before.
+    """Prepare `sources`; go on with an equal call that was interrupted, or open what one prepared before.
 
     Args:
-        sources: as `kgpt.text.sources.read_documents`.
+        sources: as `kgpt.text.sources.expand_sources`.
         output: a path, or a name in the data folder; by default named for the first source.
-        vocabulary_size: of the tokenizer to train on the training split; ignored with `tokenizer`.
-        tokenizer: one to use instead: itself, `bytes`, or where it lies.
-        documents: what a document is in a text file.
-        validation: whole documents, drawn at `random` or from the `tail`. A corpus of one document is cut at its tail.
-        validation_fraction: share of the bytes to hold out; whole documents may miss it.
-        seed: of the draw, and of the encyclopedia's phrasings.
         overwrite: replace data that was prepared from other sources or with other options.
         report: is told what happens, a line at a time.
+        progress: is told how far it is, many times a second.
+        options: the fields of `PrepareOptions`.
 
     Raises:
         KgptError: a source, an option or the output is not as it must be.
-        KgptFailure: the disk is full or cannot be written.
+        KgptFailure: the disk is full or cannot be written. What is done already is kept.
     """
-    if not 0 < validation_fraction < 1:
-        raise KgptError(
-            "Bad validation fraction",
-            f"Expected a share above 0 and below 1. Received: {validation_fraction}",
-            "For example: --validation-fraction 0.1",
-        )
-    described = describe_sources(sources)
+    given = PrepareOptions(**options)
+    if isinstance(given.tokenizer, str | Path):
+        given = replace(given, tokenizer=find_tokenizer(given.tokenizer))
     folder = output_folder(sources, output)
-    given = find_tokenizer(tokenizer) if isinstance(tokenizer, (str, Path)) else tokenizer
-    options = {
-        "documents": documents,
-        "validation": validation,
-        "validation_fraction": validation_fraction,
-        "seed": seed,
-        "tokenizer": given.sha256 if given else "trained",
-        "vocabulary_size": given.vocabulary_size if given else vocabulary_size,
-    }
-    if _is_current(folder, described, options, overwrite):
+    known = _known_sources(folder)
+    found = expand_sources(sources)
+    described = describe_sources(found, known)
+    plan = {"sources": described, "options": given.identity()}
+    if _is_current(folder, plan, overwrite):
         report(f"Nothing has changed: {folder} is up to date.")
         return Corpus.open(folder)
-
-    def read() -> Iterator[str]:
-        return read_documents(sources, documents, seed)
-
-    report("Reading and splitting")
-    plan = _plan(read(), validation, validation_fraction, seed)
-    if given is None:
-        report(f"Training a tokenizer with {vocabulary_size} ids")
-        training = (part.text for part in plan.parts(read()) if part.split == "train")
-        given = Tokenizer.train(training, vocabulary_size)
-        if given.vocabulary_size < vocabulary_size:
-            report(
-                f"The text supports no more than {given.vocabulary_size} ids: no other pair occurs twice"
-            )
-
-    def report_share(done: int) -> None:
-        report(f"Writing tokens, {min(1.0, done / plan.total_bytes):.0%}")
-
-    return write_corpus(
-        folder,
-        given,
-        plan.parts(read()),
-        sources=described,
-        options=options,
-        overwrite=overwrite,
-        report=report_share,
-    )
+    with opened(folder, plan) as workspace:
+        _Preparation(workspace, found, described, given, report, progress).run()
+    return Corpus.open(folder)
 
 
 def output_folder(sources: Sequence[str | Path], output: str | Path | None) -> Path:
     """Where the corpus goes: a path as it is, a bare name into the data folder, nothing named for the first source."""
     if output is not None:
         return data_folder() / output if RUN_NAME.match(str(output)) else Path(output)
-    first = Path(str(sources[0]).replace(":", "-"))
+    first = Path(str(sources[0]).replace(":", "-")) if sources else Path("corpus")
     while glob.has_magic(first.name):
         first = first.parent
     return data_folder() / (first.resolve().stem or "corpus")
 
 
-def _is_current(
-    folder: Path, sources: list[dict[str, Any]], options: dict[str, Any], overwrite: bool
-) -> bool:
+class _Preparation:
+    """One call at work."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        sources: list[Source],
+        described: list[dict[str, Any]],
+        options: PrepareOptions,
+        report: Callable[[str], None],
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.workspace, self.sources, self.described = workspace, sources, described
+        self.options, self.report, self.progress = options, report, progress
+        size = sum(item["bytes"] or SMALL_CORPUS for item in described)
+        self.workers = options.workers or (1 if size < SMALL_CORPUS else available_cores())
+        self.started = self.stage_started = time.monotonic()
+
+    def run(self) -> None:
+        """All stages."""
+        weights = source_weights(self.sources, self.options.weights)
+        gathered = self._gather()
+        chunks = [Chunk(self.workspace.chunk(index)) for index in range(gathered.chunks)]
+        verdict = sort_out(
+            chunks,
+            self.workspace.scratch,
+            dedupe=self.options.dedupe,
+            weights=weights,
+            validation=self.options.validation,
+            validation_fraction=self.options.validation_fraction,
+            seed=self.options.seed,
+            is_part=self.options.shard is not None,
+        )
+        tokenizer = self._tokenizer(chunks, verdict)
+        total = gathered.bytes_read
+        self._begin("Writing tokens")
+        shards, counts = encode(
+            self.workspace,
+            chunks,
+            verdict,
+            tokenizer,
+            self.workers,
+            on_progress=lambda counts: self._tell_writing(counts, total),
+        )
+        write_manifest(
+            self.workspace.corpus,
+            tokenizer,
+            shards,
+            {"train": counts.bytes["train"], "validation": counts.bytes["validation"]},
+            verdict.kept,
+            counts={
+                "read": gathered.read,
+                "dropped": dict(gathered.dropped),
+                "duplicates": verdict.duplicates,
+                "removed_duplicates": verdict.removed,
+                "kept": verdict.kept,
+                "validation": counts.documents["validation"],
+            },
+            cleaning=gathered.cleaning(self.options.clean),
+            skipped=dict(gathered.skipped),
+            compression=compression(chunks, verdict, tokenizer),
+            sources=self.described,
+            options=self.options.identity(),
+        )
+        self.workspace.publish()
+
+    def _gather(self) -> Gathered:
+        self._begin("Reading")
+        options = self.options
+        reading = ReadOptions(
+            documents=options.documents,
+            text_field=options.text_field,
+            on_error=options.on_error,
+            seed=options.seed,
+            mend_encoding="encoding" in options.clean,
+            allow_nul="control" in options.clean,
+        )
+        return gather(
+            self.workspace,
+            self.sources,
+            reading,
+            options.clean,
+            options.dedupe == "near",
+            self.workers,
+            options.shard,
+            lambda gathered: self._tell("reading", gathered.bytes_read, None, gathered.read, 0),
+        )
+
+    def _tokenizer(self, chunks: list[Chunk], verdict: Verdict) -> Tokenizer:
+        options, folder = self.options, self.workspace.corpus / "tokenizer"
+        if isinstance(options.tokenizer, Tokenizer):
+            options.tokenizer.save(folder)
+            return options.tokenizer
+        if (folder / "vocabulary.json").is_file():
+            return Tokenizer.load(folder)
+        self._begin(f"Training a tokenizer with {options.vocabulary_size} ids")
+        sample = options.tokenizer_sample
+        texts = training_texts(chunks, verdict, sample and sample * 1_000_000)
+        tokenizer = Tokenizer.train(
+            texts,
+            options.vocabulary_size,
+            pre_tokenization=options.pre_tokenization,
+            special_tokens=options.special_tokens,
+        )
+        if tokenizer.vocabulary_size < options.vocabulary_size:
+            self.report(
+                f"The text supports no more than {tokenizer.vocabulary_size} ids: no other pair occurs twice"
+            )
+        tokenizer.save(folder)
+        return tokenizer
+
+    def _begin(self, stage: str) -> None:
+        self.report(stage)
+        self.stage_started = time.monotonic()
+
+    def _tell_writing(self, counts: Counts, total: int) -> None:
+        done, tokens = sum(counts.bytes.values()), sum(counts.tokens.values())
+        self._tell("writing tokens", done, total, sum(counts.documents.values()), tokens)
+
+    def _tell(
+        self,
+        stage: Literal["reading", "tokenizer", "writing tokens"],
+        done: int,
+        total: int | None,
+        documents: int,
+        tokens: int,
+    ) -> None:
+        seconds = time.monotonic() - self.stage_started
+        self.progress(Progress(stage, done, total, documents, tokens, seconds))
+
+
+# === What was prepared before ===
+
+
+def _known_sources(folder: Path) -> list[dict[str, Any]]:
+    """Sources whose checksums an earlier call wrote down."""
+    plans = (folder / "manifest.json", work_folder(folder) / "plan.json")
+    return [item for plan in plans for item in read_json(plan).get("sources", [])]
+
+
+def _is_current(folder: Path, plan: Mapping[str, Any], overwrite: bool) -> bool:
     """Whether `folder` holds just this; raises where it may not be replaced either."""
     if not (folder / "manifest.json").is_file():
         check_replaceable(folder, overwrite)
@@ -128,7 +249,7 @@ def _is_current(
         if overwrite:
             return False
         raise
-    changes = _changes(manifest, sources, options)
+    changes = _changes(manifest, plan["sources"], plan["options"])
     if changes and not overwrite:
         raise KgptError(
             "Output exists",
@@ -139,9 +260,10 @@ def _is_current(
 
 
 def _changes(
-    manifest: Mapping[str, Any], sources: list[dict[str, Any]], options: dict[str, Any]
+    manifest: Mapping[str, Any], sources: list[dict[str, Any]], options: Mapping[str, Any]
 ) -> list[str]:
-    before = manifest.get("options", {})
+    # Data from before an option was there was prepared with what is its default now.
+    before = {**PrepareOptions(tokenizer=None).identity(), **manifest.get("options", {})}
     changes = [
         f"{name.replace('_', ' ')} was {before.get(name)}, is {value}"
         for name, value in options.items()
@@ -160,83 +282,3 @@ def _changes(
             "the text has changed: " + (", ".join(dict.fromkeys(names)) or "other order")
         )
     return changes
-
-
-# === The split ===
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Which documents are held out, by a key of their content, so that equal documents are on one side."""
-
-    validation: frozenset[bytes]
-    total_bytes: int
-    cut: float
-    """Share of a single document that is for training; 0 for a corpus of many."""
-
-    def parts(self, documents: Iterator[str]) -> Iterator[Part]:
-        for text in documents:
-            if self.cut:
-                middle = int(len(text) * self.cut)
-                if not middle:
-                    raise _too_little(f"The only document has {len(text)} characters")
-                yield Part("train", text[:middle], ends_document=False)
-                yield Part("validation", text[middle:])
-            else:
-                yield Part("validation" if _key(text) in self.validation else "train", text)
-
-
-def _plan(
-    documents: Iterator[str], validation: ValidationOption, fraction: float, seed: int
-) -> _Plan:
-    keyed = [(_key(text), len(text.encode("utf-8", "replace"))) for text in documents]
-    total = sum(size for _, size in keyed)
-    if len(keyed) == 1:
-        return _Plan(frozenset(), total, 1 - fraction)
-    if len(set(keyed)) == 1:
-        raise _too_little(f"All {len(keyed)} documents are equal")
-    choose = _choose_tail if validation == "tail" else _choose_random
-    return _Plan(frozenset(choose(keyed, fraction * total, seed)), total, 0)
-
-
-def _choose_tail(keyed: list[tuple[bytes, int]], target: float, seed: int) -> set[bytes]:
-    """The longest tail of at most `target` bytes, one document at least; never a copy of an earlier one."""
-    start, size = len(keyed), 0
-    while start > 1 and (size := size + keyed[start - 1][1]) <= target:
-        start -= 1
-    chosen: set[bytes] = set()
-    while not chosen:
-        start = min(start, len(keyed) - 1)
-        chosen = {key for key, _ in keyed[start:]} - {key for key, _ in keyed[:start]}
-        start -= 1
-    return chosen
-
-
-def _choose_random(keyed: list[tuple[bytes, int]], target: float, seed: int) -> set[bytes]:
-    """Documents in a random order until they fill `target` bytes; the smallest one if none is that small."""
-    sizes: dict[bytes, int] = {}
-    for key, size in keyed:
-        sizes[key] = sizes.get(key, 0) + size
-    order = sorted(sizes, key=lambda key: hashlib.blake2b(key, salt=_salt(seed)).digest())
-    chosen: set[bytes] = set()
-    for key in order:
-        if sizes[key] <= target:
-            chosen.add(key)
-            target -= sizes[key]
-        elif chosen:
-            break
-    return chosen or {min(order, key=sizes.__getitem__)}
-
-
-def _too_little(what: str) -> KgptError:
-    return KgptError(
-        "Too little text", f"{what}: none can be held out for validation.", "Give more."
-    )
-
-
-def _salt(seed: int) -> bytes:
-    return hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
-
-
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()

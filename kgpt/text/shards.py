@@ -1,6 +1,6 @@
 """A prepared corpus on disk: tokens in shards, a tokenizer, and a manifest that says what they are.
 
-In: parts of documents, each for a split. Out: `data/NAME/`, and a `Corpus` that reads it as one long array a split.
+In: a folder made by `kgpt prepare`. Out: a `Corpus` that reads it as one long array a split.
 
     manifest.json   tokenizer/   train-00000.bin ...   validation-00000.bin ...
 
@@ -11,9 +11,8 @@ followed by the end-of-text id. The folder is written aside and renamed: it is t
 from __future__ import annotations
 
 import hashlib
-import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -24,32 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
-from kgpt.files import read_json, write_json
+from kgpt.files import read_json
 from kgpt.runs import data_folder
-from kgpt.text.folders import written_aside
-from kgpt.text.tokenizer import Tokenizer, pieces
+from kgpt.text.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
-SHARD_TOKENS = 1 << 26
-"""Tokens after which the next shard begins (128 MiB of uint16)."""
-BATCH_CHARACTERS = 1 << 22
-"""Text that is encoded at once: it bounds the memory."""
+
+_COUNTS = ("train_tokens", "train_bytes", "validation_tokens", "validation_bytes")
 
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A document, or a part of one, for one side of the split."""
-
-    split: Split
-    text: str
-    ends_document: bool = True
-    """Whether the end-of-text id follows."""
-
-
-# === Reading ===
 
 
 class Tokens:
@@ -204,7 +187,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"Expected version {FORMAT_VERSION} in {path}. Received: {manifest.get('format_version')!r}",
             "Prepare the text again: `kgpt prepare ... --overwrite`.",
         )
-    missing = {"shards", "dtype", "tokenizer_sha256", "documents", *_counts()} - manifest.keys()
+    missing = {"shards", "dtype", "tokenizer_sha256", "documents", *_COUNTS} - manifest.keys()
     if missing:
         raise _damaged(folder, f"manifest.json lacks {', '.join(sorted(missing))}")
     return manifest
@@ -224,131 +207,3 @@ def _damaged(folder: Path, reason: str) -> KgptError:
         f"{folder}: {reason}.",
         "Prepare the text again: `kgpt prepare ... --overwrite`.",
     )
-
-
-# === Writing ===
-
-
-def write_corpus(
-    folder: str | Path,
-    tokenizer: Tokenizer,
-    parts: Iterable[Part],
-    *,
-    sources: list[dict[str, Any]] | None = None,
-    options: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-    shard_tokens: int = SHARD_TOKENS,
-    report: Callable[[int], None] = lambda done: None,
-) -> Corpus:
-    """Encode `parts` and write the corpus; `report` is told the bytes of text done so far.
-
-    Raises:
-        KgptError: the folder exists and `overwrite` is not set, or it holds something else.
-        KgptFailure: the disk is full or cannot be written. What was there before is untouched.
-    """
-    folder = Path(folder)
-    with written_aside(folder, overwrite) as aside:
-        tokenizer.save(aside / "tokenizer")
-        writer = _Writer(aside, tokenizer, shard_tokens)
-        for done in writer.write(parts):
-            report(done)
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "tokenizer_sha256": tokenizer.sha256,
-            "vocabulary_size": tokenizer.vocabulary_size,
-            "end_of_text": tokenizer.end_of_text,
-            "dtype": writer.dtype.name,
-            "documents": writer.documents,
-            **writer.counts,
-            "shards": writer.close(),
-            "sources": sources or [],
-            "options": dict(options or {}),
-        }
-        write_json(aside / "manifest.json", manifest)
-    return Corpus.open(folder)
-
-
-def _counts() -> dict[str, int]:
-    return {f"{split}_{unit}": 0 for split in SPLITS for unit in ("tokens", "bytes")}
-
-
-class _Writer:
-    """Encodes parts in batches and appends them to the shards of their split."""
-
-    def __init__(self, folder: Path, tokenizer: Tokenizer, shard_tokens: int) -> None:
-        self.folder, self.tokenizer, self.shard_tokens = folder, tokenizer, shard_tokens
-        self.dtype = np.dtype("<u2" if tokenizer.vocabulary_size <= 65_535 else "<u4")
-        self.counts, self.documents = _counts(), 0
-        self.shards: dict[Split, list[_Shard]] = {"train": [], "validation": []}
-
-    def write(self, parts: Iterable[Part]) -> Iterator[int]:
-        """Write everything; yields the bytes of text done so far."""
-        for batch in _batches(parts):
-            encoded = self.tokenizer.encode_batch([part.text for part in batch])
-            for part, ids in zip(batch, encoded, strict=True):
-                if part.ends_document:
-                    ids.append(self.tokenizer.end_of_text)
-                    self.documents += 1
-                self.counts[f"{part.split}_bytes"] += len(part.text.encode())
-                self._append(part.split, np.array(ids, dtype=self.dtype))
-            yield self.counts["train_bytes"] + self.counts["validation_bytes"]
-
-    def _append(self, split: Split, ids: NDArray[Any]) -> None:
-        self.counts[f"{split}_tokens"] += len(ids)
-        shards = self.shards[split]
-        while len(ids):
-            if not shards or shards[-1].tokens == self.shard_tokens:
-                shards.append(_Shard(self.folder / f"{split}-{len(shards):05d}.bin"))
-            room = self.shard_tokens - shards[-1].tokens
-            shards[-1].append(ids[:room])
-            ids = ids[room:]
-
-    def close(self) -> list[dict[str, Any]]:
-        """Sync the shards and describe them for the manifest."""
-        return [
-            {
-                "name": shard.path.name,
-                "split": split,
-                "tokens": shard.tokens,
-                "sha256": shard.close(),
-            }
-            for split in SPLITS
-            for shard in self.shards[split]
-        ]
-
-
-class _Shard:
-    """One file being written."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.tokens = path, 0
-        self._file, self._digest = open(path, "wb"), hashlib.sha256()
-
-    def append(self, ids: NDArray[Any]) -> None:
-        content = ids.tobytes()
-        self._file.write(content)
-        self._digest.update(content)
-        self.tokens += len(ids)
-
-    def close(self) -> str:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return self._digest.hexdigest()
-
-
-def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """Pieces of the parts, in lists of about `BATCH_CHARACTERS`."""
-    batch: list[Part] = []
-    size = 0
-    for part in parts:
-        texts = list(pieces(part.text))
-        for index, text in enumerate(texts):
-            is_last = index == len(texts) - 1
-            batch.append(Part(part.split, text, part.ends_document and is_last))
-            size += len(text)
-            if size >= BATCH_CHARACTERS:
-                yield batch
-                batch, size = [], 0
-    if batch:
-        yield batch
