@@ -45,12 +45,12 @@ def figures(tokens: Sequence[Token], text: str) -> str:
 
 
 def comparison(names: Sequence[str], tokens: Sequence[Sequence[Token]], text: str) -> list[str]:
-    """The figures of each tokenizer, and what the first needs beside the second."""
+    """The figures of two tokenizers, and how many tokens the first needs beside the second."""
     width = max(map(len, names))
     lines = [
         f"{name:<{width}}  {figures(each, text)}" for name, each in zip(names, tokens, strict=True)
     ]
-    if len(names) > 1 and tokens[1]:
+    if tokens[1]:
         ratio = len(tokens[0]) / len(tokens[1])
         lines.append(f"{names[0]} needs {ratio:.2f} times the tokens of {names[1]}")
     return lines

@@ -38,14 +38,14 @@ class Token:
         return self.start + len(self.data)
 
 
-def tokens_of(tokenizer: Tokenizer, text: str) -> list[Token]:
-    """The tokens of `text`.
+def tokens_of(tokenizer: Tokenizer, text: str, special: bool = False) -> list[Token]:
+    """The tokens of `text`; with `special`, special tokens written out in it are tokens.
 
     Raises:
         KgptError: as `Tokenizer.encode`.
     """
     tokens, start = [], 0
-    for number, token in enumerate(tokenizer.encode(text)):
+    for number, token in enumerate(tokenizer.encode(text, special=special)):
         tokens.append(Token(number, token, tokenizer.token_bytes(token), start))
         start = tokens[-1].end
     return tokens

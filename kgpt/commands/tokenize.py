@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beside", metavar="OTHER", help="a second tokenizer, to see the two side by side"
     )
+    parser.add_argument(
+        "--special",
+        action="store_true",
+        help="take special tokens written in the text, such as <|endoftext|>, for what they name",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     names = [args.tokenizer] + ([args.beside] if args.beside is not None else [])
     tokenizers = [find_tokenizer(name, args.saved_models) for name in names]
     text = _read_standard_input() if args.text == "-" else args.text
-    tokens = [tokens_of(tokenizer, text) for tokenizer in tokenizers]
+    tokens = [tokens_of(tokenizer, text, args.special) for tokenizer in tokenizers]
     if not args.json:
         _show(names, tokens, text)
     results = [
@@ -89,8 +94,7 @@ def _show(names: list[str], tokens: list[list[Token]], text: str) -> None:
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     view = ColourView(console, lambda block: print(block, end=""))
     if not (in_colour and is_unicode):
-        lines = plain_lines(tokens[0]) if len(names) == 1 else plain_pairs(names, tokens)
-        for line in lines:
+        for line in plain_lines(tokens[0]) if len(names) == 1 else plain_pairs(names, tokens):
             print(line)
     elif len(names) == 1:
         view.text(tokens[0])
@@ -104,6 +108,7 @@ def _show(names: list[str], tokens: list[list[Token]], text: str) -> None:
             print()
         view.pair_table(names, tokens, text)
         print()
-    lines = iter([figures(tokens[0], text)]) if len(names) == 1 else comparison(names, tokens, text)
-    for line in lines:
-        print(line)
+    if len(names) == 1:
+        print(figures(tokens[0], text))
+    else:
+        print("\n".join(comparison(names, tokens, text)))

@@ -108,6 +108,20 @@ def test_beside_is_aligned_by_position(call: Call) -> None:
     assert lines[-1] == f"small needs {len(tokens) / 8:.2f} times the tokens of bytes"
 
 
+def test_special_tokens_are_text_unless_asked_for(call: Call) -> None:
+    text = "fim<|endoftext|>Não"
+    end = SMALL.end_of_text
+    for beside in ([], ["--beside", "small"]):
+        plain = json.loads(call("small", text, "--json", *beside))
+        asked = json.loads(call("small", text, "--json", "--special", *beside))
+        for result in [plain, plain.get("beside", plain)]:
+            assert end not in result["ids"]
+        for result in [asked, asked.get("beside", asked)]:
+            assert result["ids"].count(end) == 1 and result["bytes"] == plain["bytes"]
+    assert "'<|endoftext|>'" in call("small", text, "--special")
+    assert "'<|endoftext|>'" not in call("small", text)
+
+
 def test_in_colour(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = call("small", "Não há\tninguém\n漢")
     assert "\x1b" not in plain
