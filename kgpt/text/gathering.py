@@ -131,17 +131,23 @@ def _read(
 def _of_shard(
     pieces: Iterator[tuple[int, Piece]], sources: Sequence[Source], shard: tuple[int, int] | None
 ) -> Iterator[tuple[int, Piece]]:
-    """The pieces of one part: whole sources where there are two or more for each part, else single documents."""
+    """The pieces of one part.
+
+    Where there are two sources or more for each part, a part has whole sources, else documents drawn by their text, so
+    that equal ones are in one part.
+    """
     if shard is None:
         yield from pieces
         return
     index, count = shard[0] - 1, shard[1]
     by_source = len(sources) >= 2 * count
-    document = 0
+    is_mine, begins = False, True
     for number, piece in pieces:
-        if (number if by_source else document) % count == index:
+        if begins:
+            is_mine = (number if by_source else document_key(piece.text)) % count == index
+        if is_mine:
             yield number, piece
-        document += piece.ends_document
+        begins = piece.ends_document
 
 
 def _tasks(workspace: Workspace, pieces: Iterator[tuple[int, Piece]]) -> Iterator[GatherTask]:
