@@ -1,11 +1,11 @@
-"""Run benchmarks by name, or all of them: `python -m benchmarks startup tokenizing training recall`."""
+"""Run benchmarks by name, or all of them: `python -m benchmarks startup tokenizing prepare`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-NAMES = ("startup", "tokenizing", "training", "recall")
+NAMES = ("startup", "tokenizing", "prepare", "prepare_memory", "training", "recall")
 
 for name in sys.argv[1:] or NAMES:
     if name not in NAMES:
