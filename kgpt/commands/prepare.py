@@ -1,117 +1,296 @@
 """Turn text into a tokenizer and token shards.
 
-Sources are .txt files in UTF-8, folders of them, globs in quotes, or the built-in `encyclopedia`. The same call again
-does nothing while sources and options are unchanged.
+SOURCE is a file, a folder, a glob in quotes, `-` (standard input), `hf:NAME[:CONFIG[:SPLIT]]` (a data set of the Hugging
+Face Hub) or `encyclopedia` (built in). Files are .txt .md .jsonl .json .csv .tsv .parquet or Wikipedia's .xml dumps, plain
+or .gz .bz2 .xz .zst. What is interrupted goes on when the same command is given again; where nothing has changed, nothing
+is done.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import Any
 
+from kgpt.errors import KgptError
+
 EXAMPLES = """examples:
   kgpt prepare books/ --vocab-size 8192                 documents are files; the data goes to data/books
+  kgpt prepare 'wiki/*.jsonl.gz' --output wiki --vocab-size 32768 --clean nfc,min-length=200 --dedupe near
   kgpt prepare play.txt --tokenizer bytes --validation tail --validation-fraction 0.1
+  kgpt prepare wiki.txt poems.txt --weight poems.txt=3  train three times on each poem
+  kgpt prepare --clean list                             the cleaning steps
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="file, folder, glob or encyclopedia"
-    )
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="where the text is")
     parser.add_argument(
         "--output",
         metavar="DIR",
         help="folder to write; a bare name goes under $KGPT_DATA or data (default: named for the first source)",
     )
-    kind = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace data prepared from other text or options"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of all draws (default: 1)"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes (default: one for each core)"
+    )
+    _add_tokenizer(parser.add_argument_group("tokenizer"))
+    _add_reading(parser.add_argument_group("reading"))
+    _add_choosing(parser.add_argument_group("choosing documents"))
+    _add_parts(parser.add_argument_group("past one machine"))
+
+
+def _add_tokenizer(group: Any) -> None:
+    kind = group.add_mutually_exclusive_group()
     kind.add_argument(
         "--vocab-size",
         type=int,
         default=4096,
         metavar="N",
-        help="train a BPE of N ids (default: %(default)s)",
+        help="train a BPE of N ids, special tokens included (default: %(default)s)",
     )
     kind.add_argument(
         "--tokenizer",
-        metavar="bytes|PATH",
-        help="use bytes, or the tokenizer of a run, data or folder",
+        metavar="NAME|PATH",
+        help="use bytes, gpt2, or the tokenizer of a run, of data, in a folder or a file",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--pre-tokenization",
+        default="gpt2",
+        metavar="NAME",
+        help="how text is cut into words before a BPE is trained (default: %(default)s)",
+    )
+    group.add_argument(
+        "--special-tokens",
+        type=_listed,
+        default=[],
+        metavar="NAME[,NAME...]",
+        help="beside the end of text: padding, begin_of_text, system, user, assistant, end, or <|your_own|>",
+    )
+    group.add_argument(
+        "--tokenizer-sample",
+        type=_megabytes,
+        default=256,
+        metavar="MB|all",
+        help="text to train a BPE on (default: %(default)s)",
+    )
+
+
+def _add_reading(group: Any) -> None:
+    group.add_argument(
         "--documents",
         choices=("file", "blank-line", "line"),
         default="file",
-        help="a document is a whole file, the text between blank lines, or a line (default: %(default)s)",
+        help="in text files, a document is a whole file, the text between blank lines, or a line"
+        " (default: %(default)s); rows are always documents",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--text-field",
+        metavar="NAME",
+        help="field or column with the text (default: found by name or type)",
+    )
+    group.add_argument(
+        "--on-error",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what to do at damaged rows and files: stop, or skip and count them (default: %(default)s)",
+    )
+    group.add_argument(
+        "--clean",
+        type=_listed,
+        action="extend",
+        default=[],
+        metavar="STEP[,STEP...]",
+        help="clean documents by these steps, in this order; `--clean list` shows them (default: none)",
+    )
+
+
+def _add_choosing(group: Any) -> None:
+    group.add_argument(
+        "--dedupe",
+        choices=("off", "exact", "near"),
+        default="off",
+        help="leave out documents equal to an earlier one, or nearly equal (default: %(default)s)",
+    )
+    group.add_argument(
+        "--weight",
+        type=_weight,
+        action="append",
+        default=[],
+        metavar="SOURCE=X",
+        help="train X times on each document of a source; repeatable (default: once)",
+    )
+    group.add_argument(
         "--validation",
         choices=("random", "tail"),
         default="random",
         help="hold out documents at random, or the last ones; a single document is cut at its tail"
         " (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--validation-fraction",
         type=float,
         default=0.05,
         metavar="F",
         help="share of the bytes to hold out (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="seed of the draw (default: %(default)s)"
+
+
+def _add_parts(group: Any) -> None:
+    how = group.add_mutually_exclusive_group()
+    how.add_argument(
+        "--shard", type=_shard, metavar="I/N", help="prepare the I-th of N parts; needs --tokenizer"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace data prepared from other text or options"
+    how.add_argument("--join", nargs="+", metavar="DIR", help="make one corpus of N parts")
+    how.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="prepare the parts on a Dask cluster: tcp://HOST:PORT, or local:N for N processes",
     )
+    group.add_argument("--parts", type=int, metavar="N", help="number of parts for --cluster")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Prepare and report."""
-    from kgpt.text.prepare import prepare
-    from kgpt.text.tokenizer import find_tokenizer
+    if "list" in args.clean:
+        return _list_steps(args)
+    _check_sources(args)
+    from kgpt.commands.prepare_report import PrepareDisplay, print_report
 
     started = time.monotonic()
-    corpus = prepare(
-        args.sources,
-        args.output,
-        vocabulary_size=args.vocab_size,
-        tokenizer=find_tokenizer(args.tokenizer, args.saved_models) if args.tokenizer else None,
-        documents=args.documents,
-        validation=args.validation,
-        validation_fraction=args.validation_fraction,
-        seed=args.seed,
-        overwrite=args.overwrite,
-        report=lambda line: print(line, file=sys.stderr, flush=True),
+    with PrepareDisplay() as display:
+        corpus = _prepare(args, display)
+    result = _result(corpus, time.monotonic() - started)
+    if not args.json:
+        print_report(corpus.manifest, corpus.folder, result["seconds"])
+    return result
+
+
+def _prepare(args: argparse.Namespace, display: Any) -> Any:
+    if args.join:
+        from kgpt.text.joining import join
+        from kgpt.text.prepare import output_folder
+
+        folder = output_folder(args.join, args.output)
+        return join(args.join, folder, overwrite=args.overwrite, report=display.line)
+    from kgpt.text.tokenizer import find_tokenizer
+
+    options = {
+        "vocabulary_size": args.vocab_size,
+        "tokenizer": find_tokenizer(args.tokenizer, args.saved_models) if args.tokenizer else None,
+        "pre_tokenization": args.pre_tokenization,
+        "special_tokens": args.special_tokens,
+        "tokenizer_sample": args.tokenizer_sample,
+        "documents": args.documents,
+        "text_field": args.text_field,
+        "on_error": args.on_error,
+        "clean": args.clean,
+        "dedupe": args.dedupe,
+        "weights": dict(args.weight),
+        "validation": args.validation,
+        "validation_fraction": args.validation_fraction,
+        "seed": args.seed,
+        "workers": args.workers,
+        "overwrite": args.overwrite,
+        "report": display.line,
+    }
+    if args.cluster:
+        from kgpt.text.cluster import prepare_on_cluster
+
+        return prepare_on_cluster(
+            args.sources, args.output, parts=args.parts, address=args.cluster, **options
+        )
+    from kgpt.text.prepare import prepare
+
+    return prepare(
+        args.sources, args.output, shard=args.shard, progress=display.progress, **options
     )
+
+
+def _result(corpus: Any, seconds: float) -> dict[str, Any]:
     tokens = corpus.train_tokens + corpus.validation_tokens
     size = corpus.train_bytes + corpus.validation_bytes
-    result = {
+    manifest = corpus.manifest
+    return {
         "output": str(corpus.folder),
         "documents": corpus.documents,
         "tokens": tokens,
         "bytes": size,
         "bytes_per_token": size / tokens,
-        "vocabulary_size": corpus.manifest["vocabulary_size"],
+        "vocabulary_size": manifest["vocabulary_size"],
         "train_tokens": corpus.train_tokens,
         "validation_tokens": corpus.validation_tokens,
         "validation_bytes": corpus.validation_bytes,
-        "seconds": time.monotonic() - started,
+        **{
+            name: manifest[name]
+            for name in ("counts", "cleaning", "skipped", "compression")
+            if name in manifest
+        },
+        "seconds": seconds,
     }
+
+
+def _list_steps(args: argparse.Namespace) -> dict[str, Any]:
+    from kgpt.text.cleaning import describe_steps
+
+    steps = [
+        {"name": name, "value": value, "description": line}
+        for name, value, line in describe_steps()
+    ]
     if not args.json:
-        _print(result)
-    return result
+        for step in steps:
+            written = f"{step['name']}={step['value']}" if step["value"] else step["name"]
+            print(f"{written:<48} {step['description']}")
+    return {"steps": steps}
 
 
-def _print(result: dict[str, Any]) -> None:
-    share = result["validation_bytes"] / result["bytes"]
-    print(f"output      {result['output']}")
-    print(f"documents   {result['documents']:,}")
-    print(f"bytes       {result['bytes']:,}")
-    print(f"tokens      {result['tokens']:,}  ({result['bytes_per_token']:.2f} bytes each)")
-    print(f"vocabulary  {result['vocabulary_size']:,} ids")
-    print(f"train       {result['train_tokens']:,} tokens")
-    print(f"validation  {result['validation_tokens']:,} tokens  ({share:.1%} of the bytes)")
-    print(f"seconds     {result['seconds']:.1f}")
+def _check_sources(args: argparse.Namespace) -> None:
+    if args.join and args.sources:
+        raise KgptError(
+            "Sources and --join",
+            f"--join takes prepared parts alone. Received also: {' '.join(args.sources)}",
+            "Prepare the parts first, with --shard.",
+        )
+    if not args.join and not args.sources:
+        raise KgptError(
+            "No source",
+            "Expected a file, a folder, a glob or another SOURCE.",
+            "For example: kgpt prepare books/",
+        )
+    if bool(args.cluster) != bool(args.parts):
+        raise KgptError(
+            "A cluster and its parts",
+            "--cluster ADDRESS and --parts N are given together or not at all.",
+            "For example: --cluster local:4 --parts 8",
+        )
+
+
+# === Values ===
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _megabytes(text: str) -> int | None:
+    return None if text == "all" else int(text)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"expected SOURCE=NUMBER, received {text!r}")
+    return name, float(number)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not slash or not index.isdigit() or not count.isdigit():
+        raise argparse.ArgumentTypeError(f"expected I/N, such as 1/8; received {text!r}")
+    return int(index), int(count)

@@ -58,8 +58,9 @@ class Gathered:
 
     def cleaning(self, steps: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many documents each step changed and dropped."""
+        names = [step.partition("=")[0].strip() for step in steps]
         return {
-            step: {"changed": self.changed[step], "dropped": self.dropped[step]} for step in steps
+            name: {"changed": self.changed[name], "dropped": self.dropped[name]} for name in names
         }
 
     def add(self, counts: dict[str, Any]) -> None:

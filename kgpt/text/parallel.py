@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
@@ -73,7 +74,11 @@ def _start(make_work: Callable[[], Callable[[Any], Any]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _work = make_work()
+    try:
+        _work = make_work()
+    except Exception as error:
+        # Raised here it would reach the caller as a dead worker; raised by the first task it arrives as it is.
+        _work = partial(_fail, error)
 
 
 def _end_with_parent() -> None:
@@ -81,6 +86,10 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _fail(error: Exception, task: Any) -> Any:
+    raise error
 
 
 def _do(task: Any) -> Any:

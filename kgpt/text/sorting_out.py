@@ -37,6 +37,7 @@ DedupeOption = Literal["off", "exact", "near"]
 LEFT_OUT, VALIDATION = 0, 255
 """Verdicts; anything between is the number of times that a document is trained on."""
 MOST_COPIES = VALIDATION - 1
+_ZEROS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,13 @@ def _either(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     return first
 
 
-def _file(path: Path, dtype: Any, shape: int | tuple[int, ...]) -> NDArray[Any]:
+def _file(path: Path, dtype: Any, shape: int | tuple[int, int]) -> NDArray[Any]:
     """A new array of zeros that lies in a file."""
-    size = shape if isinstance(shape, int) else shape[0]
-    return np.memmap(path, dtype, "w+", shape=shape) if size else np.zeros(shape, dtype)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if not size:
+        return np.zeros(shape, dtype)
+    # Written and not just declared: a disk that fills up later would end the process without a word.
+    with open(path, "wb") as file:
+        for start in range(0, size, _ZEROS):
+            file.write(bytes(min(_ZEROS, size - start)))
+    return np.memmap(path, dtype, "r+", shape=shape)

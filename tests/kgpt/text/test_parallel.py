@@ -55,6 +55,16 @@ def test_an_error_arrives_as_it_was(workers: int) -> None:
     assert caught.value.hint == "Give another."
 
 
+def refuse() -> Callable[[int], int]:
+    raise KgptError("No", "This work cannot be made.", "")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_making_the_work_arrives_too(workers: int) -> None:
+    with pytest.raises(KgptError, match="cannot be made"):
+        list(ordered_map(refuse, [1, 2], workers))
+
+
 def test_a_worker_that_dies_is_a_failure_and_no_hang() -> None:
     with pytest.raises(KgptFailure, match="ended unexpectedly"):
         list(ordered_map(partial(add, 0), [10, 9, 11], 2))
