@@ -1,4 +1,4 @@
-"""Generations: asked for, waiting for the engine, being written, and those of this session.
+"""Generations: asked for, waiting for the engine, being written, and those since the workbench was opened.
 
 In: a prompt, a checkpoint and options. Out: `Generation` records that fill as the engine writes, and a call of
 `on_change` whenever something has changed. One generation at a time; it does not care which screen is shown.
@@ -85,7 +85,7 @@ class Playground:
     on_change: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
     history: list[Generation] = field(default_factory=list)
-    """All generations of this session, the newest last."""
+    """All generations since the workbench was opened, the newest last."""
     stage: str = ""
     """What the engine is doing before it can write; empty when it is ready or off."""
     stage_since: float = 0.0

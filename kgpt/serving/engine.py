@@ -119,12 +119,12 @@ class Engine:
 
         run = find_run(_text(message, "run"), self._saved_models)
         checkpoint = run.checkpoint(str(message.get("checkpoint", "best")))
-        report("starting TensorFlow")
         from kgpt.inference.generation import load_generator
-        from kgpt.model.gpt import parameter_count
-        from kgpt.model.weights import model_config
 
         generator = load_generator(run, checkpoint, report=report)
+        from kgpt.model.gpt import parameter_count  # after the report that TensorFlow is starting
+        from kgpt.model.weights import model_config
+
         report("compiling")
         generator.warm_up()
         self._generators[slot] = generator

@@ -83,7 +83,7 @@ async def watch_scene(pilot: Pilot[Any]) -> None:
 
 
 async def generate_scene(pilot: Pilot[Any]) -> None:
-    """A text of this session, and one that was stopped before it."""
+    """A text written just now, and one that was stopped before it."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
     await settle(pilot, lambda: app.has_read)

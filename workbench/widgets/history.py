@@ -1,4 +1,4 @@
-"""The generations of this session, the newest first."""
+"""The generations since the workbench was opened, the newest first."""
 
 from __future__ import annotations
 
