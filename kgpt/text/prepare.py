@@ -76,11 +76,11 @@ def prepare(
     if isinstance(given.tokenizer, str | Path):
         given = replace(given, tokenizer=find_tokenizer(given.tokenizer))
     folder = output_folder(sources, output)
-    known = _known_sources(folder)
+    known = known_sources(folder)
     found = expand_sources(sources)
     described = describe_sources(found, known)
     plan = {"sources": described, "options": given.identity()}
-    if _is_current(folder, plan, overwrite):
+    if is_current(folder, plan, overwrite):
         report(f"Nothing has changed: {folder} is up to date.")
         return Corpus.open(folder)
     with opened(folder, plan) as workspace:
@@ -232,13 +232,13 @@ class _Preparation:
 # === What was prepared before ===
 
 
-def _known_sources(folder: Path) -> list[dict[str, Any]]:
+def known_sources(folder: Path) -> list[dict[str, Any]]:
     """Sources whose checksums an earlier call wrote down."""
     plans = (folder / "manifest.json", work_folder(folder) / "plan.json")
     return [item for plan in plans for item in read_json(plan).get("sources", [])]
 
 
-def _is_current(folder: Path, plan: Mapping[str, Any], overwrite: bool) -> bool:
+def is_current(folder: Path, plan: Mapping[str, Any], overwrite: bool) -> bool:
     """Whether `folder` holds just this; raises where it may not be replaced either."""
     if not (folder / "manifest.json").is_file():
         check_replaceable(folder, overwrite)
