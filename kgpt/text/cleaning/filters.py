@@ -7,7 +7,10 @@ Only a whole document is judged; a piece of a longer one passes, but it tells th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from kgpt.text.cleaning.values import (
     Keep,
@@ -47,8 +50,7 @@ def language(value: str) -> Keep:
     Raises:
         KgptError: a language is not known.
     """
-    langid = package("py3langid.langid", "language")
-    identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
+    identifier = _identifier(package("py3langid.langid", "language"))
     wanted = {
         one_of(code, identifier.labels, "language", "codes of languages joined by +")
         for code in value.split("+")
@@ -58,6 +60,12 @@ def language(value: str) -> Keep:
         return not is_whole or identifier.classify(_sample(text))[0] in wanted
 
     return keep
+
+
+@cache
+def _identifier(langid: ModuleType) -> Any:
+    """py3langid's model, loaded once: that takes most of a second."""
+    return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
 
 
 def _sample(text: str) -> str:

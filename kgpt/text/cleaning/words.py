@@ -36,6 +36,8 @@ def stop_words(value: str) -> Change:
             word.lower() for word in stop_words_package.get_stop_words(LANGUAGE_NAMES[value])
         )
 
+    listed |= {word.replace("'", "’") for word in listed}
+
     def change(text: str) -> str:
         parts = _BETWEEN_WORDS.split(text)
         parts.append("")
@@ -56,7 +58,9 @@ def _joined(before: str, after: str) -> str:
     """What lies before and after a word that goes, without the space that went with it."""
     if before.endswith(" ") and (not after or after[0] in " \n,.;:!?)"):
         return before[:-1] + after
-    return before + (after.removeprefix(" ") if not before or before.endswith("\n") else after)
+    if not before or before[-1] in "\n\t([{«“":
+        return before + after.removeprefix(" ")
+    return before + after
 
 
 def stem(value: str) -> Change:
