@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from tokenizers import Regex, normalizers
 
 from kgpt.errors import KgptError
-from kgpt.text.tokenizer import BYTE_SYMBOLS, Tokenizer
+from kgpt.text.byte_symbols import BYTE_SYMBOLS
+from kgpt.text.tokenizer import Tokenizer
 
 OTHER, LETTER, NUMBER, SPACE = range(4)
 _PAGE = 256

@@ -20,40 +20,30 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, trainers
+from tokenizers import decoders, models
 
 from kgpt.errors import KgptError
 from kgpt.files import write_atomically
 from kgpt.runs import data_folder, saved_models_folder
-from kgpt.text.documents import CUT
+from kgpt.text.byte_symbols import BYTE_OF, BYTE_SYMBOLS, bytes_of, spelled_words
+from kgpt.text.pieces import reject_surrogates
 from kgpt.text.pretokenization import GPT2
 from kgpt.text.pretokenization import pre_tokenization as _rule
 from kgpt.text.special_tokens import BEGIN_OF_TEXT, END_OF_TEXT, PADDING, special_literals
 from kgpt.text.tokenizer_files import read_definition
+from kgpt.text.tokenizer_training import learn
 
 if TYPE_CHECKING:  # NumPy is loaded by what needs it: a short prompt does not
     import numpy as np
 
-MOST_TOKENS = 1 << 17
-"""The largest vocabulary that is trained."""
-PIECE_LENGTH = 1 << 15
-"""Characters after which `pieces` looks for a place to cut."""
+    from kgpt.text.encoder import Encoder
 
-
-def _byte_symbols() -> list[str]:
-    """The printable character that stands for each byte in the files (Radford et al., 2019, `encoder.py`)."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = iter(range(0x100, 0x200))
-    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
-
-
-BYTE_SYMBOLS = _byte_symbols()
-_BYTE_OF = {symbol: byte for byte, symbol in enumerate(BYTE_SYMBOLS)}
+PROMPT_LENGTH = 1 << 11
+"""Characters up to which text is encoded without the tables of `encoder`, which take a moment to make."""
 
 
 class Tokenizer:
@@ -109,7 +99,7 @@ class Tokenizer:
     @classmethod
     def bytes(cls) -> Tokenizer:
         """The tokenizer whose ids 0 to 255 are the bytes of UTF-8, and 256 the end of text; it has no merges."""
-        return cls({**_BYTE_OF, END_OF_TEXT: 256}, [])
+        return cls({**BYTE_OF, END_OF_TEXT: 256}, [])
 
     @classmethod
     def train(
@@ -126,7 +116,7 @@ class Tokenizer:
 
         Args:
             texts: what to count; read once.
-            vocabulary_size: ids at most, special tokens included; up to `MOST_TOKENS`.
+            vocabulary_size: ids at most, special tokens included; 131,072 at most.
             pre_tokenization: how text is cut into words, one of `PRE_TOKENIZATIONS`.
             special_tokens: those wanted besides the end of text: names of `special_tokens.NAMED`, or literals such as
                 `<|tool|>`. Their ids follow the end of text's, in this order.
@@ -137,21 +127,7 @@ class Tokenizer:
         """
         rule = _rule(pre_tokenization)
         special = (END_OF_TEXT, *special_literals(special_tokens))
-        _check_size(vocabulary_size, len(special))
-        backend = Backend(models.BPE())
-        backend.pre_tokenizer = rule.backend()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary_size - len(special),
-            min_frequency=2,
-            show_progress=False,
-            initial_alphabet=sorted(BYTE_SYMBOLS),
-        )
-        backend.train_from_iterator(_batches(texts), trainer)
-        model = json.loads(backend.to_str())["model"]
-        vocabulary = model["vocab"]
-        merges = [(left, right) for left, right in model["merges"]]
-        ids = {token: len(vocabulary) + index for index, token in enumerate(special)}
-        return cls({**vocabulary, **ids}, merges, rule.name)
+        return cls(*learn(texts, vocabulary_size, rule, special), rule.name)
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -194,14 +170,24 @@ class Tokenizer:
             return [
                 token for part in self._special_pattern.split(text) for token in self._part(part)
             ]
-        if len(text) > 2 * PIECE_LENGTH:
-            reject_surrogates(text)
-            return [token for ids in self.encode_batch(list(pieces(text))) for token in ids]
-        encoding = _with_clear_errors(
-            lambda: self.backend.encode(text, add_special_tokens=False), text
+        if len(text) > PROMPT_LENGTH:
+            ids: list[int] = self._encode_all([text])[0].tolist()
+            return ids
+        found = _with_clear_errors(
+            lambda: self.backend.encode(text, add_special_tokens=False), [text]
         )
-        ids: list[int] = encoding.ids
-        return ids
+        return list(found.ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text.
+
+        Raises:
+            KgptError: as `encode`.
+        """
+        if sum(map(len, texts)) <= PROMPT_LENGTH:
+            return [self.encode(text) for text in texts]
+        ids, counts = self._encode_all(texts)
+        return [part.tolist() for part in _parts(ids, counts)]
 
     def encode_bytes(self, text: str) -> builtins.bytes:
         """The ids of `text` as a shard holds them: one after the other, each in `dtype`.
@@ -209,25 +195,36 @@ class Tokenizer:
         Raises:
             KgptError: as `encode`.
         """
-        import numpy as np
+        return self._encode_all([text])[0].tobytes()
 
-        return np.array(self.encode(text), self.dtype).tobytes()
+    def encode_batch_bytes(self, texts: Sequence[str]) -> list[builtins.bytes]:
+        """As `encode_bytes`, for many texts at once, which is much faster if they are short.
+
+        Raises:
+            KgptError: as `encode`.
+        """
+        return [part.tobytes() for part in _parts(*self._encode_all(texts))]
+
+    def _encode_all(self, texts: Sequence[str]) -> tuple[Any, list[int]]:
+        """The ids of all texts in a row, and how many each has."""
+        return _with_clear_errors(lambda: self._encoder.encode(texts), texts)
 
     def _part(self, text: str) -> list[int]:
         """The ids of a special token, or of text that holds none."""
         token = self._special_ids.get(text)
         return self.encode(text) if token is None else [token]
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, on all cores.
+    @cached_property
+    def _encoder(self) -> Encoder:
+        from kgpt.text.encoder import Encoder
 
-        Raises:
-            KgptError: as `encode`.
-        """
-        encodings = _with_clear_errors(
-            lambda: self.backend.encode_batch_fast(list(texts), add_special_tokens=False), *texts
-        )
-        return [encoding.ids for encoding in encodings]
+        return Encoder(self._merge, self._rule, self.dtype)
+
+    def _merge(self, words: Sequence[str]) -> Iterator[list[int]]:
+        """The ids of each word."""
+        merge = self.backend.model.tokenize
+        for word in spelled_words(words):
+            yield [token.id for token in merge(word)]
 
     def decode_bytes(self, ids: Iterable[int]) -> builtins.bytes:
         """The exact bytes of `ids`.
@@ -266,7 +263,7 @@ class Tokenizer:
     def special_tokens(self) -> list[str]:
         """Tokens that no text becomes, by id: what is neither a byte nor made by a merge."""
         made = {left + right for left, right in self.merges}
-        return [token for token in self.vocabulary if token not in made and token not in _BYTE_OF]
+        return [token for token in self.vocabulary if token not in made and token not in BYTE_OF]
 
     @property
     def pre_tokenization(self) -> str:
@@ -302,23 +299,8 @@ class Tokenizer:
     def _bytes(self) -> list[builtins.bytes]:
         special = set(self.special_tokens)
         return [
-            token.encode() if token in special else builtins.bytes(map(_BYTE_OF.__getitem__, token))
-            for token in self.vocabulary
+            token.encode() if token in special else bytes_of(token) for token in self.vocabulary
         ]
-
-
-def pieces(text: str, length: int = PIECE_LENGTH) -> Iterator[str]:
-    """`text` in pieces whose tokens are, joined, the tokens of the whole.
-
-    The cuts are `CUT`s: no word of any pre-tokenization reaches across, and none looks past them. So they bound the
-    memory of a long text, and spread it over the cores.
-    """
-    start = 0
-    while start < len(text):
-        cut = CUT.search(text, start + length)
-        end = cut.start() if cut else len(text)
-        yield text[start:end]
-        start = end
 
 
 def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> Tokenizer:
@@ -338,31 +320,7 @@ def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> 
     return Tokenizer.load(next((path for path in places if path.exists()), Path(name)))
 
 
-def _check_size(vocabulary_size: int, special: int) -> None:
-    least = 256 + special
-    if vocabulary_size < least:
-        raise KgptError(
-            "Vocabulary too small",
-            f"Expected at least {least} (256 bytes and {special} special tokens). Received: {vocabulary_size}",
-            "For text as bytes use --tokenizer bytes.",
-        )
-    if vocabulary_size > MOST_TOKENS:
-        raise KgptError(
-            "Vocabulary too large",
-            f"Expected at most {MOST_TOKENS:,} ids. Received: {vocabulary_size:,}",
-            "8,192 to 65,536 are usual.",
-        )
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    parts = (piece for text in texts for piece in pieces(text))
-    while batch := list(islice(parts, 256)):
-        for part in batch:
-            reject_surrogates(part)
-        yield batch
-
-
-def _with_clear_errors(call: Callable[[], Any], *texts: str) -> Any:
+def _with_clear_errors(call: Callable[[], Any], texts: Sequence[str]) -> Any:
     try:
         return call()
     except (TypeError, UnicodeEncodeError):
@@ -371,16 +329,12 @@ def _with_clear_errors(call: Callable[[], Any], *texts: str) -> Any:
         raise
 
 
-def reject_surrogates(text: str) -> None:
-    """Raise a `KgptError` if `text` holds half of a surrogate pair; Python texts can, UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise KgptError(
-            "Text is not valid Unicode",
-            f"Character {error.start} is half of a surrogate pair (U+{ord(text[error.start]):04X}).",
-            "Read the text as UTF-8, or replace it: text.encode('utf-8', 'replace').decode().",
-        ) from None
+def _parts(ids: Any, counts: list[int]) -> Iterator[Any]:
+    """`ids` cut into rows of `counts`."""
+    start = 0
+    for count in counts:
+        yield ids[start : start + count]
+        start += count
 
 
 def _broken(reason: str) -> KgptError:

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from kgpt.errors import KgptError
-from kgpt.text.tokenizer import PIECE_LENGTH, Tokenizer, find_tokenizer, pieces
+from kgpt.text.pieces import PIECE_LENGTH, pieces
+from kgpt.text.tokenizer import Tokenizer, find_tokenizer
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 

@@ -1,0 +1,73 @@
+"""Learning a vocabulary: the merges of the pairs that are most frequent in a text.
+
+In: texts, the number of ids, and how text is cut into words. Out: the vocabulary, laid out as GPT-2's, and its merges.
+The counting is done by `tokenizers` (Rust), on all cores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from tokenizers import Tokenizer as Backend
+from tokenizers import models, trainers
+
+from kgpt.errors import KgptError
+from kgpt.text.byte_symbols import BYTE_SYMBOLS
+from kgpt.text.pieces import pieces, reject_surrogates
+from kgpt.text.pretokenization import PreTokenization
+
+MOST_TOKENS = 1 << 17
+"""The largest vocabulary that is trained."""
+
+
+def learn(
+    texts: Iterable[str], vocabulary_size: int, rule: PreTokenization, special: Sequence[str]
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Token to id, and the pairs to merge in their order; the ids of the `special` tokens are the last ones.
+
+    Raises:
+        KgptError: the size leaves no room for bytes and special tokens, or is too large, or a text holds a lone
+            surrogate.
+    """
+    _check_size(vocabulary_size, len(special))
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = rule.backend()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size - len(special),
+        min_frequency=2,
+        show_progress=False,
+        initial_alphabet=sorted(BYTE_SYMBOLS),
+    )
+    backend.train_from_iterator(_batches(texts), trainer)
+    model = json.loads(backend.to_str())["model"]
+    vocabulary = model["vocab"]
+    merges = [(left, right) for left, right in model["merges"]]
+    ids = {token: len(vocabulary) + index for index, token in enumerate(special)}
+    return {**vocabulary, **ids}, merges
+
+
+def _check_size(vocabulary_size: int, special: int) -> None:
+    least = 256 + special
+    if vocabulary_size < least:
+        tokens = "the end of text" if special == 1 else f"{special} special tokens"
+        raise KgptError(
+            "Vocabulary too small",
+            f"Expected at least {least} (256 bytes and {tokens}). Received: {vocabulary_size}",
+            "For text as bytes use --tokenizer bytes.",
+        )
+    if vocabulary_size > MOST_TOKENS:
+        raise KgptError(
+            "Vocabulary too large",
+            f"Expected at most {MOST_TOKENS:,} ids. Received: {vocabulary_size:,}",
+            "8,192 to 65,536 are usual.",
+        )
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    parts = (piece for text in texts for piece in pieces(text))
+    while batch := list(islice(parts, 256)):
+        for part in batch:
+            reject_surrogates(part)
+        yield batch
