@@ -40,9 +40,15 @@ def cut(blocks: Iterable[str], markup: Markup = "plain") -> Iterator[Piece]:
     buffer = ""
     for block in blocks:
         buffer += block
-        while len(buffer) > PIECE_CHARACTERS + SLACK:
-            found = CUT.search(buffer, PIECE_CHARACTERS, PIECE_CHARACTERS + SLACK)
-            end = found.start() if found else PIECE_CHARACTERS + SLACK
+        while end := piece_end(buffer):
             yield Piece(buffer[:end], False, markup)
             buffer = buffer[end:]
     yield Piece(buffer, True, markup)
+
+
+def piece_end(text: str) -> int:
+    """Where the first piece of a document ends that begins with `text`; 0 as long as `text` may be all of it."""
+    if len(text) <= PIECE_CHARACTERS + SLACK:
+        return 0
+    found = CUT.search(text, PIECE_CHARACTERS, PIECE_CHARACTERS + SLACK)
+    return found.start() if found else PIECE_CHARACTERS + SLACK

@@ -1,161 +1,202 @@
 """Where texts come from: sources named by a user in, documents out.
 
-A source is a `.txt` file, a folder (its `.txt` files, at any depth), a glob, or the built-in `encyclopedia`. Files are
-UTF-8; a byte-order mark is dropped and CRLF becomes LF, nothing else is touched.
+A source is a file (text, Markdown, JSON lines, JSON, CSV, TSV, Parquet or a Wikipedia dump; plain or compressed), a
+folder of them, a glob, `-` for standard input, `hf:NAME` for a data set of the Hugging Face Hub, or the built-in
+`encyclopedia`. Files are read as streams, whatever their size. CRLF becomes LF and a byte-order mark is dropped;
+nothing else is touched.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import re
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from kgpt.errors import KgptError, KgptFailure
+from kgpt.errors import KgptError
+from kgpt.text.documents import Piece
+from kgpt.text.formats.compression import cannot_read
+from kgpt.text.formats.names import SHUFFLED_ENCYCLOPEDIA, sources_of
+from kgpt.text.formats.reading import DocumentsOption, Reading, ReadOptions, Source
 
-DocumentsOption = Literal["file", "blank-line", "line"]
+__all__ = [
+    "DocumentsOption",
+    "ReadOptions",
+    "Source",
+    "describe_sources",
+    "expand_sources",
+    "read_documents",
+    "read_source",
+]
 
-ENCYCLOPEDIA = "encyclopedia"
-SHUFFLED_ENCYCLOPEDIA = "encyclopedia:shuffled"
-"""The control: the same sentences about facts that are mixed up, so that nothing true can be learnt."""
-_BUILT_IN = (ENCYCLOPEDIA, SHUFFLED_ENCYCLOPEDIA)
-_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
+_READERS = {
+    "text": "plain",
+    "json-lines": "json_lines",
+    "json": "json_values",
+    "csv": "tables",
+    "tsv": "tables",
+    "parquet": "parquet",
+    "xml": "mediawiki",
+    "hub": "hub",
+}
+"""The module of `kgpt.text.formats` that reads each kind."""
+_HASHING_THREADS = 8
+
+
+def expand_sources(
+    sources: Sequence[str | Path], report: Callable[[str], None] = lambda line: None
+) -> list[Source]:
+    """Every file that the sources mean, and what is no file, each once.
+
+    Args:
+        sources: as the user named them. The files of a folder or glob come in the order of their paths.
+        report: told what is passed over in folders and globs, a line each.
+
+    Raises:
+        KgptError: a source is missing, or a file is not of a kind that can be read.
+        KgptFailure: standard input could not be copied to the disk.
+    """
+    if not sources:
+        raise KgptError("No source", "Expected a file, a folder or `encyclopedia`.", "")
+    found: dict[Path | str, Source] = {}
+    for name in sources:
+        for source in sources_of(str(name), report):
+            found.setdefault(source.path.resolve() if source.path else source.name, source)
+    return list(found.values())
+
+
+def describe_sources(
+    sources: Sequence[Source], known: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """What each source consists of; equal `sha256`s mean that nothing has changed.
+
+    Args:
+        sources: what `expand_sources` gave.
+        known: earlier descriptions. A file with the name, size and time of one is not read, and has its sha256.
+
+    Returns:
+        A dict each: `source` (the name), `bytes` (its size), `modified` (in ns since 1970; 0 for what is no file), and
+        `sha256`. For a data set of the Hub, `bytes` is what it says of itself, and `sha256` is over the names and
+        versions of its files.
+
+    Raises:
+        KgptError: a data set cannot be found.
+        KgptFailure: a file cannot be read.
+    """
+    shas = {
+        (item.get("source"), item.get("bytes"), item.get("modified")): item.get("sha256")
+        for item in known
+    }
+    with ThreadPoolExecutor(_HASHING_THREADS) as threads:
+        return list(threads.map(lambda source: _describe(source, shas), sources))
+
+
+def read_source(
+    source: Source,
+    options: ReadOptions = ReadOptions(),
+    skipped: Callable[[str, str], None] = lambda reason, message: None,
+) -> Iterator[Piece]:
+    """The documents of a source in its order, as pieces; those of nothing but white space are left out.
+
+    Args:
+        source: what `expand_sources` gave.
+        options: how to read it.
+        skipped: with `on_error="skip"` called with the reason and a message for each row or part that is left out.
+
+    Raises:
+        KgptError: the source has no text in it, or is damaged, and errors stop.
+        KgptFailure: it cannot be read.
+    """
+    reading = Reading(source, options, skipped)
+    is_empty = is_start = True
+    for piece in _pieces(reading):
+        if is_start and piece.ends_document and (not piece.text or piece.text.isspace()):
+            continue
+        yield piece
+        is_start, is_empty = piece.ends_document, False
+    if is_empty:
+        reading.damage(
+            "Empty source", f"There is no text in {source.name}.", "Give a file with text in it."
+        )
 
 
 def read_documents(
     sources: Sequence[str | Path], documents: DocumentsOption = "file", seed: int = 1
 ) -> Iterator[str]:
-    """The documents of all sources in order; those of nothing but white space are left out.
+    """The documents of all sources in order, each whole.
 
     Args:
-        sources: files, folders, globs or `encyclopedia`; a file named twice is read once.
+        sources: as the user named them; a file named twice is read once.
         documents: what a document is in a text file: the whole `file`, the text between two `blank-line`s, or a
-            `line`. An article of the encyclopedia is always one.
+            `line`. A row of another file or an article of the encyclopedia is always one.
         seed: of the encyclopedia's phrasings.
 
     Raises:
-        KgptError: a source is missing, empty, or not UTF-8.
+        KgptError: a source is missing, empty or damaged.
+        KgptFailure: a file cannot be read.
     """
+    options = ReadOptions(documents, seed=seed)
+    parts: list[str] = []
     for source in expand_sources(sources):
-        texts = _encyclopedia(source, seed) if isinstance(source, str) else _read(source, documents)
-        found = False
-        for text in texts:
-            if text.strip():
-                found = True
-                yield text
-        if not found:
-            raise KgptError(
-                "Empty source",
-                f"There is no text in {source}.",
-                "Give a file with text in it.",
-            )
+        for piece in read_source(source, options):
+            parts.append(_plain(piece))
+            if piece.ends_document:
+                yield "".join(parts)
+                parts = []
 
 
-def expand_sources(sources: Sequence[str | Path]) -> list[Path | str]:
-    """Every file that the sources mean, and the names of built-in ones, each once.
+def _pieces(reading: Reading) -> Iterator[Piece]:
+    source = reading.source
+    if source.kind == "encyclopedia":
+        from kgpt.text import encyclopedia
 
-    Raises:
-        KgptError: a source is missing, or a file is not of a kind that can be read.
-    """
-    if not sources:
-        raise KgptError("No source", "Expected a file, a folder or `encyclopedia`.", "")
-    found: dict[Path | str, Path | str] = {}
-    for source in sources:
-        if str(source) in _BUILT_IN:
-            found[str(source)] = str(source)
-        else:
-            found |= {path.resolve(): path for path in _files(str(source))}
-    return list(found.values())
+        is_shuffled = source.name == SHUFFLED_ENCYCLOPEDIA
+        return map(Piece, encyclopedia.documents(reading.options.seed, shuffle_facts=is_shuffled))
+    reader = import_module(f"kgpt.text.formats.{_READERS[source.kind]}")
+    pieces: Iterator[Piece] = reader.read(reading)
+    return pieces
 
 
-def describe_sources(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Name, size in bytes and sha256 of what each source consists of: equal means that nothing has changed.
+def _plain(piece: Piece) -> str:
+    if piece.markup == "plain":
+        return piece.text
+    from kgpt.text.formats.wikitext import plain_text
 
-    Raises:
-        KgptError: as `expand_sources`.
-    """
-    return [_describe(source) for source in expand_sources(sources)]
-
-
-# === Files ===
+    return plain_text(piece.text)
 
 
-def _files(source: str) -> list[Path]:
-    path = Path(source)
-    if path.is_file():
-        return [_readable(path)]
-    if path.is_dir():
-        files = sorted(item for item in path.rglob("*.txt") if item.is_file())
-        expected = f"There is no .txt file in the folder {source}."
-    else:
-        matches = sorted(map(Path, glob.glob(source, recursive=True)))
-        files = [_readable(item) for item in matches if item.is_file()]
-        expected = f"There is no file, folder or built-in corpus {source!r}."
-    if not files:
-        raise KgptError(
-            "Source not found",
-            expected,
-            "Give .txt files, a folder of them, a glob in quotes, or encyclopedia.",
-        )
-    return files
+# === Descriptions ===
 
 
-def _readable(path: Path) -> Path:
-    if path.suffix.lower() != ".txt":
-        raise KgptError(
-            "Source not readable",
-            f"Expected a .txt file. Received: {path}",
-            "If it is plain text, rename it to .txt; otherwise extract its text first.",
-        )
-    return path
+def _describe(source: Source, known: Mapping[Any, Any]) -> dict[str, Any]:
+    if source.kind == "hub":
+        from kgpt.text.formats.hub import describe
 
-
-def _read(path: Path, documents: DocumentsOption) -> Iterator[str]:
-    text = _decode(_content(path), path).removeprefix("\ufeff").replace("\r\n", "\n")
-    if documents == "file":
-        yield text
-    elif documents == "line":
-        yield from text.split("\n")
-    else:
-        yield from (part.strip("\n") for part in _BLANK_LINES.split(text))
-
-
-def _content(path: Path) -> bytes:
+        return _description(source, *describe(source.name))
+    if source.path is None:
+        return _description(source, *_encyclopedia())
     try:
-        return path.read_bytes()
+        status = os.stat(source.path)
+        if source.sha256:
+            return _description(source, status.st_size, source.sha256)
+        sha256 = known.get((source.name, status.st_size, status.st_mtime_ns))
+        if not isinstance(sha256, str):
+            with open(source.path, "rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise KgptFailure(
-            "Cannot read", f"{path}: {error.strerror}.", "Check the file and its permissions."
-        ) from None
+        raise cannot_read(error, source) from None
+    return _description(source, status.st_size, sha256, status.st_mtime_ns)
 
 
-def _decode(content: bytes, path: Path) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        encoding = _likely_encoding(content)
-        line = content.count(b"\n", 0, error.start) + 1
-        raise KgptError(
-            "Not UTF-8",
-            f"{path}: byte {error.start} (line {line}) is 0x{content[error.start]:02X}, which is not UTF-8 there;"
-            f" the file is probably {encoding}.",
-            f"Convert it: iconv -f {encoding} -t UTF-8 {path} > utf8.txt",
-        ) from None
+def _description(source: Source, size: int, sha256: str, modified: int = 0) -> dict[str, Any]:
+    return {"source": source.name, "bytes": size, "modified": modified, "sha256": sha256}
 
 
-def _likely_encoding(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16"
-    control = any(0x80 <= byte < 0xA0 for byte in set(content))
-    return "WINDOWS-1252" if control else "ISO-8859-1"
-
-
-def _describe(source: Path | str) -> dict[str, Any]:
-    if isinstance(source, Path):
-        content = _content(source)
-        return _description(str(source), len(content), hashlib.sha256(content).hexdigest())
+def _encyclopedia() -> tuple[int, str]:
+    """Size and sha256 of the built-in corpus: of its tables and of the code that words them."""
     from kgpt.text import encyclopedia
 
     digest, size = hashlib.sha256(), 0
@@ -164,14 +205,4 @@ def _describe(source: Path | str) -> dict[str, Any]:
             content = path.read_bytes()
             digest.update(path.name.encode() + b"\0" + content)
             size += len(content)
-    return _description(source, size, digest.hexdigest())
-
-
-def _description(name: str, size: int, sha256: str) -> dict[str, Any]:
-    return {"source": name, "bytes": size, "sha256": sha256}
-
-
-def _encyclopedia(name: str, seed: int) -> Iterator[str]:
-    from kgpt.text import encyclopedia
-
-    return encyclopedia.documents(seed, shuffle_facts=name == SHUFFLED_ENCYCLOPEDIA)
+    return size, digest.hexdigest()

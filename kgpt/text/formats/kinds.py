@@ -1,0 +1,88 @@
+"""What a file is, by its name: its kind, and the compressor around it.
+
+In: a name. Out: kind and compression, or nothing where it cannot be read, and then what to do about that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Kind = Literal["text", "json-lines", "json", "csv", "tsv", "parquet", "xml", "encyclopedia", "hub"]
+Compression = Literal["", "gz", "bz2", "xz", "zst"]
+
+KIND_OF_SUFFIX: dict[str, Kind] = {
+    ".txt": "text",
+    ".md": "text",
+    ".jsonl": "json-lines",
+    ".ndjson": "json-lines",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".xml": "xml",
+}
+COMPRESSION_OF_SUFFIX: dict[str, Compression] = {
+    ".gz": "gz",
+    ".bz2": "bz2",
+    ".xz": "xz",
+    ".zst": "zst",
+}
+KNOWN = f"{' '.join(KIND_OF_SUFFIX)}; all but .parquet plain or {' '.join(COMPRESSION_OF_SUFFIX)}"
+"""The suffixes that can be read, for messages."""
+
+_KIND_SUFFIX = re.compile(r"(\.[^./\s]+?)(?:-p\d+p\d+)?$")
+"""`-p1p41242` stands behind `.xml` in the parts of a Wikipedia dump."""
+_UNPACK = "Unpack it and give the folder."
+_ADVICE = {
+    ".zip": _UNPACK,
+    ".tar": _UNPACK,
+    ".tgz": _UNPACK,
+    ".7z": _UNPACK,
+    ".rar": _UNPACK,
+    ".pdf": "Extract its text first: pdftotext {name} text.txt",
+    ".docx": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
+    ".odt": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
+    ".epub": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
+    ".html": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
+    ".htm": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
+    ".doc": "Save it as .txt in a word processor.",
+    ".xlsx": "Save the sheet as .csv, encoded in UTF-8.",
+    ".xls": "Save the sheet as .csv, encoded in UTF-8.",
+}
+
+
+class Format(NamedTuple):
+    """What a file is."""
+
+    kind: Kind
+    compression: Compression = ""
+
+
+def format_of(name: str) -> Format | None:
+    """Kind and compression that a file's name tells, or None where it is none that can be read."""
+    kind, compression = _suffixes(name)
+    if kind not in KIND_OF_SUFFIX or (kind == ".parquet" and compression):
+        return None
+    return Format(KIND_OF_SUFFIX[kind], COMPRESSION_OF_SUFFIX.get(compression, ""))
+
+
+def advice(name: str) -> str:
+    """What to do with a file that cannot be read."""
+    kind, compression = _suffixes(name)
+    if kind == ".parquet":
+        return "Parquet is compressed inside; unpack the file around it."
+    known = f"Known are {KNOWN}."
+    if kind in _ADVICE:
+        return _ADVICE[kind].format(name=name)
+    return f"If it is plain text, rename it to .txt{compression}. {known}"
+
+
+def _suffixes(name: str) -> tuple[str, str]:
+    """The last two suffixes in lower case: that of the kind and that of the compressor, or empty strings."""
+    stem, compression = name, ""
+    for suffix in COMPRESSION_OF_SUFFIX:
+        if name.lower().endswith(suffix):
+            stem, compression = name[: -len(suffix)], suffix
+    match = _KIND_SUFFIX.search(stem)
+    return (match[1].lower() if match else ""), compression

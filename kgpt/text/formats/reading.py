@@ -1,0 +1,118 @@
+"""What every reader is given: where the text lies, how to read it, and what becomes of damage.
+
+In: a `Source` and `ReadOptions`. Out: a `Reading`, whose `damage` stops with a clear error or counts what is left
+out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kgpt.errors import KgptError
+from kgpt.text.documents import PIECE_CHARACTERS, Piece, cut
+from kgpt.text.formats.kinds import Compression, Kind
+
+DocumentsOption = Literal["file", "blank-line", "line"]
+NUL_HINT = "Remove it (tr -d '\\000'), keep it with --allow-nul, or leave out its line or row with --on-error skip."
+MEND_HINT = (
+    "Read such bytes as Windows-1252 with --mend-encoding, or leave them out with --on-error skip."
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How sources are read."""
+
+    documents: DocumentsOption = "file"
+    """What a document is in a text file: the whole `file`, the text between two `blank-line`s, or a `line`. In other
+    files a row or an article is one."""
+    text_field: str | None = None
+    """The field or column of a row that holds its text; by default what `rows.text_of` finds."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """Whether damage ends in an error, or is left out and counted."""
+    seed: int = 1
+    """Of the encyclopedia's phrasings."""
+    mend_encoding: bool = False
+    """Read bytes that are not UTF-8 as Windows-1252."""
+    allow_nul: bool = False
+    """Whether text may hold NUL characters."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, the built-in corpus, or a data set: something to read."""
+
+    name: str
+    """As the user named it, for messages and the manifest."""
+    kind: Kind
+    compression: Compression = ""
+    path: Path | None = None
+    """Where the file lies; None for what is no file."""
+    sha256: str = ""
+    """Of what came in on standard input; empty for all else."""
+
+
+@dataclass
+class Reading:
+    """One reading of a source."""
+
+    source: Source
+    options: ReadOptions
+    skipped: Callable[[str, str], None]
+    """Told the reason and the message for each thing that is left out."""
+    escaped: bool = False
+    """Whether bytes that are not UTF-8 have been met, in a file of rows."""
+
+    def damage(self, reason: str, message: str, hint: str = "") -> None:
+        """Something cannot be used: an error, or with `on_error="skip"` a count, and the reader goes on without it.
+
+        Args:
+            reason: names the kind of damage; a title, and what is counted.
+            message: says where it is, what was expected and what was received.
+            hint: what to do.
+
+        Raises:
+            KgptError: with `on_error="stop"`.
+        """
+        if self.options.on_error == "stop":
+            raise KgptError(reason, message, hint)
+        self.skipped(reason, message)
+
+    def row(self, text: str, place: str) -> Iterable[Piece]:
+        """The pieces of a row's text; none where it is blank or cannot be used.
+
+        Args:
+            text: of one document.
+            place: of the row, for messages: `file:line`, or alike.
+        """
+        if not text or text.isspace():
+            return ()
+        if "\r\n" in text:
+            text = text.replace("\r\n", "\n")
+        if not self.options.allow_nul and "\0" in text:
+            self.damage("NUL character", f"{place}: the text has a NUL character.", NUL_HINT)
+            return ()
+        if not text.isascii():
+            text = _without_surrogates(text)
+        if len(text) <= PIECE_CHARACTERS:
+            return (Piece(text),)
+        step = PIECE_CHARACTERS
+        return cut(text[start : start + step] for start in range(0, len(text), step))
+
+    def no_text(self, place: str, reason: object) -> None:
+        """Treat as damage a row without text, for the reason that a `NoTextError` gives."""
+        self.damage("No text", f"{place}: {reason}.", "Name the field with --text-field.")
+
+
+def _without_surrogates(text: str) -> str:
+    """`text` with halves of surrogate pairs, which no encoding can hold, replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
