@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
 
 from kgpt.commands.progress import duration
 from kgpt.commands.tables import PIPE_WIDTH
@@ -174,4 +175,4 @@ class PrepareDisplay:
 
     def _print(self, text: str) -> None:
         self._last_line = time.monotonic()
-        self._console.print(text, style="dim", markup=False, soft_wrap=True)
+        self._console.print(Text(text, style="dim"), soft_wrap=True)
