@@ -45,7 +45,11 @@ def main(arguments: Sequence[str] = ()) -> None:
         started = time.monotonic()
         with open(folder / "messages.txt", "wb") as messages:
             child = subprocess.Popen(command, stdout=messages, stderr=messages)
-            samples = sample(child)
+            try:
+                samples = sample(child)
+            finally:
+                child.terminate()  # where this program is interrupted; it has ended otherwise
+                child.wait()
         seconds = time.monotonic() - started
         if child.returncode:
             sys.exit((folder / "messages.txt").read_text(errors="replace")[-3000:])
