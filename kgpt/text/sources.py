@@ -44,6 +44,7 @@ _READERS = {
 }
 """The module of `kgpt.text.formats` that reads each kind."""
 _HASHING_THREADS = 8
+_DEFAULTS = ReadOptions()
 
 
 def expand_sources(
@@ -96,7 +97,7 @@ def describe_sources(
 
 def read_source(
     source: Source,
-    options: ReadOptions = ReadOptions(),
+    options: ReadOptions = _DEFAULTS,
     skipped: Callable[[str, str], None] = lambda reason, message: None,
 ) -> Iterator[Piece]:
     """The documents of a source in its order, as pieces; those of nothing but white space are left out.

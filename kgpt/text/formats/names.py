@@ -1,4 +1,4 @@
-"""From what a user names to the sources it means: files, folders, globs, standard input, data sets, the built-in corpus.
+"""From what a user names to sources: files, folders, globs, standard input, data sets, the built-in corpus.
 
 In: a name. Out: `Source`s. In folders and globs, hidden files and what cannot be read by its kind are passed over and
 counted; a file named by itself must be readable.

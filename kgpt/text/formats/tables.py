@@ -88,7 +88,7 @@ def _delimiter(header: str, kind: str) -> str:
 
 
 def _columns(reading: Reading, header: list[str], sample: list[_Row]) -> list[int]:
-    """The numbers of the columns that make a row's text, in order; none where that is not clear and errors are skipped."""
+    """Numbers of the columns that make a row's text, in order; none where that is not clear and errors are skipped."""
     field = reading.options.text_field
     if field is None:
         with_text = [

@@ -1,0 +1,155 @@
+"""Data sets of the Hugging Face Hub, streamed by the `datasets` library (the extra `hub`).
+
+In: `hf:NAME`, `hf:NAME:CONFIG` or `hf:NAME:CONFIG:SPLIT`, where NAME is a data set of the Hub, or a folder or file
+laid out as one. Without a split, `train` or the only one is read. Out: a document for each row, by the rules of
+`rows`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kgpt.errors import KgptError, KgptFailure
+from kgpt.text.documents import Piece
+from kgpt.text.formats.kinds import format_of
+from kgpt.text.formats.reading import Reading
+from kgpt.text.formats.rows import NoTextError, RowText
+
+_BUILDERS = {
+    "text": "text",
+    "json-lines": "json",
+    "json": "json",
+    "csv": "csv",
+    "parquet": "parquet",
+}
+"""What `datasets` calls the readers of single files."""
+
+
+def read(reading: Reading) -> Iterator[Piece]:
+    """The text of each row.
+
+    Raises:
+        KgptError: there is no such data set, configuration or split; `datasets` is missing; or a row has no text, and
+            errors stop.
+        KgptFailure: the Hub cannot be reached.
+    """
+    name = reading.source.name
+    builder, split = _open(name)
+    rows = iter(builder.as_streaming_dataset(split=split))
+    text_of = RowText(reading.options.text_field)
+    number = 0
+    while True:
+        number += 1
+        try:
+            text = text_of(next(rows))
+        except StopIteration:
+            return
+        except NoTextError as error:
+            reading.no_text(f"{name}: row {number}", error)
+        except ConnectionError as error:
+            raise _no_network(name, error) from None
+        except Exception as error:  # whatever the readers of a hundred formats raise
+            reading.damage(
+                "Damaged data set",
+                f"{name}: row {number} cannot be read ({_first_line(error)}).",
+                "Read what comes before it with --on-error skip.",
+            )
+            return
+        else:
+            yield from reading.row(text, f"{name}: row {number}")
+
+
+def describe(name: str) -> tuple[int, str]:
+    """The bytes that a data set says it has (0 if it says none), and a sha256 over its files' names and versions.
+
+    Raises:
+        KgptError: there is no such data set, configuration or split, or `datasets` is missing.
+        KgptFailure: the Hub cannot be reached.
+    """
+    builder, split = _open(name)
+    files = (builder.config.data_files or {}).get(split, [])
+    versions = getattr(files, "origin_metadata", [])
+    digest = hashlib.sha256(repr((builder.config.name, split, list(files), versions)).encode())
+    return builder.info.dataset_size or builder.info.download_size or 0, digest.hexdigest()
+
+
+@functools.cache
+def _open(source: str) -> tuple[Any, str]:
+    """The builder of a data set, and its split to read."""
+    name, _, rest = source.removeprefix("hf:").partition(":")
+    config, _, split = rest.partition(":")
+    try:
+        import datasets
+    except ImportError:
+        raise KgptError(
+            "Not installed",
+            f"{source} needs the package `datasets`.",
+            "Install it: pip install 'kgpt[hub]'",
+        ) from None
+    datasets.disable_progress_bars()
+    path = Path(name)
+    try:
+        if path.is_file():
+            found = format_of(name)
+            kind = _BUILDERS.get(found.kind, "text") if found else "text"
+            builder = datasets.load_dataset_builder(kind, data_files=str(path))
+        else:
+            builder = datasets.load_dataset_builder(name, config or None)
+    except ConnectionError as error:
+        raise _no_network(source, error) from None
+    except FileNotFoundError as error:
+        raise KgptError(
+            "Data set not found",
+            f"{source}: {_first_line(error)}",
+            "Look for its name on https://huggingface.co/datasets, or give a folder. Private ones need HF_TOKEN.",
+        ) from None
+    except Exception as error:
+        raise _not_opened(source, name, config, error) from None
+    splits = list(builder.config.data_files or builder.info.splits or ())
+    if not split and ("train" in splits or len(splits) == 1):
+        split = "train" if "train" in splits else splits[0]
+    if split not in splits:
+        raise KgptError(
+            "Which split?",
+            f"{source}: {f'there is no split {split!r}' if split else 'no split is named'};"
+            f" there are: {', '.join(map(str, splits)) or 'none'}.",
+            f"Name one: hf:{name}:{config or builder.config.name}:SPLIT",
+        )
+    return builder, split
+
+
+def _not_opened(source: str, name: str, config: str, error: Exception) -> KgptError:
+    import datasets
+
+    try:
+        configs = datasets.get_dataset_config_names(name)
+    except Exception:  # nothing is known but the first error
+        configs = []
+    if configs and config not in configs:
+        return KgptError(
+            "Which configuration?",
+            f"{source}: {f'there is no configuration {config!r}' if config else 'no configuration is named'};"
+            f" there are: {', '.join(configs)}.",
+            f"Name one: hf:{name}:CONFIG",
+        )
+    return KgptError(
+        "Data set not readable",
+        f"{source}: {_first_line(error)}",
+        "Download its files and give them instead.",
+    )
+
+
+def _no_network(source: str, error: Exception) -> KgptFailure:
+    return KgptFailure(
+        "No network",
+        f"{source}: the Hugging Face Hub cannot be reached ({_first_line(error)}).",
+        "Check the connection, or download the data set's files elsewhere and give them.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
