@@ -1,7 +1,7 @@
 """The printable characters that stand for bytes in the files of a tokenizer.
 
-In: bytes or tokens. Out: tokens or bytes. The mapping is GPT-2's (Radford et al., 2019, `encoder.py`): printable Latin-1
-characters stand for themselves, and U+0100 to U+0143 for the other bytes, in order.
+In: bytes or tokens. Out: tokens or bytes. The mapping is GPT-2's (Radford et al., 2019, `encoder.py`): printable
+Latin-1 characters stand for themselves, and U+0100 to U+0143 for the other bytes, in order.
 """
 
 from __future__ import annotations

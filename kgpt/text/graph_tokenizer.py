@@ -2,7 +2,7 @@
 
 `GraphBPE` is made of core TensorFlow operations, constants and static tables alone, so a SavedModel that holds it loads
 wherever TensorFlow is. `GraphTokenizer` is the Keras layer around it: keras-nlp's `BytePairTokenizer`, made to give
-GPT-2's ids. Both read the definition of a `kgpt.text.tokenizer.Tokenizer` and agree with it on every valid text.
+the right ids. Both read the definition of a `kgpt.text.tokenizer.Tokenizer` and agree with it on every valid text.
 
 Axes: B texts, C characters, N bytes and W words of all texts in a row, U distinct words, S symbols (ids being
 merged) of all distinct words in a row, T tokens of a text.
@@ -11,33 +11,24 @@ merged) of all distinct words in a row, T tokens of a text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import keras
 import keras_nlp
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
-from tokenizers import Regex, normalizers
 
 from kgpt.errors import KgptError
 from kgpt.text.byte_symbols import BYTE_SYMBOLS
+from kgpt.text.graph_words import GraphWords, shifted
+from kgpt.text.pretokenization import GPT2
 from kgpt.text.tokenizer import Tokenizer
 
-OTHER, LETTER, NUMBER, SPACE = range(4)
-_PAGE = 256
 _NO_MERGE = np.iinfo(np.int64).max
-_CONTRACTIONS = ("s", "t", "m", "d", "re", "ve", "ll")
-"""What may follow an apostrophe in a word of its own; lower case only, as in GPT-2."""
 
 
 class GraphBPE(tf.Module):
-    """GPT-2's byte-level BPE as a `tf.Module` without variables.
-
-    Pre-tokenization compares classes of neighbouring characters, because TensorFlow's regular expressions know neither
-    look-ahead nor Unicode's white space.
-    """
+    """Byte-level BPE as a `tf.Module` without variables."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(name="graph_bpe")
@@ -46,8 +37,7 @@ class GraphBPE(tf.Module):
         token_bytes = [tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary_size)]
         self._token_bytes_V = tf.constant(token_bytes, tf.string)
         self._byte_ids = tf.constant([tokenizer.vocabulary[s] for s in BYTE_SYMBOLS], tf.int64)
-        pages, classes = _class_tables()
-        self._pages, self._classes = tf.constant(pages), tf.constant(classes)
+        self._words = GraphWords(tokenizer.pre_tokenization)
         whole = _tokens_of_their_own(tokenizer)
         self._whole_words = _table([token_bytes[token] for token in whole], whole, tf.string, -1)
         self._merges = _merge_table(tokenizer)
@@ -67,7 +57,7 @@ class GraphBPE(tf.Module):
         """Words of all texts in a row, and how many each text has."""
         points, offsets = tf.strings.unicode_decode_with_offsets(texts_B, "UTF-8")
         text_C = tf.cast(points.value_rowids(), tf.int32)
-        starts_C = self._word_starts(points.values, text_C)
+        starts_C = self._words.starts(points.values, text_C)
         text_W = tf.boolean_mask(text_C, starts_C)
         # Words are joined from bytes: `substr` would copy the whole text for each of them.
         bytes_N = tf.strings.bytes_split(tf.strings.reduce_join(texts_B))
@@ -79,27 +69,6 @@ class GraphBPE(tf.Module):
             bytes_N, tf.cumsum(begins_N) - 1, tf.size(text_W)
         )
         return words_W, tf.math.bincount(text_W, minlength=tf.size(texts_B), dtype=tf.int64)
-
-    def _word_starts(self, points_C: tf.Tensor, text_C: tf.Tensor) -> tf.Tensor:
-        r"""Where a match of GPT-2's pattern begins.
-
-        's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-        """
-        page_C = tf.gather(self._pages, points_C // _PAGE)
-        class_C = tf.cast(tf.gather(self._classes, page_C * _PAGE + points_C % _PAGE), tf.int32)
-        is_first_C = _shifted(text_C, -1, -1) != text_C
-        is_last_C = _shifted(text_C, 1, -1) != text_C
-        before_C = tf.where(is_first_C, -1, _shifted(class_C, -1, -1))
-        after_C = tf.where(is_last_C, SPACE, _shifted(class_C, 1, SPACE))
-        after_blank_C = ~is_first_C & (_shifted(points_C, -1, 0) == ord(" "))
-        is_space_C = class_C == SPACE
-        space_starts_C = is_space_C & ((before_C != SPACE) | (after_C != SPACE))
-        other_starts_C = ~is_space_C & (before_C != class_C) & ~after_blank_C
-        starts_C = space_starts_C | other_starts_C
-        apostrophe_C = (points_C == ord("'")) & other_starts_C
-        for letters in _CONTRACTIONS:
-            starts_C = _with_contraction(starts_C, apostrophe_C, points_C, text_C, letters)
-        return starts_C
 
     def _merge(self, words_U: tf.Tensor) -> tf.RaggedTensor:
         """The ids of each word, int64 (U, ragged T): at once if it is a token, else by merging its bytes."""
@@ -133,8 +102,8 @@ class GraphBPE(tf.Module):
         A pair is the symbol at a place and the one after it. Its table entry is rank * V + id of what it makes: two
         merges may make the same id, so one cannot be told from the other.
         """
-        pair_S = symbols_S * self.vocabulary_size + _shifted(symbols_S, 1, 0)
-        inside_S = _shifted(word_S, 1, -1) == word_S
+        pair_S = symbols_S * self.vocabulary_size + shifted(symbols_S, 1, 0)
+        inside_S = shifted(word_S, 1, -1) == word_S
         entry_S = tf.where(inside_S, self._merges.lookup(pair_S), _NO_MERGE)
         best_S = tf.gather(tf.math.unsorted_segment_min(entry_S, word_S, words), word_S)
         hit_S = (entry_S == best_S) & (entry_S != _NO_MERGE)
@@ -145,7 +114,7 @@ class GraphBPE(tf.Module):
         start_S = tf.where(run_S == 0, -1, start_S)
         left_S = hit_S & ((place_S - start_S) % 2 == 1)
         symbols_S = tf.where(left_S, entry_S % self.vocabulary_size, symbols_S)
-        kept_S = ~_shifted(left_S, -1, False)
+        kept_S = ~shifted(left_S, -1, False)
         go_on = tf.reduce_any(hit_S)
         return tf.boolean_mask(symbols_S, kept_S), tf.boolean_mask(word_S, kept_S), go_on
 
@@ -160,29 +129,6 @@ class GraphBPE(tf.Module):
                 ids = tf.RaggedTensor.from_tensor(ids, lengths_B)
             pieces = tf.gather(self._token_bytes_V, ids.values)
             return tf.strings.reduce_join(ids.with_values(pieces), axis=1)
-
-
-def _shifted(x: tf.Tensor, by: int, fill: Any) -> tf.Tensor:
-    """At each place the value `by` places further on (or, negative, before), `fill` where there is none."""
-    edge = tf.fill([abs(by)], tf.constant(fill, x.dtype))
-    return tf.concat([x, edge], 0)[by:] if by > 0 else tf.concat([edge, x], 0)[:by]
-
-
-def _with_contraction(
-    starts_C: tf.Tensor,
-    apostrophe_C: tf.Tensor,
-    points_C: tf.Tensor,
-    text_C: tf.Tensor,
-    letters: str,
-) -> tf.Tensor:
-    """`starts_C` with none inside an apostrophe followed by `letters`, and one after it."""
-    found_C = apostrophe_C
-    for index, letter in enumerate(letters, 1):
-        found_C &= _shifted(points_C, index, 0) == ord(letter)
-        found_C &= _shifted(text_C, index, -1) == text_C
-    for index in range(1, len(letters) + 1):
-        starts_C &= ~_shifted(found_C, -index, False)
-    return starts_C | _shifted(found_C, -len(letters) - 1, False)
 
 
 # === Tables ===
@@ -217,23 +163,6 @@ def _tokens_of_their_own(tokenizer: Tokenizer) -> list[int]:
     ]
 
 
-@cache
-def _class_tables() -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """A page number for each 256 code points, and the pages: the class of every code point.
-
-    The classes are asked of `tokenizers`, whose Unicode version decides what the fast path does. Nothing but "other" is
-    assigned from U+40000 on.
-    """
-    points = np.array([point for point in range(0x40000) if not 0xD800 <= point < 0xE000])
-    text = "".join(map(chr, points))
-    classes = np.full(0x110000, OTHER, np.int8)
-    for kind, pattern in ((LETTER, r"\p{L}"), (NUMBER, r"\p{N}"), (SPACE, r"\s")):
-        rest = normalizers.Replace(Regex(pattern), "").normalize_str(text)
-        classes[np.setdiff1d(points, [ord(character) for character in rest])] = kind
-    unique, index = np.unique(classes.reshape(-1, _PAGE), axis=0, return_inverse=True)
-    return index.reshape(-1).astype(np.int32), unique.reshape(-1)
-
-
 # === Keras ===
 
 
@@ -241,11 +170,12 @@ def _class_tables() -> tuple[NDArray[np.int32], NDArray[np.int8]]:
 class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
     """A Keras layer from strings to the ids of a `kgpt.text.tokenizer.Tokenizer`, eagerly and in graphs.
 
-    keras-nlp's own layer splits text as Llama 3 does and alters some characters; here every id is GPT-2's. The layer
+    keras-nlp's own layer splits text as Llama 3 does and alters some characters; here every id is right. The layer
     runs on TensorFlow and gives TensorFlow tensors. It is saved with its whole vocabulary.
 
     Args:
-        tokenizer: the definition; or `vocabulary` (token to id) and `merges` ("left right") as keras-nlp has them.
+        tokenizer: the definition; or `vocabulary` (token to id) and `merges` ("left right") as keras-nlp has them,
+            and `pre_tokenization`.
         sequence_length: cut or fill each text to so many ids, with end-of-text ids. Defaults to ragged rows.
 
     Call arguments:
@@ -265,6 +195,7 @@ class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         *,
         vocabulary: Mapping[str, int] | None = None,
         merges: Sequence[str] | None = None,
+        pre_tokenization: str = GPT2.name,
         sequence_length: int | None = None,
         dtype: str = "int32",
         **kwargs: Any,
@@ -272,6 +203,8 @@ class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         if tokenizer is not None:
             vocabulary = tokenizer.vocabulary
             merges = [" ".join(pair) for pair in tokenizer.merges]
+            pre_tokenization = tokenizer.pre_tokenization
+        self._pre_tokenization = pre_tokenization
         super().__init__(vocabulary, merges, sequence_length=sequence_length, dtype=dtype, **kwargs)
 
     def set_vocabulary_and_merges(self, vocabulary: Any, merges: Any) -> None:
@@ -282,9 +215,11 @@ class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
                 "Expected a Tokenizer, or a vocabulary and merges. Received: None",
                 "GraphTokenizer(Tokenizer.load(PATH))",
             )
-        self._use(Tokenizer(vocabulary, [tuple(merge.split(" ")) for merge in merges]))
+        pairs = [tuple(merge.split(" ")) for merge in merges]
+        self._use(Tokenizer(vocabulary, pairs, self._pre_tokenization))
 
     def _use(self, tokenizer: Tokenizer) -> None:
+        self._definition, self._pre_tokenization = tokenizer, tokenizer.pre_tokenization
         self.vocabulary = dict(tokenizer.vocabulary)
         self.merges = [" ".join(pair) for pair in tokenizer.merges]
         self._tokenizer = tokenizer.backend  # what the base class looks tokens up in
@@ -292,6 +227,10 @@ class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         self._compiled = tf.function(
             self.graph.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
         )
+
+    def save_assets(self, dir_path: str) -> None:
+        """Write the definition."""
+        self._definition.save(dir_path)
 
     def load_assets(self, dir_path: str) -> None:
         """Read the definition that `save_assets` wrote."""
@@ -327,4 +266,9 @@ class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         config = super().get_config()
         for name in ("add_prefix_space", "unsplittable_tokens"):
             config.pop(name, None)
-        return {**config, "vocabulary": dict(self.vocabulary), "merges": list(self.merges)}
+        return {
+            **config,
+            "vocabulary": dict(self.vocabulary),
+            "merges": list(self.merges),
+            "pre_tokenization": self._pre_tokenization,
+        }
