@@ -1,9 +1,9 @@
 """Turn text into a tokenizer and token shards.
 
-SOURCE is a file, a folder, a glob in quotes, `-` (standard input), `hf:NAME[:CONFIG[:SPLIT]]` (a data set of the Hugging
-Face Hub) or `encyclopedia` (built in). Files are .txt .md .jsonl .json .csv .tsv .parquet or Wikipedia's .xml dumps, plain
-or .gz .bz2 .xz .zst. What is interrupted goes on when the same command is given again; where nothing has changed, nothing
-is done.
+SOURCE is a file, a folder, a glob in quotes, `-` (standard input), `hf:NAME[:CONFIG[:SPLIT]]` (a data set of the
+Hugging Face Hub) or `encyclopedia` (built in). Files are .txt .md .jsonl .json .csv .tsv .parquet or Wikipedia's .xml
+dumps, plain or .gz .bz2 .xz .zst. What is interrupted goes on when the same command is given again; where nothing has
+changed, nothing is done.
 """
 
 from __future__ import annotations
@@ -163,12 +163,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _check_sources(args)
     from kgpt.commands.prepare_report import PrepareDisplay, print_report
 
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     with PrepareDisplay() as display:
         corpus = _prepare(args, display)
     result = _result(corpus, time.monotonic() - started)
     if not args.json:
-        print_report(corpus.manifest, corpus.folder, result["seconds"])
+        is_new = (corpus.folder / "manifest.json").stat().st_mtime >= began
+        print_report(corpus.manifest, corpus.folder, result["seconds"] if is_new else None)
     return result
 
 

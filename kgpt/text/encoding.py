@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kgpt.files import read_json, write_json
 from kgpt.text.chunks import Chunk
-from kgpt.text.parallel import ordered_map
+from kgpt.text.parallel import Workers
 from kgpt.text.shard_writer import SHARD_TOKENS, ShardWriter, State
 from kgpt.text.shards import SPLITS, Split
 from kgpt.text.sorting_out import VALIDATION, Verdict
@@ -68,7 +68,7 @@ def encode(
     chunks: Sequence[Chunk],
     verdict: Verdict,
     tokenizer: Tokenizer,
-    workers: int,
+    workers: Workers,
     shard_tokens: int = SHARD_TOKENS,
     on_progress: Callable[[Counts], None] = lambda counts: None,
 ) -> tuple[State, Counts]:
@@ -92,7 +92,7 @@ def encode(
     with ShardWriter(
         workspace.corpus, tokenizer.dtype, progress.get("shards"), shard_tokens
     ) as writer:
-        for encoded, added in ordered_map(make_work, tasks, workers):
+        for encoded, added in workers.ordered_map(make_work, tasks):
             for split, ids in encoded.items():
                 writer.append(split, ids)
             counts.add(added)
@@ -129,18 +129,25 @@ class Encoder:
         ends = chunk.numbers("ends_document")
         document = np.cumsum(ends) - ends
         fates = task.fates[document]
-        found: dict[Split, list[bytes]] = {"train": [], "validation": []}
-        counts = Counts()
+        sides: list[Split] = []
+        parts: list[str] = []
+        ends_after: list[bool] = []
         position = 0
         for text, is_end, fate in zip(chunk.texts(), ends, fates, strict=True):
-            for split, part, ends_document in _parts(text, bool(is_end), int(fate), task, position):
-                ids = self._tokenizer.encode_bytes(part) + (self._end if ends_document else b"")
-                found[split].append(ids)
-                counts.tokens[split] += len(ids) // len(self._end)
-                counts.bytes[split] += len(part.encode())
-                counts.documents[split] += ends_document
+            for side, part, ends_document in _parts(text, bool(is_end), int(fate), task, position):
+                sides.append(side)
+                parts.append(part)
+                ends_after.append(ends_document)
             position += len(text)
-        return {split: b"".join(ids) for split, ids in found.items()}, counts
+        found: dict[Split, list[bytes]] = {"train": [], "validation": []}
+        counts = Counts()
+        encoded = self._tokenizer.encode_batch_bytes(parts)
+        for side, part, ids, ends_document in zip(sides, parts, encoded, ends_after, strict=True):
+            found[side] += [ids, self._end] if ends_document else [ids]
+            counts.tokens[side] += len(ids) // len(self._end) + ends_document
+            counts.bytes[side] += len(part.encode())
+            counts.documents[side] += ends_document
+        return {side: b"".join(ids) for side, ids in found.items()}, counts
 
 
 def _parts(

@@ -19,7 +19,7 @@ from kgpt.text.chunks import Chunk, Rows, write_chunk
 from kgpt.text.cleaning import Cleaner
 from kgpt.text.documents import Piece
 from kgpt.text.duplicates import document_key, signatures
-from kgpt.text.parallel import ordered_map
+from kgpt.text.parallel import Workers
 from kgpt.text.sources import ReadOptions, Source, read_source
 from kgpt.text.workspace import Workspace
 
@@ -78,7 +78,7 @@ def gather(
     options: ReadOptions,
     clean: Sequence[str],
     with_signatures: bool,
-    workers: int,
+    workers: Workers,
     shard: tuple[int, int] | None = None,
     on_progress: Callable[[Gathered], None] = lambda gathered: None,
 ) -> Gathered:
@@ -90,7 +90,7 @@ def gather(
         options: how they are read.
         clean: cleaning steps, as `kgpt.text.cleaning.Cleaner` takes them.
         with_signatures: whether near-duplicates are to be found.
-        workers: processes.
+        workers: who cleans and writes.
         shard: (i, n), 1 <= i <= n: only the i-th of n parts of the corpus.
         on_progress: called after each chunk.
 
@@ -101,7 +101,7 @@ def gather(
     gathered = Gathered()
     pieces = _of_shard(_read(sources, options, gathered.skipped), sources, shard)
     make_work = partial(Gatherer, clean, with_signatures)
-    for counts in ordered_map(make_work, _tasks(workspace, pieces), workers):
+    for counts in workers.ordered_map(make_work, _tasks(workspace, pieces)):
         gathered.add(counts)
         on_progress(gathered)
     return gathered

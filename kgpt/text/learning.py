@@ -52,7 +52,7 @@ def compression(chunks: Sequence[Chunk], verdict: Verdict, tokenizer: Tokenizer)
 
 
 def _compression(texts: Sequence[str], tokenizer: Tokenizer) -> dict[str, float]:
-    tokens = sum(len(tokenizer.encode_bytes(text)) for text in texts) / tokenizer.dtype.itemsize
+    tokens = sum(map(len, tokenizer.encode_batch_bytes(texts))) / tokenizer.dtype.itemsize
     return {
         "bytes_per_token": sum(len(text.encode()) for text in texts) / max(1, tokens),
         "tokens_per_word": tokens / max(1, sum(len(text.split()) for text in texts)),

@@ -21,12 +21,13 @@ from kgpt.text.chunks import Chunk
 from kgpt.text.encoding import Counts, encode
 from kgpt.text.gathering import Gathered, gather
 from kgpt.text.learning import compression, training_texts
-from kgpt.text.parallel import available_cores
+from kgpt.text.parallel import Workers, available_cores
 from kgpt.text.prepare_options import PrepareOptions, source_weights
 from kgpt.text.shard_writer import write_manifest
 from kgpt.text.shards import Corpus
 from kgpt.text.sorting_out import Verdict, sort_out
 from kgpt.text.sources import ReadOptions, Source, describe_sources, expand_sources
+from kgpt.text.split import too_little
 from kgpt.text.tokenizer import Tokenizer, find_tokenizer
 from kgpt.text.workspace import Workspace, check_replaceable, opened, work_folder
 
@@ -84,7 +85,9 @@ def prepare(
         report(f"Nothing has changed: {folder} is up to date.")
         return Corpus.open(folder)
     with opened(folder, plan) as workspace:
-        _Preparation(workspace, found, described, given, report, progress).run()
+        preparation = _Preparation(workspace, found, described, given, report, progress)
+        with preparation.workers:
+            preparation.run()
     return Corpus.open(folder)
 
 
@@ -113,7 +116,8 @@ class _Preparation:
         self.workspace, self.sources, self.described = workspace, sources, described
         self.options, self.report, self.progress = options, report, progress
         size = sum(item["bytes"] or SMALL_CORPUS for item in described)
-        self.workers = options.workers or (1 if size < SMALL_CORPUS else available_cores())
+        count = options.workers or (1 if size < SMALL_CORPUS else available_cores())
+        self.workers = Workers(count)
         self.started = self.stage_started = time.monotonic()
 
     def run(self) -> None:
@@ -132,7 +136,6 @@ class _Preparation:
             is_part=self.options.shard is not None,
         )
         tokenizer = self._tokenizer(chunks, verdict)
-        total = gathered.bytes_read
         self._begin("Writing tokens")
         shards, counts = encode(
             self.workspace,
@@ -140,8 +143,10 @@ class _Preparation:
             verdict,
             tokenizer,
             self.workers,
-            on_progress=lambda counts: self._tell_writing(counts, total),
+            on_progress=lambda counts: self._tell_writing(counts, verdict.bytes_to_write),
         )
+        if not all(counts.tokens.values()) and self.options.shard is None:
+            raise too_little("There is hardly any")
         write_manifest(
             self.workspace.corpus,
             tokenizer,

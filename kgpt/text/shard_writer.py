@@ -144,15 +144,20 @@ class Part:
 
 
 def write_corpus(
-    folder: Path, tokenizer: Tokenizer, parts: Iterable[Part], shard_tokens: int = SHARD_TOKENS
+    folder: Path,
+    tokenizer: Tokenizer,
+    parts: Iterable[Part],
+    *,
+    overwrite: bool = False,
+    shard_tokens: int = SHARD_TOKENS,
 ) -> Corpus:
     """A corpus of texts at hand, whose sides are decided already; `kgpt prepare` is for all else.
 
     Raises:
-        KgptError: the folder holds something already.
+        KgptError: the folder holds something else, or a corpus and `overwrite` is not set.
         KgptFailure: the disk is full or cannot be written.
     """
-    check_replaceable(folder, overwrite=False)
+    check_replaceable(folder, overwrite)
     end = np.array([tokenizer.end_of_text], tokenizer.dtype).tobytes()
     documents, sizes = 0, dict.fromkeys(SPLITS, 0)
     with written_aside(folder) as aside:

@@ -52,6 +52,8 @@ class Verdict:
     """Documents that a document before them makes superfluous, removed or not."""
     removed: int
     """Those that were left out."""
+    bytes_to_write: int
+    """Of text, every copy counted."""
     train_share: float
     """Share of the characters to train on, where one document is all there is and is cut; else 1."""
 
@@ -115,7 +117,8 @@ def sort_out(
     removed = duplicates if dedupe != "off" else 0
     if count == 1 and not is_part:
         fate[:] = 1
-        return Verdict(fate, first_document, duplicates, removed, 1 - validation_fraction)
+        share = 1 - validation_fraction
+        return Verdict(fate, first_document, duplicates, removed, int(sizes[0]), share)
     held_out = _file(scratch / "held_out", np.bool_, count)
     if is_part:
         hold_out_by_threshold(keys, sizes, held_out, validation_fraction, seed)
@@ -123,11 +126,14 @@ def sort_out(
         hold_out_tail(keys, sizes, is_copy, held_out, validation_fraction)
     else:
         hold_out_random(keys, sizes, held_out, validation_fraction, seed)
+    bytes_to_write = 0
     for part in slices(count):
         copies = _copies(keys[part], np.asarray(weights)[sources[part]], seed)
         fate[part] = np.where(held_out[part], VALIDATION, copies)
         fate[part][sizes[part] == 0] = LEFT_OUT
-    return Verdict(fate, first_document, duplicates, removed, 1)
+        times = np.where(held_out[part], 1, fate[part])
+        bytes_to_write += int((sizes[part] * times).sum())
+    return Verdict(fate, first_document, duplicates, removed, bytes_to_write, 1)
 
 
 def _copies(keys: NDArray[Any], weight: NDArray[Any], seed: int) -> NDArray[Any]:

@@ -156,7 +156,13 @@ def _mixed(keys: NDArray[Any], seed: int) -> NDArray[np.uint64]:
 
 def _too_little(keys: NDArray[Any], sizes: NDArray[Any]) -> KgptError:
     kept = int(np.count_nonzero(sizes))
-    what = f"All {kept} documents are equal" if kept > 1 else f"There are {kept} documents"
+    return too_little(
+        f"All {kept} documents are equal" if kept > 1 else f"There are {kept} documents"
+    )
+
+
+def too_little(what: str) -> KgptError:
+    """The error for text that cannot be split; `what` says why."""
     return KgptError(
         "Too little text", f"{what}: none can be held out for validation.", "Give more."
     )

@@ -103,6 +103,7 @@ def opened(target: Path, plan: Mapping[str, Any]) -> Iterator[Workspace]:
     """
     target, folder = Path(os.path.realpath(target)), work_folder(target)
     hint = "Free some space, then run the same command again: it goes on where it was."
+    made = [parent for parent in target.parents if not parent.exists()]
     try:
         with _locked(folder, target):
             workspace = Workspace(target, folder)
@@ -113,6 +114,9 @@ def opened(target: Path, plan: Mapping[str, Any]) -> Iterator[Workspace]:
                 raise
             except KgptError:
                 shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    for parent in made:
+                        parent.rmdir()
                 raise
     except OSError as error:
         raise disk_failure(error, target, hint) from error

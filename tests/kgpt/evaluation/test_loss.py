@@ -94,7 +94,7 @@ def test_losses_beyond_all_numbers_stay_printable():
 
 
 def test_a_corpus_measures_as_the_list_of_its_tokens(model, evaluators, tmp_path):
-    from kgpt.text.shards import Part, write_corpus
+    from kgpt.text.shard_writer import Part, write_corpus
     from kgpt.text.tokenizer import Tokenizer
 
     parts = [Part("validation", "uma maçã"), Part("validation", "e outra, bem maior")]

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.text.parallel import LOOK_AHEAD, ordered_map
+from kgpt.text.parallel import LOOK_AHEAD, Workers
 
 
 def add(amount: int) -> Callable[[int], tuple[int, int]]:
@@ -28,9 +28,13 @@ def add(amount: int) -> Callable[[int], tuple[int, int]]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers: int) -> None:
-    results = list(ordered_map(partial(add, 100), range(10, 40), workers))
+    with Workers(workers) as pool:
+        results = list(pool.ordered_map(partial(add, 100), range(10, 40)))
+        again = list(pool.ordered_map(partial(add, 200), range(10, 40)))
     assert [value for value, _ in results] == list(range(110, 140))
-    processes = {process for _, process in results}
+    assert [value for value, _ in again] == list(range(210, 240))
+    processes = {process for _, process in results + again}
+    assert len(processes) <= workers
     assert processes == {os.getpid()} if workers == 1 else os.getpid() not in processes
 
 
@@ -42,16 +46,15 @@ def test_only_a_few_tasks_are_taken_ahead() -> None:
             taken.append(task)
             yield task
 
-    results = ordered_map(partial(add, 0), tasks(), 2)
-    next(results)
-    assert len(taken) <= 2 + LOOK_AHEAD
-    results.close()  # type: ignore[attr-defined]
+    with Workers(2) as pool:
+        next(pool.ordered_map(partial(add, 0), tasks()))
+        assert len(taken) <= 2 + LOOK_AHEAD
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_arrives_as_it_was(workers: int) -> None:
-    with pytest.raises(KgptError, match="404 is not there") as caught:
-        list(ordered_map(partial(add, 0), [10, 11, 404, 12], workers))
+    with pytest.raises(KgptError, match="404 is not there") as caught, Workers(workers) as pool:
+        list(pool.ordered_map(partial(add, 0), [10, 11, 404, 12]))
     assert caught.value.hint == "Give another."
 
 
@@ -61,25 +64,25 @@ def refuse() -> Callable[[int], int]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_making_the_work_arrives_too(workers: int) -> None:
-    with pytest.raises(KgptError, match="cannot be made"):
-        list(ordered_map(refuse, [1, 2], workers))
+    with pytest.raises(KgptError, match="cannot be made"), Workers(workers) as pool:
+        list(pool.ordered_map(refuse, [1, 2]))
 
 
 def test_a_worker_that_dies_is_a_failure_and_no_hang() -> None:
-    with pytest.raises(KgptFailure, match="ended unexpectedly"):
-        list(ordered_map(partial(add, 0), [10, 9, 11], 2))
+    with pytest.raises(KgptFailure, match="ended unexpectedly"), Workers(2) as pool:
+        list(pool.ordered_map(partial(add, 0), [10, 9, 11]))
 
 
 PARENT = """
 import os, sys, time
-from kgpt.text.parallel import ordered_map
+from kgpt.text.parallel import Workers
 def make():
     def work(task):
         print(os.getpid(), flush=True)
         time.sleep(60)
     return work
 if __name__ == "__main__":
-    list(ordered_map(make, range(4), 2))
+    list(Workers(2).ordered_map(make, range(4)))
 """
 
 

@@ -11,7 +11,8 @@ from hard_text import hard_text
 from hypothesis import HealthCheck, given, settings
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.text.shards import Corpus, Part, write_corpus
+from kgpt.text.shard_writer import Part, write_corpus
+from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
 
 PARTS = [Part("train", "uma casa"), Part("validation", "o mar"), Part("train", "a rua\n")]
