@@ -133,11 +133,11 @@ class Tokenizer:
     def load(cls, path: str | Path) -> Tokenizer:
         """The tokenizer of a run, of a data folder, or in a folder.
 
-        Reads `vocabulary.json` + `merges.txt`, GPT-2's `encoder.json` + `vocab.bpe`, `vocab.json` + `merges.txt`, or
-        `tokenizer.json`, in this order.
+        Reads `vocabulary.json` + `merges.txt`, GPT-2's `encoder.json` + `vocab.bpe`, `vocab.json` + `merges.txt`,
+        `tokenizer.json`, or the only `.tiktoken` file, in this order; and `tokenizer.json` and `.tiktoken` by path.
 
         Raises:
-            KgptError: there is none, it is damaged, or it is no byte-level BPE with GPT-2's pre-tokenization.
+            KgptError: there is none, it is damaged, or it is no byte-level BPE with a pre-tokenization that is known.
         """
         definition = read_definition(Path(path))
         return cls(definition.vocabulary, definition.merges, definition.pre_tokenization)
@@ -195,7 +195,8 @@ class Tokenizer:
         Raises:
             KgptError: as `encode`.
         """
-        return self._encode_all([text])[0].tobytes()
+        ids: builtins.bytes = self._encode_all([text])[0].tobytes()
+        return ids
 
     def encode_batch_bytes(self, texts: Sequence[str]) -> list[builtins.bytes]:
         """As `encode_bytes`, for many texts at once, which is much faster if they are short.
@@ -207,7 +208,8 @@ class Tokenizer:
 
     def _encode_all(self, texts: Sequence[str]) -> tuple[Any, list[int]]:
         """The ids of all texts in a row, and how many each has."""
-        return _with_clear_errors(lambda: self._encoder.encode(texts), texts)
+        ids, counts = _with_clear_errors(lambda: self._encoder.encode(texts), texts)
+        return ids, counts
 
     def _part(self, text: str) -> list[int]:
         """The ids of a special token, or of text that holds none."""
@@ -317,7 +319,17 @@ def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> 
         from kgpt.text.gpt2_files import named_gpt2  # it stands on this module
 
         return named_gpt2(places)
-    return Tokenizer.load(next((path for path in places if path.exists()), Path(name)))
+    found = next((path for path in places if path.exists()), None)
+    if found is None:
+        raise KgptError(
+            "No tokenizer found",
+            f"There is nothing called {name}: "
+            + ", ".join(f"no {path}" for path in dict.fromkeys(places))
+            + ".",
+            "Give `bytes`, `gpt2`, a run (`kgpt runs` lists them), a folder made by `kgpt prepare`, a folder with"
+            " vocabulary.json and merges.txt, encoder.json and vocab.bpe or tokenizer.json, or a .tiktoken file.",
+        )
+    return Tokenizer.load(found)
 
 
 def _with_clear_errors(call: Callable[[], Any], texts: Sequence[str]) -> Any:

@@ -1,7 +1,7 @@
 """The files that a byte-level BPE tokenizer may come in, read into a vocabulary and its merges.
 
-In: a run folder, a data folder, a folder with one of the four layouts below, or a `tokenizer.json`. Out: token to
-id, and the pairs to merge in their order.
+In: a run folder, a data folder, a folder with one of the layouts below, a `tokenizer.json`, or a `.tiktoken` file. Out:
+token to id, the pairs to merge in their order, and how text is cut into words.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
-from kgpt.text.pretokenization import GPT2, recognise
+from kgpt.text.pretokenization import GPT2, PRE_TOKENIZATIONS, recognise
+from kgpt.text.tiktoken_files import read_tiktoken
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ def read_definition(path: Path) -> Definition:
     Raises:
         KgptError: nothing is there, it cannot be read, or it is another kind of tokenizer.
     """
+    try:
+        return _find(path)
+    except OSError as error:
+        raise _unreadable(path, str(error)) from None
+
+
+def _find(path: Path) -> Definition:
     for folder in (path / "tokenizer", path):
         for vocabulary, merges in LAYOUTS:
             if (folder / vocabulary).is_file() and (folder / merges).is_file():
@@ -47,19 +55,24 @@ def read_definition(path: Path) -> Definition:
                 )
         if (folder / "tokenizer.json").is_file():
             return _read_tokenizer_json(folder / "tokenizer.json")
-    if path.is_file() and path.suffix == ".json":
+        found = sorted(folder.glob("*.tiktoken"))
+        if len(found) == 1:
+            return Definition(*read_tiktoken(found[0]))
+    if path.is_file() and path.suffix == ".tiktoken":
+        return Definition(*read_tiktoken(path))
+    if path.is_file():
         return _read_tokenizer_json(path)
     raise KgptError(
         "No tokenizer found",
         f"There is no tokenizer in {path}." if path.exists() else f"There is no folder {path}.",
-        "Give a run, a folder made by `kgpt prepare`, or a folder with vocabulary.json and merges.txt, encoder.json"
-        " and vocab.bpe, or tokenizer.json.",
+        "Give a run, a folder made by `kgpt prepare`, a folder with vocabulary.json and merges.txt, encoder.json and"
+        " vocab.bpe, or tokenizer.json, or a .tiktoken file.",
     )
 
 
 def _read_vocabulary(path: Path) -> dict[str, int]:
     values = _read_json(path)
-    if not all(isinstance(value, int) for value in values.values()):
+    if not all(type(value) is int for value in values.values()):
         raise _unreadable(path, "not every token has a whole number as its id")
     return values
 
@@ -77,10 +90,18 @@ def _read_tokenizer_json(path: Path) -> Definition:
     rule = _require_known(values, model, path)
     try:
         added = {item["content"]: item["id"] for item in values.get("added_tokens") or []}
+        ordinary = [
+            item["content"] for item in values.get("added_tokens") or [] if not item["special"]
+        ]
         merges = [_pair(merge, path) for merge in model["merges"]]
-        return Definition({**model["vocab"], **added}, merges, rule)
+        vocabulary = {**model["vocab"], **added}
     except (KeyError, TypeError, AttributeError):
         raise _unreadable(path, "its vocabulary, merges or added tokens are damaged") from None
+    if not all(type(value) is int for value in vocabulary.values()):
+        raise _unreadable(path, "not every token has a whole number as its id")
+    if ordinary:
+        raise _another_kind(path, f"text becomes added tokens that are not special: {ordinary[:3]}")
+    return Definition(vocabulary, merges, rule)
 
 
 def _pre_tokenization_beside(path: Path) -> str:
@@ -102,16 +123,21 @@ def _require_known(values: dict[str, Any], model: dict[str, Any], path: Path) ->
             model.get("end_of_word_suffix") or model.get("continuing_subword_prefix")
         ),
         "it normalises the text": values.get("normalizer") is not None,
-        "its pre-tokenizer is not one of kgpt's": rule is None,
+        "its pre-tokenizer is none of these": rule is None,
     }
     for reason, holds in checks.items():
         if holds:
-            raise KgptError(
-                "Another kind of tokenizer",
-                f"kgpt reads byte-level BPE with a pre-tokenization it knows, but in {path} {reason}.",
-                "Train one on your text with `kgpt prepare --vocab-size N`.",
-            )
+            raise _another_kind(path, reason)
     return rule.name if rule else GPT2.name
+
+
+def _another_kind(path: Path, reason: str) -> KgptError:
+    return KgptError(
+        "Another kind of tokenizer",
+        f"kgpt reads byte-level BPE with one of the pre-tokenizations {', '.join(PRE_TOKENIZATIONS)}, but in {path}"
+        f" {reason}.",
+        "Train one on your text with `kgpt prepare --vocab-size N`.",
+    )
 
 
 def _pair(merge: str | list[str], path: Path) -> tuple[str, str]:
