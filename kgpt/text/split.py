@@ -18,6 +18,8 @@ ValidationOption = Literal["random", "tail"]
 
 _BUCKET_BITS = 20
 _SLICE = 1 << 20
+_MOST_PASSED_OVER = 100
+"""Documents too large for the room that is left, after which the share counts as full."""
 
 
 def hold_out_random(
@@ -29,8 +31,8 @@ def hold_out_random(
         keys: uint64 (documents,).
         sizes: bytes of each document, 0 for one that is left out (documents,).
         held_out: bool (documents,); set here.
-        fraction: share of the bytes. The first documents that are larger than the whole share are passed over; if all
-            are, the smallest one is taken.
+        fraction: share of the bytes. Documents that do not fit into it are passed over; if none fits, the smallest one
+            is taken.
         seed: of the draw.
 
     Raises:
@@ -113,14 +115,21 @@ def _last(sizes: NDArray[Any], is_copy: NDArray[Any]) -> int:
 
 
 def _fill(order: NDArray[Any], sizes: NDArray[Any], target: float) -> NDArray[Any]:
-    """Of the buckets in `order`, those that fill `target`."""
+    """Of the buckets in `order`, those that fill `target`: each that still fits, the smallest if none does."""
     fitting = np.flatnonzero(sizes <= target)
     if not len(fitting):
         return order[[int(np.argmin(sizes))]]
-    first = int(fitting[0])
-    count = int(np.searchsorted(np.cumsum(sizes[first:]), target, side="right"))
-    chosen: NDArray[Any] = order[first : first + count]
-    return chosen
+    chosen: list[NDArray[Any]] = []
+    start, room = int(fitting[0]), target
+    for _ in range(_MOST_PASSED_OVER):
+        filled = np.cumsum(sizes[start:])
+        count = int(np.searchsorted(filled, room, side="right"))
+        chosen.append(order[start : start + count])
+        room -= float(filled[count - 1]) if count else 0.0
+        start += count + 1
+        if start >= len(sizes):
+            break
+    return np.concatenate(chosen)
 
 
 def _mark(
