@@ -207,7 +207,7 @@ def _is_current(folder: Path, parts: Sequence[_Part], overwrite: bool) -> bool:
             f"{folder} is stale: {_staleness(joined, now)}.",
             "Replace it with --overwrite, or choose another --output.",
         )
-    return now == joined
+    return bool(now == joined)
 
 
 def _staleness(joined: Sequence[str], now: Sequence[str]) -> str:
