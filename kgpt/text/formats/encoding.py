@@ -34,14 +34,15 @@ def text_blocks(reading: Reading) -> Iterator[str]:
         KgptError: the file is not UTF-8 or has a NUL byte, and errors stop.
     """
     errors = _MEND if reading.options.mend_encoding else "strict"
-    before, lines = 0, 0
+    before, lines, is_utf8 = 0, 0, False
     for block in _line_blocks(reading):
         try:
             if b"\0" in block and not reading.options.allow_nul:
                 raise _NulError
             text = block.decode("utf-8", errors)
+            is_utf8 = is_utf8 or not text.isascii()
         except (_NulError, UnicodeDecodeError):
-            text = "".join(_good_lines(reading, block, errors, before, lines))
+            text = "".join(_good_lines(reading, block, errors, before, lines, is_utf8))
         yield text.replace("\r\n", "\n") if "\r" in text else text
         before += len(block)
         lines += block.count(b"\n")
@@ -66,12 +67,14 @@ def is_escaped(text: str) -> bool:
     return not text.isascii() and _ESCAPED.search(text) is not None
 
 
-def not_utf8(reading: Reading, text: str, place: str) -> None:
-    """Treat as damage the escaped `text` of a row."""
+def not_utf8(reading: Reading, text: str, number: int) -> None:
+    """Treat as damage the escaped `text` of a row, which has this number."""
     escape = _ESCAPED.search(text)
     byte = ord(escape[0]) - 0xDC00 if escape else 0
     reading.damage(
-        "Not UTF-8", f"{place}: has the byte 0x{byte:02X}, which is not UTF-8 there.", MEND_HINT
+        "Not UTF-8",
+        f"{reading.place(number)}: has the byte 0x{byte:02X}, which is not UTF-8 there.",
+        MEND_HINT,
     )
 
 
@@ -97,9 +100,18 @@ class _NulError(Exception):
 
 
 def _good_lines(
-    reading: Reading, block: bytes, errors: str, before: int, lines: int
+    reading: Reading, block: bytes, errors: str, before: int, lines: int, is_utf8: bool
 ) -> Iterator[str]:
-    """The lines of a block that can be used; `before` and `lines` count bytes and lines before the block."""
+    """The lines of a block that can be used.
+
+    Args:
+        reading: of the file.
+        block: of bytes.
+        errors: how to decode it.
+        before: bytes before the block.
+        lines: lines before it.
+        is_utf8: whether there has been UTF-8 beyond ASCII before it.
+    """
     for line in _LINE.findall(block):
         lines += 1
         nul = line.find(b"\0")
@@ -113,15 +125,23 @@ def _good_lines(
             try:
                 yield line.decode("utf-8", errors)
             except UnicodeDecodeError as error:
-                _not_utf8_line(reading, block, line[error.start], before + error.start, lines)
+                offset = before + error.start
+                is_mixed = is_utf8 or _is_mostly_utf8(block)
+                _not_utf8_line(reading, block, line[error.start], offset, lines, is_mixed)
         before += len(line)
 
 
-def _not_utf8_line(reading: Reading, block: bytes, byte: int, offset: int, line: int) -> None:
-    name = reading.source.name
+def _is_mostly_utf8(block: bytes) -> bool:
     escaped = block.decode("utf-8", "surrogateescape")
     num_escaped = len(_ESCAPED.findall(escaped))
-    if num_escaped < len(_BEYOND_ASCII.findall(escaped)) - num_escaped:
+    return num_escaped < len(_BEYOND_ASCII.findall(escaped)) - num_escaped
+
+
+def _not_utf8_line(
+    reading: Reading, block: bytes, byte: int, offset: int, line: int, is_mixed: bool
+) -> None:
+    name = reading.source.name
+    if is_mixed:
         kind = "the rest is, so that the file probably mixes encodings"
         hint = MEND_HINT
     else:

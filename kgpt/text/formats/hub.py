@@ -16,7 +16,7 @@ from typing import Any
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.text.documents import Piece
 from kgpt.text.formats.kinds import format_of
-from kgpt.text.formats.reading import Reading
+from kgpt.text.formats.reading import Reading, without_surrogates
 from kgpt.text.formats.rows import NoTextError, RowText
 
 _BUILDERS = {
@@ -41,7 +41,7 @@ def read(reading: Reading) -> Iterator[Piece]:
     builder, split = _open(name)
     rows = iter(builder.as_streaming_dataset(split=split))
     text_of = RowText(reading.options.text_field)
-    number = 0
+    reading.unit, number = "row", 0
     while True:
         number += 1
         try:
@@ -49,18 +49,18 @@ def read(reading: Reading) -> Iterator[Piece]:
         except StopIteration:
             return
         except NoTextError as error:
-            reading.no_text(f"{name}: row {number}", error)
+            reading.no_text(reading.place(number), error)
         except ConnectionError as error:
             raise _no_network(name, error) from None
         except Exception as error:  # whatever the readers of a hundred formats raise
             reading.damage(
                 "Damaged data set",
-                f"{name}: row {number} cannot be read ({_first_line(error)}).",
+                f"{reading.place(number)} cannot be read ({_first_line(error)}).",
                 "Read what comes before it with --on-error skip.",
             )
             return
         else:
-            yield from reading.row(text, f"{name}: row {number}")
+            yield from reading.row(without_surrogates(text), number)
 
 
 def describe(name: str) -> tuple[int, str]:

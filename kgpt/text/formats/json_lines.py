@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
-from kgpt.text.formats.reading import Reading
+from kgpt.text.formats.reading import Reading, without_surrogates
 from kgpt.text.formats.rows import NoTextError, RowText
+
+_SPACE = " \t\r\ufeff"
 
 
 def read(reading: Reading) -> Iterator[Piece]:
@@ -23,24 +25,29 @@ def read(reading: Reading) -> Iterator[Piece]:
         KgptFailure: the file cannot be read.
     """
     text_of = RowText(reading.options.text_field)
-    name = reading.source.name
+    decode = json.JSONDecoder().raw_decode
     for number, line in enumerate(lines(escaped_blocks(reading)), 1):
         if reading.escaped and is_escaped(line):
-            not_utf8(reading, line, f"{name}:{number}")
-        elif line and not line.isspace():
+            not_utf8(reading, line, number)
+        elif line := line.strip(_SPACE):
             try:
-                text = text_of(json.loads(line))
+                value, end = decode(line)
+                if end < len(line):
+                    raise json.JSONDecodeError("Extra data", line, end)
+                text = text_of(value)
             except NoTextError as error:
-                reading.no_text(f"{name}:{number}", error)
+                reading.no_text(reading.place(number), error)
             except (ValueError, RecursionError) as error:
                 reading.damage(
                     "Not JSON",
-                    f"{name}:{number}: {describe(error)}.",
+                    f"{reading.place(number)}: {describe(error)}.",
                     "Mend the line, or leave such lines out with --on-error skip. (A file that is one JSON value"
                     " ends in .json.)",
                 )
             else:
-                yield from reading.row(text, f"{name}:{number}")
+                if "\\ud" in line or "\\uD" in line:
+                    text = without_surrogates(text)
+                yield from reading.row(text, number)
 
 
 def describe(error: Exception) -> str:

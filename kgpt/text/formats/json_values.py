@@ -13,7 +13,7 @@ from typing import Any
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, not_utf8
 from kgpt.text.formats.json_stream import JsonStream, NotJsonError
-from kgpt.text.formats.reading import Reading
+from kgpt.text.formats.reading import Reading, without_surrogates
 from kgpt.text.formats.rows import NoTextError, RowText
 
 CONTAINERS = frozenset(
@@ -33,7 +33,7 @@ def read(reading: Reading) -> Iterator[Piece]:
     """
     text_of = RowText(reading.options.text_field)
     stream = JsonStream(escaped_blocks(reading))
-    rows, name = _rows(stream), reading.source.name
+    rows = _rows(stream)
     while True:
         try:
             row = next(rows)
@@ -43,17 +43,17 @@ def read(reading: Reading) -> Iterator[Piece]:
         except NotJsonError as error:
             reading.damage(
                 "Not JSON",
-                f"{name}:{error}.",
+                f"{reading.source.name}:{error}.",
                 "Mend the file, or read it as far as it goes with --on-error skip.",
             )
             return
         except NoTextError as error:
-            reading.no_text(f"{name}:{stream.line}", error)
+            reading.no_text(reading.place(stream.line), error)
             continue
         if reading.escaped and is_escaped(text):
-            not_utf8(reading, text, f"{name}:{stream.line}")
+            not_utf8(reading, text, stream.line)
         else:
-            yield from reading.row(text, f"{name}:{stream.line}")
+            yield from reading.row(without_surrogates(text), stream.line)
 
 
 def _rows(stream: JsonStream) -> Iterator[Any]:

@@ -30,17 +30,17 @@ def read(reading: Reading) -> Iterator[Piece]:
         KgptFailure: the file cannot be read.
     """
     text_of = RowText()
+    reading.unit = "row"
     for number, row in enumerate(_rows(reading), 1):
-        place = f"{reading.source.name}: row {number}"
         try:
             text = text_of(row)
         except NoTextError as error:
-            reading.no_text(place, error)
+            reading.no_text(reading.place(number), error)
             continue
         if reading.escaped and is_escaped(text):
-            not_utf8(reading, text, place)
+            not_utf8(reading, text, number)
         else:
-            yield from reading.row(text, place)
+            yield from reading.row(text, number)
 
 
 def _rows(reading: Reading) -> Iterator[Any]:

@@ -67,6 +67,12 @@ class Reading:
     """Told the reason and the message for each thing that is left out."""
     escaped: bool = False
     """Whether bytes that are not UTF-8 have been met, in a file of rows."""
+    unit: str = ""
+    """What the numbers of `place` count, where these are not lines."""
+
+    def place(self, number: int) -> str:
+        """Where a row is, for messages: `file:line`, or `file: row number`."""
+        return f"{self.source.name}:{f' {self.unit} ' if self.unit else ''}{number}"
 
     def damage(self, reason: str, message: str, hint: str = "") -> None:
         """Something cannot be used: an error, or with `on_error="skip"` a count, and the reader goes on without it.
@@ -83,34 +89,36 @@ class Reading:
             raise KgptError(reason, message, hint)
         self.skipped(reason, message)
 
-    def row(self, text: str, place: str) -> Iterable[Piece]:
+    def row(self, text: str, number: int) -> Iterable[Piece]:
         """The pieces of a row's text; none where it is blank or cannot be used.
 
         Args:
             text: of one document.
-            place: of the row, for messages: `file:line`, or alike.
+            number: of the row or its line.
         """
         if not text or text.isspace():
             return ()
         if "\r\n" in text:
             text = text.replace("\r\n", "\n")
         if not self.options.allow_nul and "\0" in text:
-            self.damage("NUL character", f"{place}: the text has a NUL character.", NUL_HINT)
+            self.damage(
+                "NUL character", f"{self.place(number)}: the text has a NUL character.", NUL_HINT
+            )
             return ()
-        if not text.isascii():
-            text = _without_surrogates(text)
         if len(text) <= PIECE_CHARACTERS:
             return (Piece(text),)
         step = PIECE_CHARACTERS
         return cut(text[start : start + step] for start in range(0, len(text), step))
 
     def no_text(self, place: str, reason: object) -> None:
-        """Treat as damage a row without text, for the reason that a `NoTextError` gives."""
+        """Treat as damage a row or file without text, for the reason that a `NoTextError` gives."""
         self.damage("No text", f"{place}: {reason}.", "Name the field with --text-field.")
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """`text` with halves of surrogate pairs, which no encoding can hold, replaced by U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -44,12 +44,11 @@ def read(reading: Reading) -> Iterator[Piece]:
     sample = list(islice(rows, _SAMPLE))
     columns = _columns(reading, header, sample)
     for line, row in chain(sample, rows) if columns else ():
-        place = f"{reading.source.name}:{line}"
         text = row[columns[0]] if len(columns) == 1 else join([row[column] for column in columns])
         if reading.escaped and is_escaped(text):
-            not_utf8(reading, text, place)
+            not_utf8(reading, text, line)
         else:
-            yield from reading.row(text, place)
+            yield from reading.row(text, line)
 
 
 def _rows(reading: Reading) -> Iterator[_Row]:
