@@ -26,7 +26,7 @@ Initialization = Literal["gpt2", "zero-output"]
 Precision = Literal["float32", "bfloat16"]
 Xla = Literal["auto", "on", "off"]
 OptimizerName = Literal["adamw", "muon"]
-Schedule = Literal["cosine", "linear"]
+Schedule = Literal["cosine", "linear", "wsd"]
 
 UNLIMITED_STEPS = 10**9
 """`steps` of a run that epochs or minutes limit."""
@@ -136,11 +136,17 @@ class OptimizerConfig:
     clip_norm: float = 1.0
     """Gradients are scaled down to this global norm; 0 leaves them alone."""
     schedule: Schedule = "cosine"
+    """How the rate falls at the end. `wsd` (warm-up, stable, decay) stays at its peak for most of the steps, so that
+    such a run can be resumed with more steps and becomes the run that had them from its beginning."""
     warmup_steps: int = 100
     final_fraction: float = 0.1
     """Learning rate of the last step, as a fraction of the peak."""
-    decay_fraction: float = 1.0
-    """Share of the steps after the warm-up over which the rate falls; it stays at its peak before."""
+    decay_fraction: float = 0.0
+    """Share of the steps after the warm-up over which the rate falls; it stays at its peak before. 0 means the
+    schedule's own: 1 for cosine and linear, 0.2 for wsd."""
+    ema_decay: float = 0.0
+    """Keep an average of the weights, this much of it at each update; 0 keeps none. `--checkpoint best-ema` and
+    `last-ema` name the averaged weights."""
 
     def __post_init__(self) -> None:
         check_types(self, "optimizer")
@@ -148,7 +154,7 @@ class OptimizerConfig:
             require(getattr(self, name) > 0, f"optimizer.{name}", "above 0", getattr(self, name))
         for name in ("embedding_learning_rate", "weight_decay", "clip_norm", "warmup_steps"):
             require(getattr(self, name) >= 0, f"optimizer.{name}", "0 or more", getattr(self, name))
-        for name in ("beta_1", "beta_2", "muon_momentum"):
+        for name in ("beta_1", "beta_2", "muon_momentum", "ema_decay"):
             require(
                 0 <= getattr(self, name) < 1,
                 f"optimizer.{name}",
@@ -181,7 +187,9 @@ class TrainConfig:
     minutes: float = 0.0
     """Time budget for training; 0 means none. `steps` then becomes an upper bound."""
     batch_size: int = 12
-    """Sequences of `model.context_length` tokens a step."""
+    """Sequences of `model.context_length` tokens that are worked on at once."""
+    gradient_accumulation: int = 1
+    """Batches that one update learns from, worked on one after another: the update of the larger batch."""
     precision: Precision = "float32"
     xla: Xla = "auto"
     """Compile the training step with XLA: faster steps, a slower first one. `auto` chooses the faster for long runs."""
@@ -200,6 +208,7 @@ class TrainConfig:
         for name in (
             "steps",
             "batch_size",
+            "gradient_accumulation",
             "evaluate_every",
             "checkpoint_every",
             "keep",
@@ -214,7 +223,12 @@ class TrainConfig:
     @property
     def tokens_per_step(self) -> int:
         """Tokens that one update learns from."""
-        return self.batch_size * self.model.context_length
+        return self.sequences_per_step * self.model.context_length
+
+    @property
+    def sequences_per_step(self) -> int:
+        """Sequences that one update learns from."""
+        return self.batch_size * self.gradient_accumulation
 
 
 # === Checks ===

@@ -41,6 +41,7 @@ OPTIONS = {
     "epochs": "epochs",
     "minutes": "minutes",
     "batch_size": "batch_size",
+    "gradient_accumulation": "gradient_accumulation",
     "context_length": "model.context_length",
     "learning_rate": "optimizer.learning_rate",
     "precision": "precision",
@@ -53,7 +54,15 @@ OPTIONS = {
 }
 """Command-line option and the configuration key it sets."""
 
-FIXED_ON_RESUME = ("model.", "data", "seed", "batch_size", "optimizer.name")
+FIXED_ON_RESUME = (
+    "model.",
+    "data",
+    "seed",
+    "batch_size",
+    "gradient_accumulation",
+    "optimizer.name",
+    "optimizer.ema_decay",
+)
 """Beginnings of the keys that a resumed run must keep, or it would be another run."""
 
 NO_LIMIT = {"steps": UNLIMITED_STEPS, "epochs": 0.0, "minutes": 0.0}
@@ -90,7 +99,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="train for M minutes; the steps are fixed when the first ones have been timed",
     )
-    add("--batch-size", type=int, metavar="N", help="sequences a step")
+    add("--batch-size", type=int, metavar="N", help="sequences worked on at once")
+    add(
+        "--gradient-accumulation",
+        type=int,
+        metavar="N",
+        help="batches that one step learns from, in the memory of one",
+    )
     add("--context-length", type=int, metavar="N", help="tokens that the model sees at once")
     add("--learning-rate", type=float, metavar="X", help="peak learning rate of AdamW")
     add(

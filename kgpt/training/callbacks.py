@@ -20,7 +20,7 @@ from kgpt.config import TrainConfig
 from kgpt.files import append_json_line
 from kgpt.runs import RunFolder, State
 from kgpt.training.checkpoints import Progress
-from kgpt.training.optimizers import schedule_factor
+from kgpt.training.schedules import schedule_factor
 
 HEARTBEAT_SECONDS = 2.0
 

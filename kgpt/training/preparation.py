@@ -25,6 +25,7 @@ from kgpt.model.gpt import GPT, build_gpt, parameter_count
 from kgpt.runs import FORMAT_VERSION, RunFolder, data_folder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
+from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.callbacks import LastStepLoss, Reporter
 from kgpt.training.optimizers import GPTOptimizer
@@ -67,7 +68,7 @@ def training_batches(config: TrainConfig, corpus: Corpus) -> Batches:
         KgptError: the corpus is shorter than one context.
     """
     return Batches(
-        corpus.tokens("train"), config.batch_size, config.model.context_length, config.seed
+        corpus.tokens("train"), config.sequences_per_step, config.model.context_length, config.seed
     )
 
 
@@ -147,6 +148,7 @@ def compiled_model(config: TrainConfig) -> GPT:
     # Keras offers no public way to see the loss of one step instead of the mean since the epoch began.
     object.__setattr__(model, "_loss_tracker", LastStepLoss())
     optimizer.build(model.trainable_variables)
+    accumulate(model, config.gradient_accumulation)
     return model
 
 
