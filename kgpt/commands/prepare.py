@@ -205,7 +205,12 @@ def _prepare(args: argparse.Namespace, display: Any) -> Any:
         from kgpt.text.cluster import prepare_on_cluster
 
         return prepare_on_cluster(
-            args.sources, args.output, parts=args.parts, address=args.cluster, **options
+            args.sources,
+            args.output,
+            parts=args.parts,
+            address=args.cluster,
+            progress=display.progress,
+            **options,
         )
     from kgpt.text.prepare import prepare
 

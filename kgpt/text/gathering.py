@@ -99,7 +99,10 @@ def gather(
         KgptFailure: the disk is full, or a file cannot be read.
     """
     gathered = Gathered()
-    pieces = _of_shard(_read(sources, options, gathered.skipped), sources, shard)
+    numbers: Sequence[int] = range(len(sources))
+    if shard is not None and parts_have_whole_sources(len(sources), shard[1]):
+        numbers, shard = range(shard[0] - 1, len(sources), shard[1]), None
+    pieces = _of_shard(_read(sources, numbers, options, gathered.skipped), shard)
     make_work = partial(Gatherer, clean, with_signatures)
     for counts in workers.ordered_map(make_work, _tasks(workspace, pieces)):
         gathered.add(counts)
@@ -110,14 +113,19 @@ def gather(
 # === Reading, in this process ===
 
 
+def parts_have_whole_sources(sources: int, parts: int) -> bool:
+    """Whether each part of a corpus reads sources of its own, and not some documents of all."""
+    return sources >= 2 * parts
+
+
 def _read(
-    sources: Sequence[Source], options: ReadOptions, skipped: Counter[str]
+    sources: Sequence[Source], numbers: Sequence[int], options: ReadOptions, skipped: Counter[str]
 ) -> Iterator[tuple[int, Piece]]:
     def skip(reason: str, message: str) -> None:
         skipped[reason] += 1
 
-    for number, source in enumerate(sources):
-        is_empty = True
+    for number in numbers:
+        source, is_empty = sources[number], True
         for piece in read_source(source, options, skip):
             is_empty = is_empty and not piece.text.strip()
             yield number, piece
@@ -130,22 +138,17 @@ def _read(
 
 
 def _of_shard(
-    pieces: Iterator[tuple[int, Piece]], sources: Sequence[Source], shard: tuple[int, int] | None
+    pieces: Iterator[tuple[int, Piece]], shard: tuple[int, int] | None
 ) -> Iterator[tuple[int, Piece]]:
-    """The pieces of one part.
-
-    Where there are two sources or more for each part, a part has whole sources, else documents drawn by their text, so
-    that equal ones are in one part.
-    """
+    """The pieces of the documents of one part, drawn by their text, so that equal ones are in one part."""
     if shard is None:
         yield from pieces
         return
     index, count = shard[0] - 1, shard[1]
-    by_source = len(sources) >= 2 * count
     is_mine, begins = False, True
     for number, piece in pieces:
         if begins:
-            is_mine = (number if by_source else document_key(piece.text)) % count == index
+            is_mine = document_key(piece.text) % count == index
         if is_mine:
             yield number, piece
         begins = piece.ends_document

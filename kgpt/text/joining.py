@@ -6,7 +6,9 @@ parts' order. Shards are hard-linked where the file system can do that, else cop
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +19,7 @@ from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import written_aside
+from kgpt.text.gathering import parts_have_whole_sources
 from kgpt.text.prepare import output_folder
 from kgpt.text.shard_writer import State, write_manifest
 from kgpt.text.shards import SPLITS, Corpus, Split
@@ -300,11 +303,11 @@ def _total(counts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _skipped(parts: Sequence[_Part]) -> dict[str, int]:
-    """Damaged rows and files by reason. Every part is drawn from all sources and meets all that is damaged in them."""
-    most: Counter[str] = Counter()
-    for part in parts:
-        most |= Counter(part.corpus.manifest["skipped"])
-    return dict(most)
+    """Damaged rows and files by reason. Parts that are drawn from all sources each meet all the damage."""
+    counts = [Counter(part.corpus.manifest["skipped"]) for part in parts]
+    sources = len(parts[0].corpus.manifest["sources"])
+    join = operator.add if parts_have_whole_sources(sources, len(parts)) else operator.or_
+    return dict(functools.reduce(join, counts))
 
 
 def _compression(parts: Sequence[_Part]) -> dict[str, Any]:

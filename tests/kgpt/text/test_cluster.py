@@ -154,6 +154,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_what_is_interrupted_goes_on(address: str, source: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     output = tmp_path / "corpus"
@@ -171,7 +172,8 @@ def test_what_is_interrupted_goes_on(address: str, source: Path, tmp_path: Path)
     _, errors = interrupted.communicate(timeout=60)
     assert "KeyboardInterrupt" in errors.splitlines()[-1], errors
     assert "KeyboardInterrupt" not in errors.replace(errors.splitlines()[-1], "")  # of a worker's
-    assert not [process for process in began if is_alive(process)]
+    _, left = psutil.wait_procs(began, timeout=20)
+    assert not [process for process in left if is_alive(process)]
     assert not output.exists()
     index = int(done.split()[1].split("/")[0])
     part = work_folder(output) / "parts" / f"part-{index:05d}-of-00004"
@@ -257,7 +259,13 @@ def test_what_is_not_wanted_any_more_ends(task: PartTask, tmp_path: Path) -> Non
         run_part(changed(task, call="earlier"), print)
     (tmp_path / "big.txt").write_text("uma linha de texto\n" * 500_000)
     files = (str(tmp_path / "big.txt"),)
-    threading.Timer(1.5, (tmp_path / "call").write_text, [""]).start()
+
+    def cancel() -> None:
+        while not (work_folder(task.folder) / "plan.json").exists():
+            time.sleep(0.05)
+        (tmp_path / "call").write_text("")
+
+    threading.Thread(target=cancel, daemon=True).start()
     with pytest.raises(Cancelled):
         run_part(changed(task, sources=files, files=files), print)
     assert not task.folder.exists()
