@@ -27,13 +27,18 @@ HARD = [
         "====",
         "aaaaaaa",
     ),
-    *("\x00", "\x07", "\x7f", "\U000e0001", "\U0010ffff"),
+    *("\x00", "\x07", "\x7f", "\U000e0001", "\U0010ffff", "\u0378", "\uffff", "\ufffe", "\x1d"),
+    *("\r", "\n ", " \n", " \t", "\n\n  ", "\u00a0\u00a0", "\u2028 "),
+    *("'ſ", "'sT", "'Ll", "''s", " 's", "-lhe", " -se", "--a", "“E", "1.5", "12345", " 1234"),
+    *("𝟘𝟙", "𐐀", "𠀀", "e\u0323\u0301", "\u0e33", "Ⅷ٣½"),
+    *("\r", "\n ", " \n", " \t", "\n\n  ", "\u00a0\u00a0", "\u2028 ", "\x1d", "\u0378", "\uffff", "\ufffe"),
+    *("'ſ", "'sT", "'Ll", "''s", " 's", "-lhe", " -se", "--a", "“E", "¿Q", "1.5", "12345", " 1234"),
+    *("𝟘𝟙", "𐐀", "𠀀", "\U0001f600\ufe0f", "e\u0323\u0301", "\u0e33", "ﬁ", "Ⅷ٣½"),
 ]
 
 any_character = st.characters(exclude_categories=["Cs"])
-hard_text = st.lists(st.sampled_from(HARD) | st.text(any_character, max_size=4), max_size=12).map(
-    "".join
-)
+hard_part = st.sampled_from(HARD) | st.text(any_character, max_size=4)
+hard_text = st.lists(hard_part, max_size=12).map("".join)
 
 TRAINING_TEXT = (
     "A casa fica na rua da praia. As casas da rua são brancas, e o mar não está longe.\n\n"

@@ -59,14 +59,6 @@ def test_a_batch_is_its_texts(trained: Tokenizer, texts: list[str]) -> None:
     assert trained.encode_batch(texts) == [trained.encode(text) for text in texts]
 
 
-@settings(max_examples=300, deadline=None)
-@given(text=hard_text, length=st.integers(1, 6))
-def test_pieces_have_the_tokens_of_the_whole(trained: Tokenizer, text: str, length: int) -> None:
-    parts = list(pieces(text, length))
-    assert "".join(parts) == text
-    assert [token for ids in trained.encode_batch(parts) for token in ids] == trained.encode(text)
-
-
 def test_a_long_text_is_cut_where_it_does_not_show(
     trained: Tokenizer, peer: tiktoken.Encoding
 ) -> None:
