@@ -6,7 +6,7 @@ Text is first cut into chunks, which are a few words with the white space before
 is safe), by comparing bytes. Natural text repeats its chunks, so the ids of most are found in a `ChunkTable`, many
 thousand at a time. What is new is cut into words by the pre-tokenization's regular expression, and the words not seen
 before are merged by `tokenizers` (Rust). Tables and dictionary are emptied when they reach their bounds, so memory is
-bounded (about 100 MB) on any text.
+bounded (under 150 MB) on any text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ from kgpt.text.pretokenization import PreTokenization
 BLOCK_BYTES = 1 << 18
 """Text that is encoded at once: its arrays fit into a processor's cache."""
 MOST_CHUNKS = 1 << 19
-MOST_WORDS = 1 << 18
+"""Chunks after which everything is forgotten: about 60 MB."""
+MOST_WORD_BYTES = 1 << 26
+"""Memory of words after which everything is forgotten."""
+_WORD_BYTES = 200
+"""What remembering a word takes, apart from its length."""
 
 Ids = NDArray[Any]
 _SHIFT, _COUNT = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -53,6 +57,7 @@ class Encoder:
 
     def _forget(self) -> None:
         self._words: dict[str, bytes] = {}
+        self._word_bytes = 0
         self._table = ChunkTable()
         self._pool = np.zeros(1 << 14, self._dtype)
         """The ids of every chunk in the table, one after the other; a chunk's number is place * 2**32 + count."""
@@ -76,7 +81,7 @@ class Encoder:
 
     def _block(self, texts: list[bytes]) -> tuple[Ids, list[int]]:
         """As `encode`. Axes: T texts, W chunks."""
-        if self._table.count > MOST_CHUNKS or len(self._words) > MOST_WORDS:
+        if self._table.count > MOST_CHUNKS or self._word_bytes > MOST_WORD_BYTES:
             self._forget()
         ends_T = np.cumsum([len(text) for text in texts])
         content = b"".join(texts)
@@ -132,7 +137,9 @@ class Encoder:
         new = [word for word in set(words) if word not in self._words]
         code = "H" if self._dtype.itemsize == 2 else "I"
         for word, ids in zip(new, self._merge(new), strict=True):
-            self._words[word] = struct.pack(f"<{len(ids)}{code}", *ids)
+            packed = struct.pack(f"<{len(ids)}{code}", *ids)
+            self._words[word] = packed
+            self._word_bytes += _WORD_BYTES + 4 * len(word) + len(packed)
 
     def _store(self, new: Ids) -> None:
         """Write ids behind those of the table's chunks."""
