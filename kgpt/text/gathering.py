@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kgpt.errors import KgptError
 from kgpt.text.chunks import Chunk, Rows, write_chunk
 from kgpt.text.cleaning import Cleaner
 from kgpt.text.documents import Piece
 from kgpt.text.duplicates import document_key, signatures
+from kgpt.text.formats.reading import Position
 from kgpt.text.parallel import Workers
 from kgpt.text.sources import ReadOptions, Source, read_source
 from kgpt.text.workspace import Workspace
@@ -55,6 +55,12 @@ class Gathered:
     """Documents that a cleaning step changed, by step."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Damaged rows and files that were passed over, by reason."""
+    sources: Sequence[int] = ()
+    """Numbers of the sources that are to be read."""
+    begun: list[int] = field(default_factory=list)
+    """Numbers of the sources that have been begun, in order."""
+    position: Position = field(default_factory=Position)
+    """How far into the last of these the reader is."""
 
     def cleaning(self, steps: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many documents each step changed and dropped."""
@@ -98,11 +104,11 @@ def gather(
         KgptError: a source or a step is not as it must be.
         KgptFailure: the disk is full, or a file cannot be read.
     """
-    gathered = Gathered()
     numbers: Sequence[int] = range(len(sources))
     if shard is not None and parts_have_whole_sources(len(sources), shard[1]):
         numbers, shard = range(shard[0] - 1, len(sources), shard[1]), None
-    pieces = _of_shard(_read(sources, numbers, options, gathered.skipped), shard)
+    gathered = Gathered(sources=numbers)
+    pieces = _of_shard(_read(sources, options, gathered), shard)
     make_work = partial(Gatherer, clean, with_signatures)
     for counts in workers.ordered_map(make_work, _tasks(workspace, pieces)):
         gathered.add(counts)
@@ -119,22 +125,16 @@ def parts_have_whole_sources(sources: int, parts: int) -> bool:
 
 
 def _read(
-    sources: Sequence[Source], numbers: Sequence[int], options: ReadOptions, skipped: Counter[str]
+    sources: Sequence[Source], options: ReadOptions, gathered: Gathered
 ) -> Iterator[tuple[int, Piece]]:
     def skip(reason: str, message: str) -> None:
-        skipped[reason] += 1
+        gathered.skipped[reason] += 1
 
-    for number in numbers:
-        source, is_empty = sources[number], True
-        for piece in read_source(source, options, skip):
-            is_empty = is_empty and not piece.text.strip()
+    for number in gathered.sources:
+        gathered.begun.append(number)
+        gathered.position.bytes = 0
+        for piece in read_source(sources[number], options, skip, gathered.position):
             yield number, piece
-        if is_empty and not skipped:
-            raise KgptError(
-                "Empty source",
-                f"There is no text in {source.name}.",
-                "Give a file with text in it.",
-            )
 
 
 def _of_shard(

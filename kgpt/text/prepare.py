@@ -41,9 +41,9 @@ class Progress:
 
     stage: Literal["reading", "tokenizer", "writing tokens"]
     bytes_done: int
-    """Of text."""
+    """While reading, of the sources as they are, packed or not; then of text."""
     bytes_total: int | None
-    """None where it is not known, as in compressed files."""
+    """None where it is not known, as of a data set that does not say."""
     documents: int
     tokens: int
     seconds: float
@@ -188,7 +188,7 @@ class _Preparation:
             options.dedupe == "near",
             self.workers,
             options.shard,
-            lambda gathered: self._tell("reading", gathered.bytes_read, None, gathered.read, 0),
+            self._tell_reading,
         )
 
     def _tokenizer(self, chunks: list[Chunk], verdict: Verdict) -> Tokenizer:
@@ -196,7 +196,7 @@ class _Preparation:
         if isinstance(options.tokenizer, Tokenizer):
             options.tokenizer.save(folder)
             return options.tokenizer
-        if (folder / "vocabulary.json").is_file():
+        if (folder / "tokenizer.json").is_file():  # the last one that is written
             return Tokenizer.load(folder)
         self._begin(f"Training a tokenizer with {options.vocabulary_size} ids")
         sample = options.tokenizer_sample
@@ -217,6 +217,14 @@ class _Preparation:
     def _begin(self, stage: str) -> None:
         self.report(stage)
         self.stage_started = time.monotonic()
+
+    def _tell_reading(self, gathered: Gathered) -> None:
+        """How far the files are read: the work of the last few chunks is still under way then."""
+        sizes = [item["bytes"] for item in self.described]
+        done = sum(sizes[number] or 0 for number in gathered.begun[:-1]) + gathered.position.bytes
+        wanted = [sizes[number] for number in gathered.sources]
+        total = sum(wanted) if all(wanted) else None
+        self._tell("reading", done, total, gathered.read, 0)
 
     def _tell_writing(self, counts: Counts, total: int) -> None:
         done, tokens = sum(counts.bytes.values()), sum(counts.tokens.values())

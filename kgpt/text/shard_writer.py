@@ -83,21 +83,18 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         for _, file in self._open.values():
             file.close()
 
     def _begin(self, split: Split) -> tuple[dict[str, Any], IO[bytes]]:
         number = sum(shard["split"] == split for shard in self._shards)
-        shard = {
-            "name": f"{split}-{number:05d}.bin",
-            "split": split,
-            "tokens": 0,
-            "sha256": None,
-        }
+        name = f"{split}-{number:05d}.bin"
+        shard: dict[str, Any] = {"name": name, "split": split, "tokens": 0, "sha256": None}
         self._shards.append(shard)
-        self._open[split] = (shard, open(self.folder / shard["name"], "wb"))
-        return self._open[split]
+        opened: tuple[dict[str, Any], IO[bytes]] = (shard, open(self.folder / name, "wb"))
+        self._open[split] = opened
+        return opened
 
     def _end(self, split: Split) -> None:
         shard, file = self._open.pop(split)

@@ -20,7 +20,7 @@ from kgpt.errors import KgptError
 from kgpt.text.documents import Piece
 from kgpt.text.formats.compression import cannot_read
 from kgpt.text.formats.names import SHUFFLED_ENCYCLOPEDIA, sources_of
-from kgpt.text.formats.reading import DocumentsOption, Reading, ReadOptions, Source
+from kgpt.text.formats.reading import DocumentsOption, Position, Reading, ReadOptions, Source
 
 __all__ = [
     "DocumentsOption",
@@ -99,6 +99,7 @@ def read_source(
     source: Source,
     options: ReadOptions = _DEFAULTS,
     skipped: Callable[[str, str], None] = lambda reason, message: None,
+    position: Position | None = None,
 ) -> Iterator[Piece]:
     """The documents of a source in its order, as pieces; those of nothing but white space are left out.
 
@@ -106,12 +107,13 @@ def read_source(
         source: what `expand_sources` gave.
         options: how to read it.
         skipped: with `on_error="skip"` called with the reason and a message for each row or part that is left out.
+        position: kept up to date with how far into the file the reader is.
 
     Raises:
         KgptError: the source has no text in it, or is damaged, and errors stop.
         KgptFailure: it cannot be read.
     """
-    reading = Reading(source, options, skipped)
+    reading = Reading(source, options, skipped, position or Position())
     is_empty = is_start = True
     for piece in _pieces(reading):
         if is_start and piece.ends_document and (not piece.text or piece.text.isspace()):

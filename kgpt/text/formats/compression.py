@@ -7,6 +7,7 @@ or, where damage is skipped, after what came before it.
 from __future__ import annotations
 
 import lzma
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def cannot_read(error: OSError, source: Source) -> KgptFailure:
 
 def _parts(reading: Reading) -> Iterator[bytes]:
     source, size = reading.source, 0
-    unpacked = _zstd(source) if source.compression == "zst" else _unpacked(source)
+    unpacked = _zstd(reading) if source.compression == "zst" else _unpacked(reading)
     while True:
         try:
             part = next(unpacked, b"")
@@ -88,9 +89,10 @@ def _parts(reading: Reading) -> Iterator[bytes]:
         yield part
 
 
-def _unpacked(source: Source) -> Iterator[bytes]:
-    with _opener(source)(file_of(source)) as file:
+def _unpacked(reading: Reading) -> Iterator[bytes]:
+    with _opener(reading.source)(file_of(reading.source)) as file:
         while part := file.read1(BLOCK):
+            reading.position.bytes = os.lseek(file.fileno(), 0, os.SEEK_CUR)
             yield part
 
 
@@ -108,15 +110,16 @@ def _opener(source: Source) -> Callable[[Path], Any]:
     return lambda path: open(path, "rb")
 
 
-def _zstd(source: Source) -> Iterator[bytes]:
+def _zstd(reading: Reading) -> Iterator[bytes]:
     """As `_unpacked`; a zstd file is one frame or several."""
     import zstandard
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     frame = None
     try:
-        with open(file_of(source), "rb") as file:
+        with open(file_of(reading.source), "rb") as file:
             while packed := file.read(_ZSTD_INPUT):
+                reading.position.bytes += len(packed)
                 while packed:
                     if frame is None or frame.eof:
                         frame = unpacker.decompressobj()

@@ -85,7 +85,12 @@ def _batches(reading: Reading) -> Iterator[Any]:
                 for group in range(file.num_row_groups)
             )
             most = BATCH_BYTES * file.metadata.num_rows // max(1, size)
-            yield from file.iter_batches(max(1, min(most, _MOST_ROWS)), columns=names)
+            size = file_of(reading.source).stat().st_size
+            done = 0
+            for batch in file.iter_batches(max(1, min(most, _MOST_ROWS)), columns=names):
+                done += len(batch)
+                reading.position.bytes = size * done // file.metadata.num_rows
+                yield batch
 
 
 def _columns(reading: Reading, schema: Any) -> list[str]:

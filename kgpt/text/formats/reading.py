@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +17,9 @@ from kgpt.text.documents import PIECE_CHARACTERS, Piece, cut
 from kgpt.text.formats.kinds import Compression, Kind
 
 DocumentsOption = Literal["file", "blank-line", "line"]
-NUL_HINT = "Remove it (tr -d '\\000'), keep it with --allow-nul, or leave out its line or row with --on-error skip."
+NUL_HINT = "Remove such characters with --clean control, or leave out the line or row with --on-error skip."
 MEND_HINT = (
-    "Read such bytes as Windows-1252 with --mend-encoding, or leave them out with --on-error skip."
+    "Read such bytes as Windows-1252 with --clean encoding, or leave them out with --on-error skip."
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -58,6 +58,14 @@ class Source:
 
 
 @dataclass
+class Position:
+    """How far into a file a reader is, as near as buffers tell."""
+
+    bytes: int = 0
+    """Of the file, packed where it is."""
+
+
+@dataclass
 class Reading:
     """One reading of a source."""
 
@@ -65,6 +73,7 @@ class Reading:
     options: ReadOptions
     skipped: Callable[[str, str], None]
     """Told the reason and the message for each thing that is left out."""
+    position: Position = field(default_factory=Position)
     escaped: bool = False
     """Whether bytes that are not UTF-8 have been met, in a file of rows."""
     unit: str = ""
