@@ -21,6 +21,7 @@ from kgpt.errors import KgptError
 COMMANDS = {
     "prepare": "turn text into a tokenizer and token shards",
     "train": "train a model (also `kgpt-train`)",
+    "plan": "say what a training run takes, and whether it fits",
     "sample": "let a model continue a prompt",
     "evaluate": "loss, perplexity and bits per byte of a run",
     "export": "write a model in another format, such as a TensorFlow SavedModel",

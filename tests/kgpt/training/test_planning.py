@@ -1,0 +1,183 @@
+"""Does it fit, what would, and how long does it take: advice that is followed must hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgpt.config import from_dict
+from kgpt.errors import KgptError, KgptFailure
+from kgpt.presets import PRESETS, preset
+from kgpt.training.machine import Machine
+from kgpt.training.memory import memory_plan
+from kgpt.training.planning import (
+    SAFE_SHARE,
+    advice,
+    advice_after_out_of_memory,
+    check_fits,
+    computed_time,
+    disk_use,
+    find_remedy,
+    fits,
+    is_out_of_memory,
+    measured_time,
+)
+
+GPT2 = preset("gpt2-124m")
+
+
+def machine(gigabytes: float) -> Machine:
+    return Machine(int(gigabytes * 1e9), f"{gigabytes} GB")
+
+
+def with_options(config, options: str):
+    """The configuration with command-line options such as `--batch-size 4`, taken from the text of a remedy."""
+    words = options.split()
+    keys = {
+        "--batch-size": "batch_size", "--gradient-accumulation": "gradient_accumulation",
+        "--context-length": "model.context_length",
+    }  # fmt: skip
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        key = keys[option].split(".")
+        nested = {key[0]: {key[1]: int(value)}} if len(key) == 2 else {key[0]: int(value)}
+        config = from_dict(nested, config)
+    return config
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(sorted(PRESETS)),
+    memory=st.floats(1.0, 60.0),
+    batch_size=st.integers(1, 100),
+    accumulation=st.integers(1, 8),
+)
+def test_advice_that_is_followed_fits(name, memory, batch_size, accumulation):
+    config = dataclasses.replace(
+        preset(name), batch_size=batch_size, gradient_accumulation=accumulation
+    )
+    there = machine(memory)
+    remedy = find_remedy(config, there)
+    if fits(config, there):
+        check_fits(config, there)
+        return
+    with pytest.raises(KgptError) as refused:
+        check_fits(config, there)
+    assert refused.value.exit_code == 2
+    if remedy is None:
+        assert "No batch or context fits" in refused.value.hint
+        return
+    followed = with_options(config, remedy.options)
+    assert followed == remedy.config and remedy.options in refused.value.hint
+    assert memory_plan(followed).peak == remedy.peak <= SAFE_SHARE * there.memory
+    check_fits(followed, there)
+    if remedy.effect == "the same updates":
+        assert followed.tokens_per_step == config.tokens_per_step
+
+
+def test_the_first_remedy_keeps_the_update_and_is_the_largest_batch_that_fits():
+    config = dataclasses.replace(GPT2, batch_size=16)
+    plans = {
+        size: memory_plan(dataclasses.replace(config, batch_size=size, gradient_accumulation=16 // size))
+        for size in (8, 4, 2)
+    }  # fmt: skip
+    room = (plans[4].peak + plans[8].peak) / 2 / SAFE_SHARE / 1e9
+    remedy = find_remedy(config, machine(room))
+    assert remedy.options == "--batch-size 4 --gradient-accumulation 4"
+    assert remedy.effect == "the same updates"
+
+
+def test_where_the_accumulated_gradients_do_not_fit_a_smaller_batch_alone_may():
+    short = from_dict({"model": {"vocabulary_size": 257, "context_length": 32}}, GPT2)
+    one = dataclasses.replace(short, batch_size=1)
+    parts = dataclasses.replace(one, gradient_accumulation=2)
+    assert memory_plan(parts).peak > memory_plan(one).peak
+    room = (memory_plan(one).peak + memory_plan(parts).peak) / 2 / SAFE_SHARE / 1e9
+    remedy = find_remedy(dataclasses.replace(short, batch_size=2), machine(room))
+    assert remedy.options == "--batch-size 1" and "updates of 1" in remedy.effect
+
+
+def test_then_the_context_gets_shorter():
+    one = dataclasses.replace(GPT2, batch_size=1)
+    room = 0.99 * memory_plan(one).peak / SAFE_SHARE / 1e9
+    remedy = find_remedy(GPT2, machine(room))
+    assert "--context-length 512" in remedy.options and remedy.config.model.context_length == 512
+
+
+def test_a_model_that_fits_nowhere_gets_other_advice():
+    text = advice(preset("gpt2-1558m"), machine(8))
+    assert "No batch or context fits" in text and "kgpt plan --device" in text
+
+
+def test_out_of_memory_is_a_failure_with_advice_below_what_was_tried():
+    """The calculation said that it fits, and it did not: what is proposed must need less than the run did."""
+    there = machine(1000)
+    check_fits(GPT2, there)
+    failure = advice_after_out_of_memory(GPT2, there)
+    assert isinstance(failure, KgptFailure) and failure.exit_code == 1
+    options = failure.hint.split(": ")[1].split("   ")[0]
+    assert memory_plan(with_options(GPT2, options)).peak < 0.8 * memory_plan(GPT2).peak
+
+
+class ResourceExhaustedError(Exception):
+    """TensorFlow's has this name."""
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (MemoryError(), True),
+        (ResourceExhaustedError("OOM"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes"), True),
+        (ValueError("OOM when allocating tensor with shape[8,1024]"), True),
+        (RuntimeError("shapes do not match"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_errors_that_say_that_memory_ran_out(error, answer):
+    assert is_out_of_memory(error) is answer
+
+
+def test_errors_of_real_libraries():
+    import numpy as np
+
+    with pytest.raises(MemoryError) as caught:
+        np.zeros(2**60, dtype="uint8")
+    assert is_out_of_memory(caught.value)
+    import tensorflow as tf
+
+    error = tf.errors.ResourceExhaustedError(None, None, "failed to allocate")
+    assert is_out_of_memory(error)
+
+
+def test_time_is_work_over_rate_and_share():
+    config = dataclasses.replace(GPT2, precision="float32", batch_size=2, steps=10)
+    time = computed_time(config, 1e12)
+    work = 854_438_400 * 2 * 1024
+    assert time.step_seconds == pytest.approx(work / (1e12 * time.utilization))
+    assert time.steps == 10 and time.seconds == pytest.approx(10 * time.step_seconds)
+    assert time.tokens_per_second == pytest.approx(2048 / time.step_seconds)
+    assert computed_time(config, 2e12).seconds == pytest.approx(time.seconds / 2)
+
+
+def test_tokens_and_minutes_and_steps_limit_the_steps():
+    config = dataclasses.replace(GPT2, batch_size=2, gradient_accumulation=2, steps=1000)
+    assert measured_time(config, 1e12, 2.0).steps == 1000
+    assert measured_time(config, 1e12, 2.0, tokens=10**6).steps == math.ceil(10**6 / 4096)
+    assert measured_time(dataclasses.replace(config, minutes=1.0), 1e12, 2.0).steps == 30
+    assert measured_time(dataclasses.replace(config, minutes=99.0), 1e12, 2.0).steps == 1000
+
+
+def test_measured_time_gives_the_utilization():
+    config = dataclasses.replace(GPT2, batch_size=1)
+    time = measured_time(config, 1e12, 2.0)
+    assert time.utilization == pytest.approx(854_438_400 * 1024 / 2.0 / 1e12)
+
+
+def test_disk_holds_the_kept_checkpoints_and_the_best():
+    one = 12 * 124_439_808  # weights and two moments, float32
+    found = disk_use(dataclasses.replace(GPT2, keep=3), data=77)
+    assert found == {"checkpoints": 4 * one, "checkpoint being written": one, "data": 77}
