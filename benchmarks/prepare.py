@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.long_text import documents, write_text
-from benchmarks.tokenizing import GPT2_PATTERN
 
 VOCABULARY_SIZE = 32_768
+GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+"""GPT-2's pattern as tiktoken writes it for itself: the same words, found faster."""
 GOALS = {"tiktoken": 0.9, "Hugging Face encode_batch": 4.0, "Hugging Face": 1.0}
 
 

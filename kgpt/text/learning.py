@@ -13,7 +13,7 @@ from kgpt.text.gpt2_files import gpt2_tokenizer
 from kgpt.text.sorting_out import LEFT_OUT, VALIDATION, Verdict
 from kgpt.text.tokenizer import Tokenizer
 
-COMPRESSION_SAMPLE = 1 << 21
+COMPRESSION_SAMPLE = 1 << 19
 """Characters that compression is measured on."""
 
 

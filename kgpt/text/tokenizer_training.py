@@ -1,20 +1,23 @@
 """Learning a vocabulary: the merges of the pairs that are most frequent in a text.
 
 In: texts, the number of ids, and how text is cut into words. Out: the vocabulary, laid out as GPT-2's, and its merges.
-The counting is done by `tokenizers` (Rust), on all cores.
+`tokenizers` (Rust) counts and merges, on all cores. It is given words that are cut and spelled in byte symbols already,
+so that it splits at blanks where it would match a regular expression.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 
+import numpy as np
 from tokenizers import Tokenizer as Backend
-from tokenizers import models, trainers
+from tokenizers import models, pre_tokenizers, trainers
 
 from kgpt.errors import KgptError
-from kgpt.text.byte_symbols import BYTE_SYMBOLS
+from kgpt.text.byte_symbols import BYTE_SYMBOLS, spelled_words
+from kgpt.text.encoder import Encoder
 from kgpt.text.pieces import pieces, reject_surrogates
 from kgpt.text.pretokenization import PreTokenization
 
@@ -33,14 +36,14 @@ def learn(
     """
     _check_size(vocabulary_size, len(special))
     backend = Backend(models.BPE())
-    backend.pre_tokenizer = rule.backend()
+    backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size - len(special),
         min_frequency=2,
         show_progress=False,
         initial_alphabet=sorted(BYTE_SYMBOLS),
     )
-    backend.train_from_iterator(_batches(texts), trainer)
+    backend.train_from_iterator(_batches(texts, rule), trainer)
     model = json.loads(backend.to_str())["model"]
     vocabulary = model["vocab"]
     merges = [(left, right) for left, right in model["merges"]]
@@ -65,9 +68,22 @@ def _check_size(vocabulary_size: int, special: int) -> None:
         )
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+def _batches(texts: Iterable[str], rule: PreTokenization) -> Iterator[list[str]]:
+    """The texts in pieces, their words spelled in byte symbols, each with a blank after it.
+
+    An `Encoder` does it, to which the "ids" of a word are the characters of its spelling: it remembers what it has met.
+    """
+    speller = Encoder(_spelling, rule, np.dtype("<u2"))
     parts = (piece for text in texts for piece in pieces(text))
     while batch := list(islice(parts, 256)):
         for part in batch:
             reject_surrogates(part)
-        yield batch
+        characters, counts = speller.encode(batch)
+        spelled = characters.tobytes().decode("utf-16-le")
+        ends = accumulate(counts)
+        yield [spelled[end - count : end] for end, count in zip(ends, counts, strict=True)]
+
+
+def _spelling(words: Sequence[str]) -> Iterator[list[int]]:
+    for word in spelled_words(words):
+        yield [*map(ord, word), ord(" ")]
