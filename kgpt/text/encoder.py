@@ -6,7 +6,7 @@ Text is first cut into chunks, which are a few words with the white space before
 is safe), by comparing bytes. Natural text repeats its chunks, so the ids of most are found in a `ChunkTable`, many
 thousand at a time. What is new is cut into words by the pre-tokenization's regular expression, and the words not seen
 before are merged by `tokenizers` (Rust). Tables and dictionary are emptied when they reach their bounds, so memory is
-bounded (under 150 MB) on any text.
+bounded (about 150 MB) on any text.
 """
 
 from __future__ import annotations
