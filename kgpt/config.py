@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 import sys
 import tomllib
 import typing
@@ -21,12 +22,15 @@ from kgpt.errors import KgptError
 
 Positions = Literal["learned", "rotary"]
 Norm = Literal["layer", "rms"]
-Activation = Literal["gelu", "swiglu"]
+Activation = Literal["gelu", "relu2", "swiglu"]
 Initialization = Literal["gpt2", "zero-output"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+OnDivergence = Literal["stop", "rollback"]
 Xla = Literal["auto", "on", "off"]
 OptimizerName = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "linear", "wsd"]
+
+STEP_CHANGE = re.compile(r"[0-9]{1,12}:[1-9][0-9]{0,11}")
 
 UNLIMITED_STEPS = 10**9
 """`steps` of a run that epochs or minutes limit."""
@@ -38,6 +42,9 @@ class ModelConfig:
 
     vocabulary_size: int = 50257
     """Number of token ids. Training takes it from the tokenizer of its data."""
+    vocabulary_multiple: int = 1
+    """The tables of embedding and head are filled up to a multiple of this: 64 or 128 is faster on a GPU. The rows
+    that are too many stand for no token: they get no score and enter no loss."""
     context_length: int = 1024
     """Tokens that the model sees at once."""
     num_layers: int = 12
@@ -65,7 +72,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_types(self, "model")
-        for name in ("vocabulary_size", "context_length", "num_layers", "num_heads", "width"):
+        positive = "vocabulary_size vocabulary_multiple context_length num_layers num_heads width"
+        for name in positive.split():
             require(getattr(self, name) >= 1, f"model.{name}", "at least 1", getattr(self, name))
         require(
             self.width % self.num_heads == 0,
@@ -99,6 +107,11 @@ class ModelConfig:
         )
         require(self.norm_epsilon > 0, "model.norm_epsilon", "above 0", self.norm_epsilon)
         require(self.rotary_base > 1, "model.rotary_base", "above 1", self.rotary_base)
+
+    @property
+    def padded_vocabulary_size(self) -> int:
+        """Rows of the token embedding, and of an untied head."""
+        return -(-self.vocabulary_size // self.vocabulary_multiple) * self.vocabulary_multiple
 
     @property
     def head_dim(self) -> int:
@@ -186,11 +199,16 @@ class TrainConfig:
     """Passes over the training text; 0 means that `steps` counts. Training turns it into `steps`."""
     minutes: float = 0.0
     """Time budget for training; 0 means none. `steps` then becomes an upper bound."""
+    step_changes: tuple[str, ...] = ()
+    """Where the number of steps was changed on the way, as START:STEPS; training notes them, so that the learning
+    rates can be had again. `0:1000` and `20:500`: 1,000 steps at first, 500 in all after the first twenty."""
     batch_size: int = 12
     """Sequences of `model.context_length` tokens that are worked on at once."""
     gradient_accumulation: int = 1
     """Batches that one update learns from, worked on one after another: the update of the larger batch."""
-    precision: Precision = "float32"
+    precision: Precision = "auto"
+    """What matrix products are computed in; weights and sums are float32. `auto`: float32 on a CPU; on a GPU bfloat16
+    where it has it, else float16 where that is fast. A run keeps what was chosen when it was started."""
     xla: Xla = "auto"
     """Compile the training step with XLA: faster steps, a slower first one. `auto` chooses the faster for long runs."""
     evaluate_every: int = 250
@@ -198,6 +216,15 @@ class TrainConfig:
     checkpoint_every: int = 250
     keep: int = 2
     """Checkpoints kept beside the best one."""
+    early_stopping: int = 0
+    """Evaluations without a lower validation loss after which training ends; 0 never ends it."""
+    on_divergence: OnDivergence = "stop"
+    """What to do when the loss is no number or stays far above what it was. `rollback`: go back to the last checkpoint
+    from before, and on with other data."""
+    spike_deviations: float = 10.0
+    """A loss is far above when five in a row exceed the median of the hundred before them by this many robust standard
+    deviations, and by a tenth; 0 looks for no spikes."""
+    max_rollbacks: int = 3
     log_every: int = 10
     seed: int = 1
     sample_prompts: tuple[str, ...] = ()
@@ -215,9 +242,15 @@ class TrainConfig:
             "log_every",
         ):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("minutes", "epochs"):
+        for name in ("minutes", "epochs", "early_stopping", "spike_deviations", "max_rollbacks"):
             require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         require(0 <= self.seed < 2**32, "seed", "0 or more, below 2**32", self.seed)
+        require(
+            all(STEP_CHANGE.fullmatch(change) for change in self.step_changes),
+            "step_changes",
+            'a list of texts such as "20:500"',
+            self.step_changes,
+        )
         require(bool(self.data), "data", "a folder made by `kgpt prepare`", self.data)
 
     @property

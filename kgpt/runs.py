@@ -10,6 +10,7 @@ Readers here accept half-written last lines, missing files and folders in use. S
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import re
@@ -25,6 +26,11 @@ from kgpt.errors import KgptError
 from kgpt.files import is_number, read_json, read_json_lines, write_json
 
 FORMAT_VERSION = 1
+
+AVERAGES_FILE = "ema.safetensors"
+"""Averaged weights in a checkpoint, where the run keeps them."""
+AVERAGED = "-ema"
+"""Ending of a checkpoint's name (`best-ema`, `1000-ema`) that asks for its averaged weights."""
 
 State = Literal[
     "starting",
@@ -68,6 +74,8 @@ class Checkpoint:
     is_best: bool = False
     is_last: bool = False
     validation_loss: float | None = None
+    weights_file: str = "weights.safetensors"
+    """Which of its files holds the weights to use."""
 
 
 @dataclass(frozen=True)
@@ -221,11 +229,13 @@ class RunFolder:
         return found
 
     def checkpoint(self, which: str = "best") -> Checkpoint:
-        """The checkpoint named `best`, `last` or by its step.
+        """The checkpoint named `best`, `last` or by its step; with `-ema` after it, its averaged weights.
 
         Raises:
-            KgptError: there is none of that name.
+            KgptError: there is none of that name, or it has no averaged weights.
         """
+        if which.endswith(AVERAGED):
+            return self._with_averages(self.checkpoint(which.removesuffix(AVERAGED)))
         found = self.checkpoints()
         if which in ("best", "last"):
             marked = [item for item in found if (item.is_best if which == "best" else item.is_last)]
@@ -243,6 +253,15 @@ class RunFolder:
                 else "Wait for its first one, or train it with --resume.",
             )
         return chosen[-1]
+
+    def _with_averages(self, checkpoint: Checkpoint) -> Checkpoint:
+        if not (checkpoint.path / AVERAGES_FILE).is_file():
+            raise KgptError(
+                "No averaged weights",
+                f"Run {self.name} keeps no average of its weights: {checkpoint.path} has no {AVERAGES_FILE}.",
+                "Train with --set optimizer.ema_decay=0.999, or name the checkpoint without -ema.",
+            )
+        return dataclasses.replace(checkpoint, weights_file=AVERAGES_FILE)
 
 
 def _process_lives(status: Mapping[str, Any]) -> bool:

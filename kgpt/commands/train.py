@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import typing
 from collections.abc import Mapping
 from functools import reduce
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt.config import (
     UNLIMITED_STEPS,
+    Precision,
     TrainConfig,
     dotted,
     from_dict,
@@ -49,6 +51,7 @@ OPTIONS = {
     "evaluate_every": "evaluate_every",
     "checkpoint_every": "checkpoint_every",
     "keep": "keep",
+    "early_stopping": "early_stopping",
     "seed": "seed",
     "run": "run",
 }
@@ -56,7 +59,6 @@ OPTIONS = {
 
 FIXED_ON_RESUME = (
     "model.",
-    "data",
     "seed",
     "batch_size",
     "gradient_accumulation",
@@ -110,8 +112,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--learning-rate", type=float, metavar="X", help="peak learning rate of AdamW")
     add(
         "--precision",
-        choices=("float32", "bfloat16"),
-        help="bfloat16: weights float32, matrix products bfloat16",
+        choices=typing.get_args(Precision),
+        help="of the matrix products; weights are float32 (default: float32 on a CPU, what is fast on a GPU)",
     )
     add("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices inside the blocks")
     add(
@@ -122,6 +124,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
     add("--keep", type=int, metavar="N", help="checkpoints kept beside the best one")
+    add(
+        "--early-stopping",
+        type=int,
+        metavar="N",
+        help="end after N evaluations without a lower validation loss",
+    )
     add("--seed", type=int, metavar="N", help="seed of weights, data order and dropout")
     add("--resume", action="store_true", help="go on with --run from its last checkpoint")
 
@@ -224,9 +232,15 @@ def _check_fixed_keys(name: str, before: Mapping[str, Any], after: Mapping[str, 
 def _already_finished(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any] | None:
     folder = find_run(config.run, args.saved_models)
     status = folder.status()
-    if status["state"] != "finished" or (status.get("step") or 0) < config.steps:
+    before = folder.configuration()
+    is_early = bool(status.get("early")) and config.early_stopping == before.get("early_stopping")
+    if status["state"] != "finished" or not (is_early or (status.get("step") or 0) >= config.steps):
         return None
-    if not args.json:
+    if not args.json and is_early:
+        print(
+            f"{folder.path} stopped early, at step {status['step']}. Go on with --early-stopping 0."
+        )
+    elif not args.json:
         print(f"{folder.path} has finished all its {config.steps} steps. Give more with --steps N.")
     rows = folder.metrics()
 

@@ -183,7 +183,7 @@ def build_gpt(config: ModelConfig, precision: str = "float32", seed: int | None 
     """A built model with fresh weights: `precision` float32, or bfloat16 (weights float32, products in bfloat16)."""
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    policy = precision if precision == "float32" else f"mixed_{precision}"
     model = GPT(config, dtype=keras.DTypePolicy(policy), name="gpt")
     model.build()
     return model

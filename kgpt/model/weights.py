@@ -126,8 +126,8 @@ def load_checkpoint_model(
         KgptError: the weights do not fit the run's configuration.
         KgptFailure: a file is missing or damaged.
     """
-    verify_checksum(checkpoint.path, WEIGHTS_FILE)
+    verify_checksum(checkpoint.path, checkpoint.weights_file)
     model = build_gpt(model_config(run), precision)
-    path = checkpoint.path / WEIGHTS_FILE
+    path = checkpoint.path / checkpoint.weights_file
     assign(model_weights(model), load_tensors(path), path)
     return model

@@ -5,6 +5,7 @@ In: Keras' batch events. Out: rows in `metrics.jsonl`, the state in `status.json
 
 from __future__ import annotations
 
+import collections
 import math
 import signal
 import statistics
@@ -19,7 +20,9 @@ import keras
 from kgpt.config import TrainConfig
 from kgpt.files import append_json_line
 from kgpt.runs import RunFolder, State
-from kgpt.training.checkpoints import Progress
+from kgpt.training.divergence import OVERFLOWS_IN_A_ROW, RECENT, steps_gone_wrong
+from kgpt.training.limits import steps_in_force
+from kgpt.training.progress import Progress
 from kgpt.training.schedules import schedule_factor
 
 HEARTBEAT_SECONDS = 2.0
@@ -45,6 +48,27 @@ class Silence:
         """Nothing."""
 
 
+class Guarded:
+    """A reporter whose terminal may go away while training goes on."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter: Reporter = reporter
+
+    def message(self, text: str) -> None:
+        """Pass it on, as long as somebody listens."""
+        try:
+            self._reporter.message(text)
+        except (OSError, ValueError):  # closed
+            self._reporter = Silence()
+
+    def row(self, row: dict[str, Any], steps: int) -> None:
+        """Pass it on, as long as somebody listens."""
+        try:
+            self._reporter.row(row, steps)
+        except (OSError, ValueError):
+            self._reporter = Silence()
+
+
 class StopRequest:
     """Set by Ctrl-C, SIGTERM or SIGHUP: training ends after the current step, with everything saved."""
 
@@ -53,8 +77,12 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Catch the signals inside the block; a second Ctrl-C interrupts at once."""
-        caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        """Catch the signals inside the block; a second Ctrl-C interrupts at once.
+
+        What the caller has told the process to ignore (`nohup` does so with SIGHUP) stays ignored.
+        """
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        caught = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
         try:
             previous = {number: signal.signal(number, self._note) for number in caught}
         except ValueError:  # not the main thread: whoever owns it handles signals
@@ -102,17 +130,18 @@ class Recorder(keras.callbacks.Callback):
         super().__init__()
         self.run, self.config, self.progress = run, config, progress
         self.reporter, self.stop = reporter, stop
-        self.diverged = False
+        self.gone_wrong = 0
         self.state: State = "compiling"
         self._last_heartbeat = 0.0
         self._clock = self._row_clock = time.perf_counter()
         self._row_step = progress.step
-        self._step_seconds: list[float] = []
+        self._step_seconds: collections.deque[float] = collections.deque(maxlen=200)
+        self._overflows = 0
 
     @property
     def seconds_per_step(self) -> float:
-        """Median time of the steps so far, the first (which compiles) apart."""
-        return statistics.median(self._step_seconds)
+        """Median time of the latest steps, the first (which compiles) apart."""
+        return statistics.median(self._step_seconds or [0.0])
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Evaluations lie between two calls of `fit`: their time is no training time."""
@@ -123,24 +152,14 @@ class Recorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the step; log, beat, stop where it is time."""
         loss = float((logs or {})["loss"])
-        now = time.perf_counter()
-        step_seconds = now - self._clock
-        self.progress.seconds += step_seconds
-        self._clock = now
-        self.progress.step += 1
-        self.progress.pending_losses.append(loss)
-        if self.state == "compiling":  # the first step's time is the compiler's
-            self.state, self._row_clock, self._row_step = "running", now, self.progress.step
-        else:
-            self._step_seconds.append(step_seconds)
-        if not math.isfinite(loss):
-            self.diverged = True
-        step = self.progress.step
-        if step % self.config.log_every == 0 or step == self.config.steps or self.diverged:
+        self._note_time()
+        self._note_loss(loss)
+        step, now = self.progress.step, self._clock
+        if step % self.config.log_every == 0 or step == self.config.steps or self.gone_wrong:
             self._log(now)
         if now - self._last_heartbeat > HEARTBEAT_SECONDS:
             self.beat()
-        if self.diverged or self.stop.signal is not None:
+        if self.gone_wrong or self.stop.signal is not None:
             self.model.stop_training = True
 
     def count_pause(self) -> None:
@@ -150,11 +169,44 @@ class Recorder(keras.callbacks.Callback):
         self._row_clock += pause
         self._clock += pause
 
+    def start_over(self) -> None:
+        """The run has gone back to a checkpoint."""
+        self.gone_wrong = self._overflows = 0
+        self._row_step, self._row_clock = self.progress.step, time.perf_counter()
+
     def beat(self) -> None:
         """Tell readers that this process lives."""
         self._last_heartbeat = time.perf_counter()
         state: State = "stopping" if self.stop.signal is not None else self.state
-        self.run.write_status(state, step=self.progress.step, steps=self.config.steps)
+        details = {"rollbacks": self.progress.rollbacks} if self.progress.rollbacks else {}
+        self.run.write_status(state, step=self.progress.step, steps=self.config.steps, **details)
+
+    def _note_time(self) -> None:
+        now = time.perf_counter()
+        step_seconds = now - self._clock
+        self.progress.seconds += step_seconds
+        self._clock = now
+        self.progress.step += 1
+        if self.state == "compiling":  # the first step's time is the compiler's
+            self.state, self._row_clock, self._row_step = "running", now, self.progress.step
+        else:
+            self._step_seconds.append(step_seconds)
+
+    def _note_loss(self, loss: float) -> None:
+        progress = self.progress
+        if self._has_overflown(loss):
+            return
+        progress.pending_losses.append(loss)
+        progress.recent_losses = [*progress.recent_losses, loss][-RECENT:]
+        self.gone_wrong = steps_gone_wrong(progress.recent_losses, self.config.spike_deviations)
+
+    def _has_overflown(self, loss: float) -> bool:
+        """Whether float16 was not enough for this step: its update was skipped, and its loss says nothing."""
+        if not self.model.optimizer.scales_loss or math.isfinite(loss):
+            self._overflows = 0
+            return False
+        self._overflows += 1
+        return self._overflows <= OVERFLOWS_IN_A_ROW
 
     def _log(self, now: float) -> None:
         progress, config = self.progress, self.config
@@ -162,24 +214,29 @@ class Recorder(keras.callbacks.Callback):
         speed = (
             steps_timed * config.tokens_per_step / (now - self._row_clock) if steps_timed else None
         )
-        factor = schedule_factor(config.optimizer, progress.step - 1, config.steps)
+        steps = steps_in_force(config, progress.step - 1)
+        factor = schedule_factor(config.optimizer, progress.step - 1, steps)
+        losses = progress.pending_losses
         row = {
             "step": progress.step,
             "tokens": progress.step * config.tokens_per_step,
             "seconds": round(progress.seconds, 3),
-            "train_loss": sum(progress.pending_losses) / len(progress.pending_losses),
+            "train_loss": sum(losses) / len(losses) if losses else None,
             "learning_rate": config.optimizer.learning_rate * factor,
-            "gradient_norm": self._gradient_norm(),
+            **self._of_optimizer(),
             "tokens_per_second": speed and round(speed, 1),
         }
         append_json_line(self.run.metrics_file, row)
-        progress.pending_losses.clear()
+        progress.pending_losses = []
         self._row_clock, self._row_step = now, progress.step
         self.reporter.row(row, config.steps)
 
-    def _gradient_norm(self) -> float:
-        if hasattr(
-            self.model, "jax_state_sync"
-        ):  # on JAX, fit keeps the variables' values to itself
+    def _of_optimizer(self) -> dict[str, Any]:
+        if hasattr(self.model, "jax_state_sync"):  # on JAX, fit keeps the variables' values
             self.model.jax_state_sync()
-        return float(self.model.optimizer.gradient_norm)
+        optimizer = self.model.optimizer
+        values: dict[str, Any] = {"gradient_norm": float(optimizer.gradient_norm)}
+        if optimizer.scales_loss:
+            values["loss_scale"] = float(optimizer.loss_scale)
+            values["skipped_updates"] = int(optimizer.skipped_updates)
+        return values

@@ -1,25 +1,29 @@
 """Checkpoints: the whole state of a training run, saved so that a crash at any moment loses nothing.
 
-    checkpoints/step-00001000/{weights.safetensors, optimizer.safetensors, state.json}
-    checkpoints/last.json  checkpoints/best.json
+    checkpoints/step-00001000/{weights.safetensors, ema.safetensors, optimizer.safetensors, state.json}
+    checkpoints/last.json  checkpoints/best.json  checkpoints/stable.json
 
 A checkpoint is written into a folder beside its place, synced, and renamed. `state.json` holds the sha256 of the
-other files, so a cut or changed one is noticed and the one before it used.
+other files and of itself, so a cut or changed one is noticed and the one before it used. In: model and progress. Out:
+a folder; and the other way round.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kgpt.errors import KgptFailure
-from kgpt.files import disk_failure, read_json, write_json
+from kgpt.files import disk_failure, json_safe, put_in_place, read_json, write_json
 from kgpt.model.gpt import GPT
 from kgpt.model.weights import (
     WEIGHTS_FILE,
@@ -27,53 +31,63 @@ from kgpt.model.weights import (
     load_tensors,
     model_weights,
     save_tensors,
-    tensors_of,
     verify_checksum,
 )
-from kgpt.runs import Checkpoint, RunFolder
+from kgpt.runs import AVERAGES_FILE, Checkpoint, RunFolder
+from kgpt.training.progress import Progress as Progress  # handed on
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 
-
-@dataclass
-class Progress:
-    """Where a run is: everything about it that is not a tensor."""
-
-    step: int = 0
-    """Updates done."""
-    seconds: float = 0.0
-    """Time since the start, over all the processes that worked on the run."""
-    pending_losses: list[float] = field(default_factory=list)
-    """Losses of the steps since the last logged row."""
-    best_validation_loss: float | None = None
-    best_step: int | None = None
+Tensors = dict[str, np.ndarray]
 
 
-def save_checkpoint(run: RunFolder, model: GPT, progress: Progress) -> Path:
-    """Write the checkpoint of `progress.step` and mark it as the last.
+# === Writing ===
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a run at a step, copied into memory of its own."""
+
+    step: int
+    state: dict[str, Any]
+    files: dict[str, Tensors]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        return all(np.isfinite(tensor).all() for tensor in self.files[WEIGHTS_FILE].values())
+
+
+def take_snapshot(model: GPT, progress: Progress) -> Snapshot:
+    """Copy what a checkpoint holds."""
+    files = {WEIGHTS_FILE: {variable.path: np.array(variable) for variable in model_weights(model)}}
+    averages = _averages(model)
+    if averages:
+        averaged = {path: np.array(variable) for path, variable in averages.items()}
+        files[AVERAGES_FILE] = {**files[WEIGHTS_FILE], **averaged}
+    training = _training_variables(model)
+    files[OPTIMIZER_FILE] = {name: np.array(variable) for name, variable in training.items()}
+    return Snapshot(progress.step, asdict(progress), files)
+
+
+def write_checkpoint(run: RunFolder, snapshot: Snapshot) -> Path:
+    """Write a snapshot to its place and mark it as the last.
 
     Raises:
         KgptFailure: the disk is full or the folder cannot be written; earlier checkpoints are untouched.
     """
-    final = run.checkpoints_folder / f"step-{progress.step:08d}"
+    final = run.checkpoints_folder / f"step-{snapshot.step:08d}"
     aside = run.checkpoints_folder / f".{final.name}.tmp"
-    metadata = {"step": str(progress.step)}  # one entry: safetensors writes several in any order
+    metadata = {"step": str(snapshot.step)}  # one entry: safetensors writes several in any order
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         sha256 = {
-            WEIGHTS_FILE: save_tensors(
-                aside / WEIGHTS_FILE, tensors_of(model_weights(model)), metadata
-            ),
-            OPTIMIZER_FILE: save_tensors(
-                aside / OPTIMIZER_FILE, _training_tensors(model), metadata
-            ),
+            name: save_tensors(aside / name, tensors, metadata)
+            for name, tensors in snapshot.files.items()
         }
-        write_json(
-            aside / "state.json", {"format_version": 1, **asdict(progress), "sha256": sha256}
-        )
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(aside, final)
+        _write_state(aside, {"format_version": 1, **snapshot.state, "sha256": sha256})
+        put_in_place(aside, final)
         _sync_folder(run.checkpoints_folder)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -81,41 +95,120 @@ def save_checkpoint(run: RunFolder, model: GPT, progress: Progress) -> Path:
     except KgptFailure:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    write_json(run.checkpoints_folder / "last.json", {"step": progress.step, "path": final.name})
+    mark(run, "last", snapshot.step)
     return final
+
+
+def save_checkpoint(run: RunFolder, model: GPT, progress: Progress) -> Path:
+    """`write_checkpoint` of what model and progress are now."""
+    return write_checkpoint(run, take_snapshot(model, progress))
+
+
+class CheckpointWriter:
+    """Writes one checkpoint at a time, in the background where training can go on meanwhile."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def write(self, snapshot: Snapshot, then: Callable[[], None], *, wait: bool) -> None:
+        """Write the snapshot after the one before it, and call `then`; come back at once unless `wait`.
+
+        Raises:
+            KgptFailure: this checkpoint (with `wait`) or the one before it could not be written.
+        """
+        self.wait()
+        # not a daemon: a checkpoint that was begun is finished even if the program ends
+        self._thread = threading.Thread(target=self._work, args=(snapshot, then))
+        self._thread.start()
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Until nothing is being written.
+
+        Raises:
+            KgptFailure: the latest checkpoint could not be written.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _work(self, snapshot: Snapshot, then: Callable[[], None]) -> None:
+        try:
+            write_checkpoint(self._run, snapshot)
+            then()
+        except BaseException as error:  # raised again by `wait`
+            self._error = error
+
+
+def rewrite_progress(run: RunFolder, progress: Progress, **more: Any) -> None:
+    """Replace the progress in the checkpoint of `progress.step`."""
+    folder = run.checkpoints_folder / f"step-{progress.step:08d}"
+    _write_state(folder, {**read_json(folder / "state.json"), **asdict(progress), **more})
 
 
 def mark_validation_loss(run: RunFolder, progress: Progress, loss: float) -> bool:
     """Note the validation loss of the last checkpoint; True if it is the best so far."""
-    path = run.checkpoints_folder / f"step-{progress.step:08d}"
-    # "or equal": a run killed between two files repeats its evaluation, and must finish what it began
-    is_best = progress.best_validation_loss is None or loss <= progress.best_validation_loss
+    is_best = progress.note_validation_loss(loss)
+    rewrite_progress(run, progress, validation_loss=loss)
     if is_best:
-        progress.best_validation_loss, progress.best_step = loss, progress.step
-    state = {**read_json(path / "state.json"), **asdict(progress), "validation_loss": loss}
-    write_json(path / "state.json", state)
-    if is_best:
-        write_json(
-            run.checkpoints_folder / "best.json",
-            {"step": progress.step, "path": path.name, "validation_loss": loss},
-        )
+        mark(run, "best", progress.step, validation_loss=loss)
     return is_best
 
 
+def mark(run: RunFolder, name: str, step: int, **details: Any) -> None:
+    """Note in `checkpoints/NAME.json` which checkpoint is the last, the best, or the last at the stable rate."""
+    values = {"step": step, "path": f"step-{step:08d}", **details}
+    write_json(run.checkpoints_folder / f"{name}.json", values)
+
+
 def remove_old_checkpoints(run: RunFolder, keep: int) -> None:
-    """Leave the newest `keep` checkpoints and the best one."""
-    others = [checkpoint for checkpoint in run.checkpoints() if not checkpoint.is_best]
+    """Leave the newest `keep` checkpoints, the best one, and the last one at the stable rate."""
+    stable = read_json(run.checkpoints_folder / "stable.json").get("step")
+    others = [item for item in run.checkpoints() if not item.is_best and item.step != stable]
     for checkpoint in others[:-keep]:
         shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 
-def restore_last(run: RunFolder, model: GPT, warn: Callable[[str], None]) -> Progress | None:
-    """Set model and optimiser from the newest checkpoint that is whole; None if the run has none.
+def remove_checkpoints_after(run: RunFolder, step: int) -> None:
+    """Take back everything past `step`, as if the run had not gone further."""
+    for checkpoint in run.checkpoints():
+        if checkpoint.step > step:
+            shutil.rmtree(checkpoint.path, ignore_errors=True)
+    for name in ("last", "best", "stable"):
+        marked = read_json(run.checkpoints_folder / f"{name}.json").get("step")
+        if isinstance(marked, int) and marked > step:
+            (run.checkpoints_folder / f"{name}.json").unlink(missing_ok=True)
+    mark(run, "last", step)
+    best = read_json(run.checkpoints_folder / f"step-{step:08d}" / "state.json")
+    if best.get("best_step") in {item.step for item in run.checkpoints()}:
+        loss = best.get("best_validation_loss")
+        mark(run, "best", best["best_step"], validation_loss=loss)
+
+
+def remove_leftovers(run: RunFolder) -> None:
+    """Remove what a process that was killed while writing has left beside the checkpoints."""
+    for path in run.checkpoints_folder.glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# === Reading ===
+
+
+def restore_last(
+    run: RunFolder, model: GPT, warn: Callable[[str], None], up_to: int | None = None
+) -> Progress | None:
+    """Set model and optimiser from the newest whole checkpoint (of `up_to` at most); None if the run has none.
 
     Raises:
         KgptFailure: there are checkpoints, and none of them is whole.
     """
-    found = run.checkpoints()[::-1]
+    found = [item for item in run.checkpoints()[::-1] if up_to is None or item.step <= up_to]
     for checkpoint in found:
         try:
             return _restore(checkpoint, model)
@@ -131,32 +224,41 @@ def restore_last(run: RunFolder, model: GPT, warn: Callable[[str], None]) -> Pro
 
 
 def _restore(checkpoint: Checkpoint, model: GPT) -> Progress:
-    for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
-        verify_checksum(checkpoint.path, name)
-    weights = load_tensors(checkpoint.path / WEIGHTS_FILE)
-    training = load_tensors(checkpoint.path / OPTIMIZER_FILE)
-    assign(model_weights(model), weights, checkpoint.path / WEIGHTS_FILE)
-    _assign_training_tensors(model, training)
     state = read_json(checkpoint.path / "state.json")
-    known = Progress.__dataclass_fields__
-    return Progress(**{key: value for key, value in state.items() if key in known})
+    if state.get("state_sha256") not in (None, _digest(state)):
+        raise KgptFailure("Damaged checkpoint", f"{checkpoint.path / 'state.json'} is changed.", "")
+    averages = _averages(model)
+    files = [WEIGHTS_FILE, OPTIMIZER_FILE, *([AVERAGES_FILE] if averages else [])]
+    for name in files:
+        verify_checksum(checkpoint.path, name)
+    tensors = {name: load_tensors(checkpoint.path / name) for name in files}
+    assign(model_weights(model), tensors[WEIGHTS_FILE], checkpoint.path / WEIGHTS_FILE)
+    _assign_training_tensors(model, tensors[OPTIMIZER_FILE])
+    for path, variable in averages.items():
+        variable.assign(tensors[AVERAGES_FILE][path])
+    return Progress.from_dict(state)
+
+
+def _averages(model: GPT) -> dict[str, Any]:
+    """The optimiser's averaged weights by the path of the weight; empty where it keeps none."""
+    weights = [weight.path for weight in model.trainable_variables]
+    averages = model.optimizer.averages
+    return dict(zip(weights, averages, strict=True)) if averages else {}
 
 
 def _training_variables(model: GPT) -> dict[str, Any]:
-    """Optimiser variables and random states by a name that is unique and stable."""
+    """Optimiser variables and random states by a name that is unique and stable; averages have a file of their own."""
     weights = {id(variable) for variable in model_weights(model)}
     random_states = [variable for variable in model.variables if id(variable) not in weights]
     named = {f"random/{index}": variable for index, variable in enumerate(random_states)}
+    averages = {id(variable) for variable in model.optimizer.averages}
     for index, variable in enumerate(model.optimizer.variables):
-        named[f"optimizer/{index:04d}/{variable.path}"] = variable
+        if id(variable) not in averages:
+            named[f"optimizer/{index:04d}/{variable.path}"] = variable
     return named
 
 
-def _training_tensors(model: GPT) -> dict[str, np.ndarray]:
-    return {name: np.array(variable) for name, variable in _training_variables(model).items()}
-
-
-def _assign_training_tensors(model: GPT, tensors: dict[str, np.ndarray]) -> None:
+def _assign_training_tensors(model: GPT, tensors: Tensors) -> None:
     variables = _training_variables(model)
     if set(variables) != set(tensors):
         differing = sorted(set(variables) ^ set(tensors))
@@ -167,6 +269,18 @@ def _assign_training_tensors(model: GPT, tensors: dict[str, np.ndarray]) -> None
         )
     for name, variable in variables.items():
         variable.assign(tensors[name])
+
+
+# === Files ===
+
+
+def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
+    write_json(folder / "state.json", {**state, "state_sha256": _digest(state)})
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    content = json_safe({key: value for key, value in state.items() if key != "state_sha256"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -47,6 +47,7 @@ class Device:
             "float32": self.float32_tflops,
             "bfloat16": self.bfloat16_tflops,
             "float16": self.float16_tflops or self.bfloat16_tflops,
+            "auto": self.bfloat16_tflops or self.float16_tflops or self.float32_tflops,
         }[precision]
         return tflops * 1e12
 

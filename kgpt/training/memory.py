@@ -126,7 +126,7 @@ def compiles_with_xla(config: TrainConfig, *, on_gpu: bool) -> bool:
 
 def value_bytes(config: TrainConfig) -> int:
     """Bytes of a value between the layers."""
-    return FLOAT32 if config.precision == "float32" else 2
+    return 2 if config.precision in ("bfloat16", "float16") else FLOAT32
 
 
 def optimizer_values(config: TrainConfig) -> int:

@@ -186,7 +186,9 @@ def computed_time(
 ) -> Time:
     """Time from the machine's float32 matrix rate and an assumed utilisation."""
     width = config.model.width
-    utilization = UTILIZATION[config.precision] * width / (width + HALF_WIDTH)
+    utilization = (
+        UTILIZATION.get(config.precision, UTILIZATION["float32"]) * width / (width + HALF_WIDTH)
+    )
     work = training_flops_per_token(config.model) * config.tokens_per_step
     source = (
         "one core's float32 matrix products, timed now, all cores, and an assumed share of them"

@@ -13,12 +13,14 @@ import math
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from kgpt.config import TrainConfig, to_dict
+from kgpt.config import TrainConfig, from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
 from kgpt.model.gpt import GPT, build_gpt, parameter_count
@@ -28,15 +30,26 @@ from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.callbacks import LastStepLoss, Reporter
+from kgpt.training.limits import steps_in_force
 from kgpt.training.optimizers import GPTOptimizer
 
 BUILT_IN_CORPUS = "encyclopedia"
 BUILT_IN_VOCABULARY_SIZE = 4096
 
 
-def open_corpus(data: str, reporter: Reporter | None = None) -> Corpus:
-    """The prepared corpus: a path, or a name in the data folder. The built-in one is prepared when it is missing."""
+def open_corpus(data: str, reporter: Reporter | None = None, resume: bool = False) -> Corpus:
+    """The prepared corpus: a path, or a name in the data folder. The built-in one is prepared when it is missing.
+
+    Raises:
+        KgptError: there is none, or it cannot be read.
+    """
     folder = next((path for path in (Path(data), data_folder() / data) if path.is_dir()), None)
+    if folder is None and resume and data != BUILT_IN_CORPUS:
+        raise KgptError(
+            "No prepared data",
+            f"There is no {data}, which the run was trained on.",
+            "If it was moved, say where it is now: --data DIR.",
+        )
     if folder is None and data == BUILT_IN_CORPUS:
         from kgpt.text.prepare import prepare
 
@@ -81,18 +94,61 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
             f"Run {run.name} was trained with another tokenizer than the one in {corpus.tokenizer_folder}.",
             "Resume it with the data it was started with, or train a new --run NAME.",
         )
-    expected = values.get("data", {}).get("train_tokens")
-    if expected != len(corpus.tokens("train")):
+    data = values.get("data", {})
+    changed = _changes(data, _contents(corpus))
+    if changed:
         raise KgptError(
             "Data changed",
-            f"Run {run.name} was trained on {expected} tokens; the data now has {len(corpus.tokens('train'))}.",
-            "Resume it with the data it was started with, or train a new --run NAME.",
+            f"Run {run.name} was trained on {data.get('path')}; in {corpus.folder} {changed}.",
+            "Resume it with the data it was started with (--data DIR if that was moved), or train a new --run NAME.",
         )
 
 
-def update_configuration(run: RunFolder, config: TrainConfig) -> None:
+def _contents(corpus: Corpus) -> dict[str, Any]:
+    """What a run keeps of its data, to know it again wherever it lies."""
+    return {
+        "path": os.path.abspath(corpus.folder),
+        "train_tokens": len(corpus.tokens("train")),
+        "validation_tokens": len(corpus.tokens("validation")),
+        "validation_bytes": corpus.validation_bytes,
+        "shards": {shard["name"]: shard["sha256"] for shard in corpus.manifest["shards"]},
+    }
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What is different in the content of the data, in words; empty where nothing is."""
+    for key in ("train_tokens", "validation_tokens"):
+        if before.get(key) not in (None, now[key]):
+            return f"there are {now[key]:,} {key.replace('_', ' ')} instead of {before[key]:,}"
+    shards = before.get("shards") or now["shards"]
+    for name in sorted({*shards, *now["shards"]}):
+        if name not in now["shards"]:
+            return f"{name} is missing"
+        if name not in shards:
+            return f"{name} has been added"
+        if shards[name] != now["shards"][name]:
+            return f"{name} has other tokens"
+    return ""
+
+
+def keep_configuration(run: RunFolder, config: TrainConfig, corpus: Corpus) -> None:
     """Keep what a resumed run was asked to change, such as more steps, so that the next resume knows it."""
-    write_json(run.run_file, {**run.read(), "configuration": to_dict(config)})
+    values = run.read()
+    data = {**values.get("data", {}), **_contents(corpus)}
+    write_json(run.run_file, {**values, "configuration": to_dict(config), "data": data})
+
+
+def resumed_configuration(run: RunFolder, config: TrainConfig) -> TrainConfig:
+    """What a run goes on with: `config`, with what the run has found out about itself since it was started."""
+    stored = from_dict(run.configuration())
+    changes: dict[str, Any] = {"step_changes": stored.step_changes}
+    if config.precision == "auto":
+        changes["precision"] = stored.precision
+    config = dataclasses.replace(config, **changes)
+    is_same_budget = config.minutes > 0 and config.minutes == stored.minutes
+    if is_same_budget and config.steps == steps_in_force(stored, 0):
+        config = dataclasses.replace(config, steps=stored.steps)
+    return config
 
 
 def create_run_folder(
@@ -111,12 +167,7 @@ def create_run_folder(
             "task": "pretraining",
             "configuration": to_dict(config),
             "tokenizer_sha256": tokenizer.sha256,
-            "data": {
-                "path": os.path.abspath(corpus.folder),
-                "train_tokens": len(corpus.tokens("train")),
-                "validation_tokens": len(corpus.tokens("validation")),
-                "validation_bytes": corpus.validation_bytes,
-            },
+            "data": _contents(corpus),
             "parameters": parameter_count(config.model),
             "parent": None,
             "versions": versions(),
@@ -139,11 +190,14 @@ def versions() -> dict[str, str]:
 def compiled_model(config: TrainConfig) -> GPT:
     """A fresh model with its optimiser, ready for `fit`."""
     model = build_gpt(config.model, config.precision, config.seed)
-    optimizer = GPTOptimizer(config.optimizer, config.steps)
+    optimizer = GPTOptimizer(
+        config.optimizer, config.steps, scales_loss=config.precision == "float16"
+    )
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=compiles_with_xla(config),
+        auto_scale_loss=False,  # the optimiser does it, and keeps its state in the checkpoint
     )
     # Keras offers no public way to see the loss of one step instead of the mean since the epoch began.
     object.__setattr__(model, "_loss_tracker", LastStepLoss())
@@ -157,7 +211,7 @@ def compiles_with_xla(config: TrainConfig) -> bool:
     if config.xla != "auto":
         return config.xla == "on"
     on_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
-    return not (on_cpu and config.precision == "bfloat16")
+    return not (on_cpu and config.precision in ("bfloat16", "float16"))
 
 
 def _has_gpu() -> bool:

@@ -11,39 +11,48 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgpt.config import TrainConfig, to_dict
+from kgpt.config import TrainConfig, from_dict, to_dict
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.evaluation.loss import Loss, LossEvaluator
+from kgpt.evaluation.loss import Loss
 from kgpt.files import append_json_line, disk_failure, write_json
-from kgpt.inference.decoder import KerasDecoder
-from kgpt.inference.generation import Generator
-from kgpt.protocol import GenerateOptions
 from kgpt.runs import RunFolder, find_run, new_run, owned
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
-from kgpt.training.callbacks import Recorder, Reporter, Silence, StopRequest
+from kgpt.training.callbacks import Guarded, Recorder, Reporter, Silence, StopRequest
 from kgpt.training.checkpoints import (
-    Progress,
+    CheckpointWriter,
+    mark,
     mark_validation_loss,
+    remove_leftovers,
     remove_old_checkpoints,
-    restore_last,
-    save_checkpoint,
+    take_snapshot,
 )
+from kgpt.training.limits import (
+    TIMING_SHARE,
+    TIMING_STEPS,
+    Pace,
+    next_change,
+    steps_in_force,
+    steps_within,
+    steps_within_if_slower,
+    with_steps,
+)
+from kgpt.training.precision import resolved
 from kgpt.training.preparation import (
     check_same_data,
     compiled_model,
     create_run_folder,
+    keep_configuration,
     open_corpus,
     remove_rows_after,
+    resumed_configuration,
     training_batches,
-    update_configuration,
     with_epochs,
     with_vocabulary,
 )
-
-TIMING_STEPS = 20
-"""Steps after which a time budget is turned into a number of steps."""
-SAMPLE_TOKENS = 40
+from kgpt.training.recovery import recover, starting_point
+from kgpt.training.schedules import decay_start
+from kgpt.training.validation import StopAsked, Validation
 
 
 @dataclass(frozen=True)
@@ -74,18 +83,18 @@ def train(
         KgptError: configuration, data and run do not go together.
         KgptFailure: the disk is full, the loss is not finite, or no checkpoint is whole.
     """
-    corpus = open_corpus(config.data, reporter)
+    corpus = open_corpus(config.data, reporter, resume)
     tokenizer = Tokenizer.load(corpus.tokenizer_folder)
     config = with_vocabulary(config, tokenizer.vocabulary_size)
     config = with_epochs(config, training_batches(config, corpus).steps_per_epoch)
     run = find_run(config.run, saved_models) if resume else new_run(config.run, saved_models)
     if resume:
         check_same_data(run, corpus, tokenizer)
+        config = resolved(resumed_configuration(run, config))
     else:
+        config = resolved(config)
         create_run_folder(run, config, corpus, tokenizer)
     with owned(run):
-        if resume:
-            update_configuration(run, config)
         return TrainingSession(run, config, corpus, tokenizer, reporter or Silence()).work()
 
 
@@ -101,9 +110,12 @@ class TrainingSession:
         reporter: Reporter,
     ) -> None:
         self.run, self.config, self.corpus = run, config, corpus
-        self.tokenizer, self.reporter = tokenizer, reporter
+        self.tokenizer, self.reporter = tokenizer, Guarded(reporter)
         self.stop = StopRequest()
+        self.writer = CheckpointWriter(run)
         self.latest: Loss | None = None
+        self.evaluation_is_due = False
+        self.evaluation_seconds: list[float] = []
 
     def work(self) -> TrainResult:
         """Restore, fit, evaluate, save; the status tells how it ended."""
@@ -112,23 +124,24 @@ class TrainingSession:
             with self.stop.listening():
                 self.prepare()
                 self.fit()
-            state = "finished" if self.progress.step >= self.config.steps else "stopped"
-            self.run.write_status(state, step=self.progress.step, steps=self.config.steps)  # type: ignore[arg-type]
+                self.writer.wait()
+            self._tell_end()
         except BaseException as error:
             self._tell_failure(error)
             raise
-        return self._result(finished=state == "finished")
+        return self._result()
 
     def prepare(self) -> None:
         """Build model, optimiser and batches; restore the last checkpoint if there is one."""
+        remove_leftovers(self.run)
+        self.model = compiled_model(self.config)
+        self.progress = starting_point(self.run, self.config, self.model, self.say)
+        self._keep_configuration()
         config = self.config
-        self.model = compiled_model(config)
-        self.progress = restore_last(self.run, self.model, self.say) or Progress()
-        self.model.optimizer.total_steps.assign(float(config.steps))
         remove_rows_after(self.run, self.progress.step, self._evaluates_at(self.progress.step))
         self.batches = training_batches(config, self.corpus)
-        self.evaluator = LossEvaluator(self.model, self.tokenizer.end_of_text)
-        self.generator = Generator(KerasDecoder(self.model), self.tokenizer)
+        parts = self.corpus, self.tokenizer, self.model, self.stop
+        self.validation = Validation(self.run, config, *parts)
         self.recorder = Recorder(self.run, config, self.progress, self.reporter, self.stop)
         self.say(
             f"{self.model.count_params():,} parameters; {len(self.corpus.tokens('train')):,} training tokens;"
@@ -141,28 +154,38 @@ class TrainingSession:
         self.recorder.beat()
         if progress.step and self._evaluates_at(progress.step):
             self._evaluate_and_sample()  # whatever stopped the run may have come before it was done
-        while progress.step < self.config.steps and self.stop.signal is None:
+        while not self.is_done and self.stop.signal is None:
             end = self._next_boundary()
+            steps = steps_in_force(self.config, progress.step)
+            self.model.optimizer.total_steps.assign(float(steps))
             self.model.fit(
-                self.batches.from_step(progress.step),
+                self.batches.from_step(progress.position),
                 steps_per_epoch=end - progress.step,
                 epochs=1,
                 verbose=0,
                 shuffle=False,
                 callbacks=[self.recorder],
             )
-            self._check_finite()
-            if self._budget_is_open() and progress.step >= TIMING_STEPS:
-                self._fix_steps()
+            if self.recorder.gone_wrong:
+                self._recover(self.recorder.gone_wrong)
+                continue
+            self._keep_within_budget()
             self._after_segment()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.progress.step >= self.config.steps or self._is_stale
+
     def evaluate(self) -> None:
-        """Measure the whole validation split and let the model write."""
-        if not len(self.corpus.tokens("validation")):
+        """Measure the whole validation split and let the model write.
+
+        Raises:
+            StopAsked: the run shall stop.
+        """
+        if not self.validation.tokens:
             return
-        loss = self.evaluator.measure(
-            self.corpus.tokens("validation"), self.corpus.validation_bytes
-        )
+        loss, averaged_loss = self.validation.measure()
         self.latest = loss
         is_best = mark_validation_loss(self.run, self.progress, loss.loss)
         self.recorder.count_pause()
@@ -172,24 +195,10 @@ class TrainingSession:
             "seconds": round(self.progress.seconds, 3),
             "validation_loss": loss.loss,
             "bits_per_byte": loss.bits_per_byte,
+            **({"ema_validation_loss": averaged_loss.loss} if averaged_loss else {}),
         }
         append_json_line(self.run.metrics_file, row)
         self.reporter.row({**row, "is_best": is_best}, self.config.steps)
-
-    def write_samples(self) -> None:
-        """Continue each sample prompt into `samples.jsonl`."""
-        for prompt in self.config.sample_prompts or (self._validation_prompt(),):
-            options = GenerateOptions(
-                max_tokens=SAMPLE_TOKENS, temperature=0.8, seed=self.config.seed
-            )
-            result = self.generator.generate(prompt, options)
-            row = {
-                "step": self.progress.step,
-                "prompt": prompt,
-                "text": result.text,
-                **dataclasses.asdict(options),
-            }
-            append_json_line(self.run.samples_file, row)
 
     def say(self, text: str) -> None:
         """Tell the reporter, and keep it in the run's log."""
@@ -209,75 +218,151 @@ class TrainingSession:
             (step // every + 1) * every
             for every in (config.evaluate_every, config.checkpoint_every)
         ]
+        following.append(next_change(config, step) or config.steps)
+        if step < self._stable_end:
+            following.append(self._stable_end)
         if self._budget_is_open():
-            following.append(TIMING_STEPS if step < TIMING_STEPS else step + 1)
+            following.append(TIMING_STEPS if step < TIMING_STEPS else step + 5)
         return min(config.steps, *following)
 
     def _after_segment(self) -> None:
         step, config = self.progress.step, self.config
-        evaluates = self._evaluates_at(step)
-        if not (evaluates or step % config.checkpoint_every == 0 or self.stop.signal is not None):
+        started = self.progress.seconds
+        evaluates, is_stable_end = self._evaluates_at(step), step == self._stable_end
+        saves = evaluates or is_stable_end or step % config.checkpoint_every == 0
+        if not (saves or self.stop.signal is not None):
             return
-        save_checkpoint(self.run, self.model, self.progress)  # before what might fail
-        if evaluates and (step >= config.steps or self.stop.signal is None):
+        snapshot = take_snapshot(self.model, self.progress)
+        if not snapshot.is_finite:
+            self._recover(0)
+            return
+
+        def afterwards() -> None:
+            if is_stable_end:
+                mark(self.run, "stable", step)
+            if not evaluates:
+                remove_old_checkpoints(self.run, config.keep)
+
+        # before the evaluation, which might fail; in the background where training goes on
+        self.writer.write(snapshot, afterwards, wait=evaluates or self.stop.signal is not None)
+        if evaluates:
             self._evaluate_and_sample()
-        remove_old_checkpoints(self.run, config.keep)
+            remove_old_checkpoints(self.run, config.keep)
         self.recorder.count_pause()
+        if evaluates:
+            self.evaluation_seconds.append(self.progress.seconds - started)
         self.recorder.beat()
 
     def _evaluates_at(self, step: int) -> bool:
         return step >= self.config.steps or step % self.config.evaluate_every == 0
 
     def _evaluate_and_sample(self) -> None:
-        self.evaluate()
-        self._try_to_write_samples()
+        self.evaluation_is_due = True
+        try:
+            self.evaluate()
+            self._try_to_write_samples()
+            self.evaluation_is_due = False
+        except StopAsked:
+            pass
 
     def _try_to_write_samples(self) -> None:
         try:
-            self.write_samples()
-        except KgptFailure:
+            self.validation.write_samples(self.progress.step)
+        except (KgptFailure, StopAsked):
             raise
         except Exception as error:  # a sample is not worth a training run
             self.say(f"No samples at step {self.progress.step}: {error}")
 
+    @property
+    def _is_stale(self) -> bool:
+        patience = self.config.early_stopping
+        return 0 < patience <= self.progress.stale_evaluations
+
+    @property
+    def _stable_end(self) -> int:
+        """Where the schedule `wsd` begins to lower the rate: the step that a longer run goes on from."""
+        is_stable = self.config.optimizer.schedule == "wsd"
+        return decay_start(self.config.optimizer, self.config.steps) if is_stable else 0
+
+    def _keep_configuration(self) -> None:
+        """Note in `run.json` what this process was asked to change, and from which step on."""
+        stored = from_dict(self.run.configuration())
+        if self.config.steps != stored.steps:
+            steps = self.config.steps
+            unchanged = dataclasses.replace(self.config, steps=stored.steps)
+            self.config = with_steps(unchanged, self.progress.step, steps)
+        keep_configuration(self.run, self.config, self.corpus)
+
+    def _recover(self, gone_wrong: int) -> None:
+        self.writer.wait()
+        recover(self.run, self.config, self.model, self.progress, gone_wrong, self.say)
+        self.recorder.start_over()
+        self.recorder.beat()
+
+    # === A time budget ===
+
     def _budget_is_open(self) -> bool:
         return self.config.minutes > 0 and self.run.read().get("steps_fixed_at") is None
 
-    def _fix_steps(self) -> None:
-        progress, config = self.progress, self.config
-        step_seconds = self.recorder.seconds_per_step
-        left = config.minutes * 60 - progress.seconds
-        # an evaluation's forward pass costs about a third of training on as many tokens
-        validation_steps = len(self.corpus.tokens("validation")) / config.tokens_per_step / 3
-        each_step = step_seconds * (1 + validation_steps / config.evaluate_every)
-        steps = min(config.steps, progress.step + max(1, int(left / each_step)))
-        self.config = dataclasses.replace(config, steps=steps)
-        self.recorder.config = self.config
-        self.model.optimizer.total_steps.assign(float(steps))
-        values = self.run.read()
-        values["configuration"] = to_dict(self.config)
-        write_json(self.run.run_file, {**values, "steps_fixed_at": progress.step})
-        self.say(f"{config.minutes:g} minutes: {steps} steps of {1000 * step_seconds:.0f} ms")
-
-    def _check_finite(self) -> None:
-        if self.recorder.diverged:
-            raise KgptFailure(
-                "Training diverged",
-                f"The loss is not a finite number at step {self.progress.step}. The last good checkpoint is kept.",
-                "Try a lower --learning-rate, or --set optimizer.clip_norm=1.0, under another --run NAME.",
+    def _keep_within_budget(self) -> None:
+        """Turn minutes into steps once a few are timed; take steps away when the machine has become slower."""
+        step, config = self.progress.step, self.config
+        if not config.minutes or step >= config.steps:
+            return
+        pace = self._pace()
+        if not self._budget_is_open():
+            fewer = steps_within_if_slower(config, step, pace)
+            if fewer is not None and self._evaluates_at(step):
+                self._change_steps(fewer)
+                self.say(f"Steps have become slower: {fewer} steps fit into the minutes now.")
+        elif step >= TIMING_STEPS and pace.seconds >= TIMING_SHARE * 60 * config.minutes:
+            self._change_steps(steps_within(config, step, pace), steps_fixed_at=step)
+            milliseconds = 1000 * pace.step_seconds
+            self.say(
+                f"{config.minutes:g} minutes: {self.config.steps} steps of {milliseconds:.0f} ms"
             )
 
-    def _validation_prompt(self) -> str:
-        tokens = self.corpus.tokens("validation")
-        ids = [int(token) for token in tokens.window(0, min(12, len(tokens)))]
-        return self.tokenizer.decode(
-            [token for token in ids if token != self.tokenizer.end_of_text]
+    def _pace(self) -> Pace:
+        step_seconds = self.recorder.seconds_per_step
+        # a guess until one is measured: a forward pass costs about a third of training on as many tokens
+        guess = step_seconds * self.validation.tokens / self.config.tokens_per_step / 3
+        measured = self.evaluation_seconds[1:]  # the first one compiles
+        return Pace(self.progress.seconds, step_seconds, min(measured, default=guess))
+
+    def _change_steps(self, steps: int, **more: int) -> None:
+        self.config = with_steps(self.config, self.progress.step, steps)
+        self.recorder.config = self.config
+        values = {**self.run.read(), "configuration": to_dict(self.config), **more}
+        write_json(self.run.run_file, values)
+
+    # === Words ===
+
+    def _tell_end(self) -> None:
+        early = self._is_stale and self.progress.step < self.config.steps
+        if early and self._is_finished:
+            self.say(
+                f"Stopped early: {self.progress.stale_evaluations} evaluations since the best, at step"
+                f" {self.progress.best_step}."
+            )
+        self.run.write_status(
+            "finished" if self._is_finished else "stopped",
+            step=self.progress.step,
+            steps=self.config.steps,
+            **({"early": True} if early else {}),
         )
+
+    @property
+    def _is_finished(self) -> bool:
+        return self.is_done and not self.evaluation_is_due
 
     def _tell_failure(self, error: BaseException) -> None:
         state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         title = error.title if isinstance(error, KgptError) else type(error).__name__
         message = error.message if isinstance(error, KgptError) else str(error)[:500]
+        try:
+            self.writer.wait()  # what was begun is finished, whatever happened since
+        except BaseException as unwritten:
+            message += f" The latest checkpoint could not be written either: {unwritten}"
         try:
             self.run.write_status(
                 state,  # type: ignore[arg-type]
@@ -289,13 +374,13 @@ class TrainingSession:
         except KgptFailure:  # the disk is full: the error itself is on its way to the user
             pass
 
-    def _result(self, finished: bool) -> TrainResult:
+    def _result(self) -> TrainResult:
         speeds = [r["tokens_per_second"] for r in self.run.metrics() if r.get("tokens_per_second")]
         return TrainResult(
             run=self.run,
             steps=self.progress.step,
             seconds=self.progress.seconds,
-            finished=finished,
+            finished=self._is_finished,
             validation_loss=self.latest.loss if self.latest else self.progress.best_validation_loss,
             bits_per_byte=self.latest.bits_per_byte if self.latest else None,
             tokens_per_second=sorted(speeds)[len(speeds) // 2] if speeds else None,

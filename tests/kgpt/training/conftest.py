@@ -65,3 +65,29 @@ def train(tmp_path):
         )
 
     return run
+
+
+TIMES = ("seconds", "tokens_per_second", "mfu")
+
+
+def timeless(rows):
+    """Rows of `metrics.jsonl` without what the clock has to do with."""
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def saved(run, step: int) -> dict[str, bytes]:
+    """The tensors of a checkpoint, by file."""
+    folder = run.checkpoints_folder / f"step-{step:08d}"
+    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+
+
+@pytest.fixture
+def same_end():
+    """`same_end(one, other, step)`: logs, samples and checkpoints of two runs are equal, to the bit."""
+
+    def compare(one, other, step: int) -> None:
+        assert timeless(one.metrics()) == timeless(other.metrics())
+        assert one.samples() == other.samples()
+        assert saved(one, step) and saved(one, step) == saved(other, step)
+
+    return compare

@@ -1,0 +1,87 @@
+"""Going back: to the checkpoint that a resumed run goes on from, or from before training went wrong.
+
+In: the run, its configuration and the compiled model. Out: the model and the `Progress` of a checkpoint, and a run
+folder that holds nothing of what came after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kgpt.config import TrainConfig, from_dict
+from kgpt.errors import KgptFailure
+from kgpt.model.gpt import GPT
+from kgpt.runs import RunFolder
+from kgpt.training.checkpoints import remove_checkpoints_after, restore_last, rewrite_progress
+from kgpt.training.preparation import remove_rows_after
+from kgpt.training.progress import Progress
+from kgpt.training.schedules import decay_start
+
+Say = Callable[[str], None]
+
+
+def starting_point(run: RunFolder, config: TrainConfig, model: GPT, say: Say) -> Progress:
+    """Model, optimiser and progress of the newest whole checkpoint; of a new run, no progress.
+
+    A run with the schedule `wsd` that shall have more steps than before goes on from where its rate began to fall, so
+    that it becomes the run that had them from its beginning. The checkpoints after that are removed.
+
+    Raises:
+        KgptFailure: there are checkpoints, and none of them is whole.
+    """
+    stored = from_dict(run.configuration())
+    is_extended = stored.optimizer.schedule == "wsd" and config.steps > stored.steps
+    last = max((item.step for item in run.checkpoints()), default=0)
+    stable = decay_start(stored.optimizer, stored.steps)
+    if is_extended and stable < last:
+        progress = restore_last(run, model, say, up_to=stable)
+        if progress is not None:
+            remove_checkpoints_after(run, progress.step)
+            say(f"More steps: going on from step {progress.step}, before the rate began to fall.")
+            return progress
+    return restore_last(run, model, say) or Progress()
+
+
+def recover(
+    run: RunFolder, config: TrainConfig, model: GPT, progress: Progress, gone_wrong: int, say: Say
+) -> None:
+    """Go back to a checkpoint from before the last `gone_wrong` steps (0: their weights are bad), and skip their data.
+
+    `progress` becomes that of the checkpoint, but for the time spent and for the data, which goes on behind the batch
+    that was seen last. The checkpoint remembers it: a resumed run skips the same batches.
+
+    Raises:
+        KgptFailure: the run shall stop instead, or there is nowhere to go back to.
+    """
+    reason = _reason(progress, gone_wrong)
+    advice = "Try a lower --learning-rate under another --run NAME."
+    if config.on_divergence == "stop":
+        raise _diverged(reason, f"Resume with --set on_divergence=rollback. {advice}")
+    if progress.rollbacks >= config.max_rollbacks:
+        times = f"The run has gone back {progress.rollbacks} times already (max_rollbacks)."
+        raise _diverged(f"{reason} {times}", advice)
+    restored = restore_last(run, model, say, up_to=progress.step - gone_wrong)
+    if restored is None:
+        raise _diverged(f"{reason} There is no checkpoint from before.", advice)
+    restored.batches_skipped = progress.position - restored.step
+    restored.seconds, restored.rollbacks = progress.seconds, progress.rollbacks + 1
+    vars(progress).update(vars(restored))
+    remove_checkpoints_after(run, progress.step)
+    rewrite_progress(run, progress)
+    remove_rows_after(run, progress.step, repeats_evaluation=False)
+    say(
+        f"{reason} Back to step {progress.step}, and on with batch {progress.position}"
+        f" ({progress.rollbacks} of {config.max_rollbacks} times)."
+    )
+
+
+def _reason(progress: Progress, gone_wrong: int) -> str:
+    if gone_wrong > 1:
+        loss = progress.recent_losses[-1]
+        return f"The loss has jumped to {loss:.3f} at step {progress.step}, and stayed there."
+    what = "loss is not a finite number" if gone_wrong else "weights are not finite numbers"
+    return f"The {what} at step {progress.step}."
+
+
+def _diverged(message: str, hint: str) -> KgptFailure:
+    return KgptFailure("Training diverged", f"{message} The last good checkpoint is kept.", hint)
