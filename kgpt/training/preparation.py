@@ -32,6 +32,7 @@ from kgpt.training.batches import Batches
 from kgpt.training.callbacks import LastStepLoss, Reporter
 from kgpt.training.limits import steps_in_force
 from kgpt.training.optimizers import GPTOptimizer
+from kgpt.training.precision import resolved
 
 BUILT_IN_CORPUS = "encyclopedia"
 BUILT_IN_VOCABULARY_SIZE = 4096
@@ -189,6 +190,7 @@ def versions() -> dict[str, str]:
 
 def compiled_model(config: TrainConfig) -> GPT:
     """A fresh model with its optimiser, ready for `fit`."""
+    config = resolved(config)
     model = build_gpt(config.model, config.precision, config.seed)
     optimizer = GPTOptimizer(
         config.optimizer, config.steps, scales_loss=config.precision == "float16"
