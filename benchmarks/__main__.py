@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "tokenizing", "prepare", "prepare_memory", "training", "recall")
+NAMES = ("startup", "tokenizing", "prepare", "prepare_memory", "planning", "training", "recall")
 
 LONG = ("prepare_memory",)
 """Run only by name: it writes gigabytes."""

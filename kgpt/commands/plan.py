@@ -93,13 +93,15 @@ def planned_configuration(args: argparse.Namespace) -> tuple[TrainConfig, str]:
 def _here(
     args: argparse.Namespace, config: TrainConfig, source: str, tokens: int | None
 ) -> dict[str, Any]:
-    from kgpt.commands.plan_report import here, print_here
+    from kgpt.commands.plan_facts import here
+    from kgpt.commands.plan_report import print_here
     from kgpt.training.machine import matrix_product_rate, this_machine
-    from kgpt.training.planning import computed_time, measured_time
+    from kgpt.training.planning import computed_time, measured_time, with_precision
 
     if tokens is None and config.epochs:
         tokens = _tokens_of_epochs(config)
     machine = this_machine(parse_bytes(args.memory) if args.memory else None)
+    config = with_precision(config, machine)
     if args.measure:
         from kgpt.training.trial import try_out
 
@@ -116,7 +118,8 @@ def _here(
 
 
 def _on_paper(args: argparse.Namespace, config: TrainConfig, tokens: int | None) -> dict[str, Any]:
-    from kgpt.commands.plan_report import on_paper, print_on_paper
+    from kgpt.commands.plan_facts import on_paper
+    from kgpt.commands.plan_report import print_on_paper
     from kgpt.training.devices import read_assumptions
     from kgpt.training.layout import Task
 
@@ -127,6 +130,8 @@ def _on_paper(args: argparse.Namespace, config: TrainConfig, tokens: int | None)
         raise KgptError("Bad number of devices", message, "For example: --devices 64")
     own = Path(args.assumptions) if args.assumptions else None
     device, assumed = read_assumptions(args.device, own)
+    if config.precision == "auto":
+        config = dataclasses.replace(config, precision=device.best_precision)
     if args.batch_tokens:
         assumed = dataclasses.replace(assumed, batch_tokens=parse_count(args.batch_tokens))
     tokens = tokens or config.steps * config.tokens_per_step

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kgpt.config import merged
+from kgpt.config import Precision, merged
 from kgpt.errors import KgptError
 
 TABLE = Path(__file__).with_name("devices.toml")
@@ -40,6 +40,13 @@ class Device:
     network_gb_per_second: float
     watts: float
     price_per_hour: float
+
+    @property
+    def best_precision(self) -> Precision:
+        """What a run that leaves its precision open trains in."""
+        return (
+            "bfloat16" if self.bfloat16_tflops else "float16" if self.float16_tflops else "float32"
+        )
 
     def flops(self, precision: str) -> float:
         """Peak floating-point operations a second of matrix products in a precision; 0 where it has none."""

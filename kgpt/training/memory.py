@@ -13,45 +13,72 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kgpt.config import ModelConfig, TrainConfig
+from kgpt.config import TrainConfig
 from kgpt.model.size import attention_matrices, feed_forward_matrices, parameters_by_part
 
 FLOAT32 = 4
 MEGABYTE = 10**6
 
-PROGRAM = 640 * MEGABYTE
-"""Python, NumPy, TensorFlow and Keras, imported, before there is a model."""
+GPU_PROGRAM = 900 * MEGABYTE
+"""Memory of a GPU that its driver and libraries take: assumed."""
+
+SAVING = 2.8
+"""Copies of the optimiser's state that exist while a checkpoint is written."""
 
 EVALUATION_BATCH = 16
 """Sequences that the evaluation of the validation split works on at once."""
 
 
-@dataclass(frozen=True)
+BLOCKWISE_FROM, QUERY_BLOCK = 512, 256
+"""From this context on attention works on so many queries at a time and keeps no scores for the backward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """What one way of compiling the training step costs: factors measured on a CPU."""
+    """What one way of compiling the training step costs: factors of `step_counts`, measured on a CPU."""
 
-    compiled: int
-    """Bytes that the compiler and its program keep, however small the model."""
-    compiled_layer: int
-    """The same for each layer."""
+    program: float
+    """Megabytes of the interpreter, the libraries and the compiler, however small the model."""
+    layers: float
+    """Megabytes that the compiled step takes for each layer."""
+    parameters: float
+    """Float32 copies of the weights: their gradients, and what is renewed but not yet in place."""
     width: float
-    """Vectors of C values kept for the backward pass, a token and layer."""
+    """Vectors as wide as the model that a token's backward pass needs of a layer."""
     hidden: float
-    """Vectors of F values, a token and layer."""
+    """Vectors as wide as the hidden layer, likewise."""
     scores: float
-    """Matrices of H x T values in the compute type, a token and layer."""
+    """Rows of attention scores, likewise."""
     scores_once: float
-    """Float32 matrices of H x T values that one layer at a time needs."""
+    """Rows of float32 attention scores that the layer at work needs."""
     logits: float
-    """Float32 vectors of V values, a token."""
-    gradients: float
-    """Copies of the gradients, in float32."""
-    updated: float
-    """Copies of weights and optimiser state that exist while new ones are written."""
+    """Rows of float32 logits of a token."""
 
 
-XLA = StepCost(250 * MEGABYTE, 60 * MEGABYTE, 10.0, 2.0, 1.0, 1.0, 2.0, 1.0, 1.0)
-GRAPH = StepCost(150 * MEGABYTE, 25 * MEGABYTE, 10.0, 5.0, 3.0, 1.0, 2.0, 1.5, 0.0)
+XLA = StepCost(
+    program=870,
+    layers=62,
+    parameters=2.0,
+    width=6.0,
+    hidden=3.0,
+    scores=1.0,
+    scores_once=2.5,
+    logits=2.0,
+)
+GRAPH = StepCost(
+    program=690,
+    layers=45,
+    parameters=4.0,
+    width=21.0,
+    hidden=5.0,
+    scores=3.6,
+    scores_once=2.0,
+    logits=2.0,
+)
+"""Without XLA, measured in bfloat16; in float32 the vectors are fewer, as no copies of another type are kept."""
+
+NO_COPIES = 0.6
+"""Share of the graph's vectors and logits that remain where everything is float32."""
 
 
 @dataclass(frozen=True)
@@ -97,31 +124,56 @@ class MemoryPlan:
 
 def memory_plan(config: TrainConfig, *, on_gpu: bool = False) -> MemoryPlan:
     """Peak memory of a run; on a GPU, the GPU's (whose factors are the CPU's, and not measured)."""
-    model, parameters = config.model, sum(parameters_by_part(config.model).values())
+    parameters, slots = sum(parameters_by_part(config.model).values()), optimizer_values(config)
     cost = XLA if compiles_with_xla(config, on_gpu=on_gpu) else GRAPH
-    tokens = config.batch_size * model.context_length
-    slots = optimizer_values(config)
-    gradients = cost.gradients + (config.gradient_accumulation > 1)
-    updated = cost.updated * FLOAT32 * (parameters + slots)
-    program = PROGRAM + cost.compiled + cost.compiled_layer * model.num_layers
-    activations = tokens * activation_bytes(model, value_bytes(config), cost)
+    part = {name: getattr(cost, name) * count for name, count in step_counts(config).items()}
+    if cost is GRAPH and value_bytes(config) == FLOAT32:
+        part |= {
+            name: NO_COPIES * part[name]
+            for name in ("parameters", "width", "hidden", "scores", "logits")
+        }
+    accumulated = FLOAT32 * parameters if config.gradient_accumulation > 1 else 0
+    activations = part["width"] + part["hidden"] + part["scores"] + part["scores_once"]
     return MemoryPlan(
-        program=program,
+        program=GPU_PROGRAM if on_gpu else round(part["program"] + part["layers"]),
         weights=FLOAT32 * parameters * (2 if config.optimizer.ema_decay else 1),
         optimizer=FLOAT32 * slots,
-        gradients=round(FLOAT32 * parameters * gradients + updated),
+        gradients=round(part["parameters"]) + accumulated,
         activations=round(activations),
-        logits=round(tokens * FLOAT32 * model.vocabulary_size * cost.logits),
+        logits=round(part["logits"]),
         evaluation=evaluation_bytes(config),
-        checkpoint=FLOAT32 * max(parameters, slots),
+        checkpoint=round(SAVING * FLOAT32 * slots),
     )
 
 
+def step_counts(config: TrainConfig) -> dict[str, float]:
+    """What the factors of a `StepCost` are multiplied with, in bytes.
+
+    What a layer keeps is counted as in Korthikanti et al., 2022 (arXiv:2205.05198), section 4.1.
+    """
+    c, value = config.model, value_bytes(config)
+    tokens = config.batch_size * c.context_length
+    vectors = tokens * c.num_layers * value
+    blockwise = c.context_length >= BLOCKWISE_FROM
+    rows = QUERY_BLOCK * config.batch_size if blockwise else tokens
+    row = c.num_heads * c.context_length
+    return {
+        "program": float(MEGABYTE),
+        "layers": float(MEGABYTE * c.num_layers),
+        "parameters": float(FLOAT32 * sum(parameters_by_part(c).values())),
+        "width": vectors * c.width,
+        "hidden": vectors * c.hidden_width * (1.5 if c.activation == "swiglu" else 1.0),
+        "scores": 0.0 if blockwise else vectors * row,
+        "scores_once": float(FLOAT32 * rows * row),
+        "logits": float(FLOAT32 * tokens * c.vocabulary_size),
+    }
+
+
 def compiles_with_xla(config: TrainConfig, *, on_gpu: bool) -> bool:
-    """Whether XLA compiles the step. `auto`: yes, but for bfloat16 on a CPU, where it is slower."""
+    """Whether XLA compiles the step. `auto`: yes, but for half precision on a CPU, where it is slower."""
     if config.xla != "auto":
         return config.xla == "on"
-    return on_gpu or config.precision != "bfloat16"
+    return on_gpu or value_bytes(config) == FLOAT32
 
 
 def value_bytes(config: TrainConfig) -> int:
@@ -137,26 +189,10 @@ def optimizer_values(config: TrainConfig) -> int:
     return 2 * parameters - attention_matrices(config.model) - feed_forward_matrices(config.model)
 
 
-def activation_bytes(model: ModelConfig, value: int, cost: StepCost) -> float:
-    """Bytes a token that the backward pass needs from the forward pass.
-
-    A layer keeps a number of vectors as wide as the model, as its queries, keys and values, and as its hidden layer,
-    and matrices of attention scores (compare Korthikanti et al., 2022, arXiv:2205.05198, section 4.1).
-    """
-    c = model
-    projected = (c.num_heads + 2 * c.kv_heads) * c.head_dim
-    gate = 1.5 if c.activation == "swiglu" else 1.0
-    vectors = cost.width * c.width + projected + gate * cost.hidden * c.hidden_width
-    scores = c.num_heads * c.context_length
-    layer = value * (vectors + cost.scores * scores)
-    return c.num_layers * layer + FLOAT32 * cost.scores_once * scores
-
-
 def evaluation_bytes(config: TrainConfig) -> int:
-    """Bytes of a forward pass that keeps nothing: one layer's scores or the logits, whichever is more."""
+    """Bytes of a forward pass that keeps nothing: one layer's scores and vectors, or the logits, whichever is more."""
     c = config.model
-    scores = 2 * c.num_heads * c.context_length
-    hidden = 4 * c.hidden_width + 4 * c.width
-    return (
-        EVALUATION_BATCH * c.context_length * FLOAT32 * max(scores + hidden, 2 * c.vocabulary_size)
-    )
+    layer = 2 * c.num_heads * c.context_length + 4 * c.hidden_width + 4 * c.width
+    copies = 1.1 if value_bytes(config) == FLOAT32 else 1.6  # the product is cast to float32
+    values = max(float(layer), copies * c.vocabulary_size)
+    return round(EVALUATION_BATCH * c.context_length * FLOAT32 * values)

@@ -16,6 +16,7 @@ from kgpt.model.size import parameters_by_part, training_flops_per_token
 from kgpt.training.layout import divisors
 from kgpt.training.machine import Machine, gigabytes, this_machine
 from kgpt.training.memory import memory_plan
+from kgpt.training.precision import capabilities, precision_of
 
 SAFE_SHARE = 0.95
 """A run that would fill more of the free memory than this is taken not to fit."""
@@ -63,6 +64,14 @@ class Time:
 
 
 # === Memory ===
+
+
+def with_precision(config: TrainConfig, machine: Machine) -> TrainConfig:
+    """The configuration with the precision that this machine would train in, where it is left open."""
+    if config.precision != "auto":
+        return config
+    found = precision_of(capabilities()) if machine.gpu else "float32"
+    return dataclasses.replace(config, precision=found)
 
 
 def fits(config: TrainConfig, machine: Machine) -> bool:
@@ -123,6 +132,7 @@ def check_fits(config: TrainConfig, machine: Machine | None = None) -> None:
         KgptError: the run's computed peak is more than there is.
     """
     machine = machine or this_machine()
+    config = with_precision(config, machine)
     if fits(config, machine):
         return
     raise KgptError(
@@ -138,6 +148,7 @@ def advice_after_out_of_memory(config: TrainConfig, machine: Machine | None = No
     What ran out was too little whatever was computed before, so the advice aims below the run's own need.
     """
     machine = machine or this_machine()
+    config = with_precision(config, machine)
     less = dataclasses.replace(
         machine, memory=min(machine.memory, int(0.8 * _peak(config, machine)))
     )

@@ -135,6 +135,11 @@ def test_a_plan_on_paper(plan):
     assert ideal < found["hours"] < 3 * ideal
 
 
+@pytest.mark.parametrize(("device", "precision"), [("h100", "bfloat16"), ("t4", "float16")])
+def test_a_device_trains_in_the_precision_that_it_is_fast_in(plan, device, precision):
+    assert plan("--preset", "demo", "--device", device)[1]["precision"] == precision
+
+
 def test_every_assumption_is_printed(printed, plan):
     text = printed(*PAPER)
     _, found, _ = plan(*PAPER)

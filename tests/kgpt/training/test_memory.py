@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
@@ -60,6 +60,7 @@ def _model(config, **changes):
 
 
 @pytest.mark.parametrize("what", LARGER)
+@settings(max_examples=40, deadline=None)
 @given(config=configurations(), more=st.integers(1, 50), on_gpu=st.booleans())
 def test_more_never_needs_less(what, config, more, on_gpu):
     before = memory_plan(config, on_gpu=on_gpu)
@@ -69,6 +70,7 @@ def test_more_never_needs_less(what, config, more, on_gpu):
     assert after.peak >= before.peak
 
 
+@settings(deadline=None)
 @given(config=configurations(), on_gpu=st.booleans())
 def test_the_peak_is_what_is_held_and_the_largest_phase(config, on_gpu):
     plan = memory_plan(config, on_gpu=on_gpu)

@@ -25,6 +25,7 @@ from kgpt.training.planning import (
     fits,
     is_out_of_memory,
     measured_time,
+    with_precision,
 )
 
 GPT2 = preset("gpt2-124m")
@@ -91,10 +92,13 @@ def test_the_first_remedy_keeps_the_update_and_is_the_largest_batch_that_fits():
 
 
 def test_where_the_accumulated_gradients_do_not_fit_a_smaller_batch_alone_may():
-    short = from_dict({"model": {"vocabulary_size": 257, "context_length": 32}}, GPT2)
-    one = dataclasses.replace(short, batch_size=1)
-    parts = dataclasses.replace(one, gradient_accumulation=2)
-    assert memory_plan(parts).peak > memory_plan(one).peak
+    for length in (2**power for power in range(3, 12)):  # long enough for steps to make the peak
+        model = {"vocabulary_size": 257, "context_length": length}
+        short = from_dict({"model": model, "optimizer": {"name": "muon"}}, GPT2)
+        one = dataclasses.replace(short, batch_size=1)
+        parts = dataclasses.replace(one, gradient_accumulation=2)
+        if memory_plan(parts).peak > memory_plan(one).peak:
+            break
     room = (memory_plan(one).peak + memory_plan(parts).peak) / 2 / SAFE_SHARE / 1e9
     remedy = find_remedy(dataclasses.replace(short, batch_size=2), machine(room))
     assert remedy.options == "--batch-size 1" and "updates of 1" in remedy.effect
@@ -151,6 +155,18 @@ def test_errors_of_real_libraries():
 
     error = tf.errors.ResourceExhaustedError(None, None, "failed to allocate")
     assert is_out_of_memory(error)
+
+
+def test_a_precision_that_is_left_open_is_that_of_the_machine(tmp_path, monkeypatch):
+    open_config = dataclasses.replace(GPT2, precision="auto")
+    assert with_precision(open_config, machine(8)).precision == "float32"
+    assert with_precision(GPT2, machine(8)) == GPT2
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 9.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    on_gpu = dataclasses.replace(machine(80), gpu="H100")
+    assert with_precision(open_config, on_gpu).precision == "bfloat16"
 
 
 def test_time_is_work_over_rate_and_share():
