@@ -92,28 +92,11 @@ def cached_logits(
 
     Keras writes them by `slice_update`: an XLA kernel, compiled anew for every shape that it meets.
     """
-    place_T = start + tf.range(tf.shape(ids_BT)[1])
-    # A row that has ended goes on with the batch, maybe past the last position; nothing reads what it writes.
-    last = model.config.context_length - 1
-    positions_BT = tf.clip_by_value(place_T[None, :] - padding_B[:, None], 0, last)
-    seen_S = tf.range(tf.shape(caches[0][0])[2])
-    mask_BTS = seen_S[None, None, :] <= place_T[None, :, None]
-    mask_BTS &= seen_S[None, None, :] >= padding_B[:, None, None]
-    x_BTC, written = model._embed(ids_BT, positions_BT, False), []
-    for block, cache in zip(model.blocks, caches, strict=True):
-        attention = block.attention
-        q_BTHD, *new = attention._project(block.attention_norm(x_BTC), positions_BT)
-        k, v = (write_cache(old, part, start) for old, part in zip(cache, new, strict=True))
-        y_BTC = attention._attend(q_BTHD, k, v, mask_BTS, False)
-        x_BTC += attention.output_projection(y_BTC)
-        x_BTC += block.feed_forward(block.feed_forward_norm(x_BTC), training=False)
-        written.append((k, v))
-    return model._logits(model.final_norm(x_BTC[:, -1:]))[:, 0], written
+    return model.call_with_cache(ids_BT, caches, start, padding_B, write_cache)
 
 
-def write_cache(cache_BKSD: Any, new_BTKD: Any, start: Any) -> Any:
+def write_cache(cache_BKSD: Any, new_BKTD: Any, start: Any) -> Any:
     """The cache with the T new keys or values of each row at `start`."""
-    batch, time, heads, _ = tf.unstack(tf.shape(new_BTKD))
-    places = tf.meshgrid(tf.range(batch), start + tf.range(time), tf.range(heads), indexing="ij")
-    index_BTK3 = tf.stack([places[0], places[2], places[1]], axis=-1)
-    return tf.tensor_scatter_nd_update(cache_BKSD, index_BTK3, new_BTKD)
+    batch, heads, time, _ = tf.unstack(tf.shape(new_BKTD))
+    places = tf.meshgrid(tf.range(batch), tf.range(heads), start + tf.range(time), indexing="ij")
+    return tf.tensor_scatter_nd_update(cache_BKSD, tf.stack(places, axis=-1), new_BKTD)

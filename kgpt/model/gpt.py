@@ -6,6 +6,7 @@ Axes: B batch, T time (new tokens), S time (all tokens in the cache), C channels
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,10 @@ import keras
 from keras import ops
 
 from kgpt.config import ModelConfig, model_from_dict
-from kgpt.model.layers import INITIAL_STANDARD_DEVIATION, Cache, TransformerBlock, norm_layer
+from kgpt.model.attention import Cache, WriteCache, write_slice
+from kgpt.model.dropout import derived, dropout, seed_from_state
+from kgpt.model.layers import TransformerBlock
+from kgpt.model.parts import INITIAL_STANDARD_DEVIATION, norm_layer
 
 
 @keras.saving.register_keras_serializable(package="kgpt")
@@ -24,14 +28,20 @@ class GPT(keras.Model):
     The defaults are GPT-2: learned positions, pre-norm blocks, GELU, the head tied to the token embedding. Matrices
     start as N(0, 0.02); those that write into the residual stream as N(0, 0.02 / sqrt(2 * num_layers)).
 
+    With `remat`, training keeps of each block its input alone and computes the rest again in the backward pass
+    (Chen et al., 2016, arXiv:1604.06174): less memory for a third more time, and the same numbers.
+
     Example:
         >>> model = build_gpt(ModelConfig(vocabulary_size=65, context_length=64, num_layers=4, num_heads=4, width=128))
         >>> model(np.zeros((1, 10), dtype="int32")).shape
         (1, 10, 65)
     """
 
-    def __init__(self, config: ModelConfig | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, config: ModelConfig | dict[str, Any], *, remat: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.remat = remat
         self.config = config if isinstance(config, ModelConfig) else model_from_dict(config)
         c = self.config
         zero = c.initialization == "zero-output"
@@ -40,7 +50,7 @@ class GPT(keras.Model):
         policy = self.dtype_policy
         # === Layers ===
         self.token_embedding = keras.layers.Embedding(
-            c.vocabulary_size,
+            c.padded_vocabulary_size,
             c.width,
             embeddings_initializer=normal,
             name="token_embedding",
@@ -54,9 +64,8 @@ class GPT(keras.Model):
                 name="position_embedding",
                 dtype=policy,
             )
-        self.embedding_dropout = keras.layers.Dropout(
-            c.dropout, name="embedding_dropout", dtype=policy
-        )
+        if c.dropout:
+            self.seed_generator = keras.random.SeedGenerator()
         self.blocks = [
             TransformerBlock(
                 attention=_attention_arguments(c, residual),
@@ -72,7 +81,7 @@ class GPT(keras.Model):
         self.final_norm = norm_layer(c.norm, c.norm_epsilon, c.bias, "final_norm", policy)
         if not c.tied_head:
             self.head = keras.layers.Dense(
-                c.vocabulary_size,
+                c.padded_vocabulary_size,
                 use_bias=False,
                 kernel_initializer="zeros" if zero else normal,
                 name="head",
@@ -93,43 +102,51 @@ class GPT(keras.Model):
 
     def call(self, ids_BT: Any, training: bool | None = None) -> Any:
         """Float32 logits (B, T, V): entry t scores the token that follows ids[:, :t + 1]."""
-        time = ops.shape(ids_BT)[1]
-        index = ops.arange(time)
-        mask_1TS = (index[:, None] >= index[None, :])[None]
-        positions_1T = index[None]
-        x_BTC = self._embed(ids_BT, positions_1T, training)
-        for block in self.blocks:
-            x_BTC = block(x_BTC, mask_BTS=mask_1TS, positions_BT=positions_1T, training=training)
-        return self._logits(self.final_norm(x_BTC))
+        return self.logits(self.hidden_states(ids_BT, training))
+
+    def hidden_states(self, ids_BT: Any, training: bool | None = None) -> Any:
+        """What the head makes logits of: normalised vectors (B, T, C)."""
+        positions_1T = ops.arange(ops.shape(ids_BT)[1])[None]
+        drops = bool(training) and self.config.dropout > 0
+        seed = seed_from_state(self.seed_generator.next()) if drops else None
+        x_BTC = self.embed(ids_BT, positions_1T, seed)
+        for index, block in enumerate(self.blocks):
+            block_seed = None if seed is None else derived(seed, index + 1)
+            layer: Any = block
+            apply = functools.partial(layer, positions_BT=positions_1T, seed=block_seed)
+            x_BTC = keras.remat(apply)(x_BTC) if training and self.remat else apply(x_BTC)
+        return self.final_norm(x_BTC)
 
     def call_with_cache(
-        self, ids_BT: Any, cache: Sequence[Cache], start: Any, padding_B: Any
+        self,
+        ids_BT: Any,
+        cache: Sequence[Cache],
+        start: Any,
+        padding_B: Any,
+        write: WriteCache = write_slice,
     ) -> tuple[Any, list[Cache]]:
         """Logits (B, V) after the last of the T new tokens, and the cache that holds them too.
 
         `start` is the scalar place of the first new token in the cache; rows are aligned at their ends, `padding_B`
-        says how many places at the beginning of each row are empty.
+        says how many places at the beginning of each row are empty. `write` puts keys and values into a cache.
         """
         time, size = ops.shape(ids_BT)[1], ops.shape(cache[0][0])[2]
         place_T = start + ops.arange(time)
-        positions_BT = ops.maximum(place_T[None, :] - padding_B[:, None], 0)
+        # A row that has ended may go on with its batch past the last position; nothing reads what it writes.
+        last = self.config.context_length - 1
+        positions_BT = ops.clip(place_T[None, :] - padding_B[:, None], 0, last)
         seen_S = ops.arange(size)
         mask_BTS = ops.logical_and(
             seen_S[None, None, :] <= place_T[None, :, None],
             seen_S[None, None, :] >= padding_B[:, None, None],
         )
-        x_BTC = self._embed(ids_BT, positions_BT, False)
-        new_cache = []
+        x_BTC, new_cache = self.embed(ids_BT, positions_BT), []
         for block, layer_cache in zip(self.blocks, cache, strict=True):
-            x_BTC, updated = block(
-                x_BTC,
-                mask_BTS=mask_BTS,
-                positions_BT=positions_BT,
-                cache=layer_cache,
-                start=start,
+            x_BTC, updated = block.call_with_cache(
+                x_BTC, mask_BTS, positions_BT, layer_cache, start, write
             )
             new_cache.append(updated)
-        return self._logits(self.final_norm(x_BTC[:, -1:]))[:, 0], new_cache
+        return self.logits(self.final_norm(x_BTC[:, -1:]))[:, 0], new_cache
 
     def empty_cache(self, batch_size: int, size: int) -> list[Cache]:
         """A cache of zeros for `size` tokens a row: for each layer, keys and values (B, K, S, D)."""
@@ -137,21 +154,34 @@ class GPT(keras.Model):
         zeros = ops.zeros(shape, dtype=self.compute_dtype)
         return [(zeros, zeros) for _ in self.blocks]
 
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
-
-    def _embed(self, ids_BT: Any, positions_BT: Any, training: bool | None) -> Any:
+    def embed(self, ids_BT: Any, positions_BT: Any, seed: Any = None) -> Any:
+        """Vectors (B, T, C) of tokens at positions. A `seed` (uint32) makes dropout act."""
         x_BTC = self.token_embedding(ids_BT)
         if self.config.positions == "learned":
             x_BTC = x_BTC + self.position_embedding(positions_BT)
-        return self.embedding_dropout(x_BTC, training=training)
+        return x_BTC if seed is None else dropout(x_BTC, self.config.dropout, derived(seed, 0))
 
-    def _logits(self, x_BTC: Any) -> Any:
+    def logits(self, x_BTC: Any) -> Any:
+        """Float32 scores (B, T, V) of every token of the vocabulary, from normalised vectors."""
         if self.config.tied_head:
             table_VC = ops.cast(self.token_embedding.embeddings, x_BTC.dtype)
-            return ops.cast(ops.matmul(x_BTC, ops.transpose(table_VC)), "float32")
-        return ops.cast(self.head(x_BTC), "float32")
+            logits = ops.matmul(x_BTC, ops.transpose(table_VC))
+        else:
+            logits = self.head(x_BTC)
+        return ops.cast(logits[..., : self.config.vocabulary_size], "float32")
+
+    @property
+    def head_matrix(self) -> Any:
+        """The float32 variable that makes logits: (padded V, C) where the head is tied, else (C, padded V)."""
+        return self.token_embedding.embeddings if self.config.tied_head else self.head.kernel
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "config": dataclasses.asdict(self.config),
+            "remat": self.remat,
+        }
 
 
 def _attention_arguments(c: ModelConfig, residual: float) -> dict[str, Any]:
@@ -179,12 +209,23 @@ def _feed_forward_arguments(c: ModelConfig, residual: float) -> dict[str, Any]:
     }
 
 
-def build_gpt(config: ModelConfig, precision: str = "float32", seed: int | None = None) -> GPT:
-    """A built model with fresh weights: `precision` float32, or bfloat16 (weights float32, products in bfloat16)."""
+def build_gpt(
+    config: ModelConfig,
+    precision: str = "float32",
+    seed: int | None = None,
+    *,
+    model_class: type[GPT] = GPT,
+    **arguments: Any,
+) -> GPT:
+    """A built model with fresh weights.
+
+    `precision` is float32, or bfloat16 (weights float32, products in bfloat16); `model_class` a subclass, and
+    `arguments` what its constructor takes besides.
+    """
     if seed is not None:
         keras.utils.set_random_seed(seed)
     policy = precision if precision == "float32" else f"mixed_{precision}"
-    model = GPT(config, dtype=keras.DTypePolicy(policy), name="gpt")
+    model = model_class(config, dtype=keras.DTypePolicy(policy), name="gpt", **arguments)
     model.build()
     return model
 
@@ -192,7 +233,7 @@ def build_gpt(config: ModelConfig, precision: str = "float32", seed: int | None 
 def parameter_count(config: ModelConfig) -> int:
     """Number of trained values, computed without building the model (124,439,808 for GPT-2's smallest).
 
-    vocabulary * width (twice if the head is not tied) + positions * width + layers * (attention + feed-forward +
+    padded vocabulary * width (twice if the head is not tied) + positions * width + layers * (attention + feed-forward +
     norms) + final norm, biases included where the configuration has them.
     """
     c = config
@@ -206,6 +247,6 @@ def parameter_count(config: ModelConfig) -> int:
         biases = 2 * c.width + 2 * kv_width + hidden_biases + c.width
     qk_norms = 2 * c.head_dim if c.qk_norm else 0
     positions = c.context_length * c.width if c.positions == "learned" else 0
-    embeddings = c.vocabulary_size * c.width * (1 if c.tied_head else 2)
+    embeddings = c.padded_vocabulary_size * c.width * (1 if c.tied_head else 2)
     blocks = c.num_layers * (attention + feed_forward + biases + 2 * norm + qk_norms)
     return embeddings + positions + blocks + norm

@@ -21,12 +21,12 @@ def parameters_by_part(config: ModelConfig) -> dict[str, int]:
     norm = c.width * (2 if c.norm == "layer" and c.bias else 1)
     qk_norms = 2 * c.head_dim if c.qk_norm else 0
     parts = {
-        "token embedding": c.vocabulary_size * c.width,
+        "token embedding": c.padded_vocabulary_size * c.width,
         "position embedding": c.context_length * c.width if c.positions == "learned" else 0,
         "attention": attention_matrices(c) + c.num_layers * (2 * c.width + 2 * kv_width) * c.bias,
         "feed-forward": feed_forward_matrices(c) + c.num_layers * feed_forward_biases,
         "norms": c.num_layers * (2 * norm + qk_norms) + norm,
-        "head": 0 if c.tied_head else c.vocabulary_size * c.width,
+        "head": 0 if c.tied_head else c.padded_vocabulary_size * c.width,
     }
     return {name: count for name, count in parts.items() if count}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tiny import GPT2_SHAPE, MODERN_SHAPE
@@ -22,10 +24,21 @@ def random_rows(lengths, seed=0):
     return [numbers.integers(0, 257, length).tolist() for length in lengths]
 
 
-@pytest.fixture(scope="module", params=["gpt2", "modern", "bfloat16"])
+PARTS = {
+    "gpt2": GPT2_SHAPE,
+    "modern": MODERN_SHAPE,
+    "relu2": dataclasses.replace(GPT2_SHAPE, activation="relu2", bias=False),
+    "one key head": dataclasses.replace(GPT2_SHAPE, num_kv_heads=1, qk_norm=True),
+    "swiglu": dataclasses.replace(GPT2_SHAPE, activation="swiglu", norm="rms"),
+    "untied": dataclasses.replace(GPT2_SHAPE, tied_head=False, positions="rotary"),
+    "padded vocabulary": dataclasses.replace(MODERN_SHAPE, vocabulary_multiple=64),
+}
+
+
+@pytest.fixture(scope="module", params=[*PARTS, "bfloat16"])
 def case(request):
     """A model and the difference from its uncached self that its precision explains."""
-    config = {"gpt2": GPT2_SHAPE, "modern": MODERN_SHAPE, "bfloat16": GPT2_SHAPE}[request.param]
+    config = PARTS.get(request.param, GPT2_SHAPE)
     precision = "bfloat16" if request.param == "bfloat16" else "float32"
     model = build_gpt(config, precision, seed=2)
     for variable in model.trainable_variables:  # scores that differ clearly between tokens

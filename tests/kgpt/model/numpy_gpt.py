@@ -18,7 +18,7 @@ def forward(weights: dict[str, np.ndarray], config: ModelConfig, ids_BT: np.ndar
         x = x + feed_forward(w, name, config, normalise(w, name + "feed_forward_norm", config, x))
     x = normalise(w, "final_norm", config, x)
     head = w["token_embedding/embeddings"].T if config.tied_head else w["head/kernel"]
-    return x @ head
+    return (x @ head)[..., : config.vocabulary_size]
 
 
 def normalise(w, name, config, x):
@@ -73,5 +73,7 @@ def feed_forward(w, block, config, x):
     if config.activation == "swiglu":
         gate = dense(w, name + "gate", x)
         return dense(w, name + "down", gate / (1 + np.exp(-gate)) * up)
+    if config.activation == "relu2":
+        return dense(w, name + "down", np.where(up > 0, up * up, 0.0))
     gelu = 0.5 * up * (1 + np.tanh(np.sqrt(2 / np.pi) * (up + 0.044715 * up**3)))
     return dense(w, name + "down", gelu)

@@ -17,6 +17,9 @@ SHAPES = {
     "gpt2 without bias": dataclasses.replace(GPT2_SHAPE, bias=False),
     "modern, grouped": MODERN,
     "modern, one group": dataclasses.replace(MODERN, num_kv_heads=1, tied_head=True),
+    "squared ReLU": dataclasses.replace(GPT2_SHAPE, activation="relu2"),
+    "padded vocabulary": dataclasses.replace(GPT2_SHAPE, vocabulary_multiple=64),
+    "padded vocabulary, untied": dataclasses.replace(MODERN, vocabulary_multiple=64),
 }
 
 
@@ -142,6 +145,25 @@ def test_dropout_acts_in_training_only():
     still = np.array(model(ids))
     np.testing.assert_array_equal(still, np.array(model(ids, training=False)))
     assert not np.allclose(still, np.array(model(ids, training=True)))
+
+
+def test_a_padded_vocabulary_has_rows_that_stand_for_no_token():
+    model = built(SHAPES["padded vocabulary"])
+    assert model.token_embedding.embeddings.shape == (64, 32)
+    assert model(ids_of(GPT2_SHAPE)).shape[-1] == 50
+
+
+def test_dropout_draws_anew_in_each_step_and_the_same_again_from_the_same_state():
+    config = dataclasses.replace(MODERN, dropout=0.5)
+    model, ids = built(config), ids_of(config)
+    (state,) = [
+        variable for variable in model.variables if variable.path.endswith("seed_generator_state")
+    ]
+    before = np.array(state)
+    first, second = (np.array(model(ids, training=True)) for _ in range(2))
+    assert not np.allclose(first, second)
+    state.assign(before)
+    np.testing.assert_array_equal(first, np.array(model(ids, training=True)))
 
 
 def test_a_token_sees_only_what_came_before_it():
