@@ -226,6 +226,8 @@ class TrainConfig:
     deviations, and by a tenth; 0 looks for no spikes."""
     max_rollbacks: int = 3
     log_every: int = 10
+    tensorboard: bool = False
+    """Write the rows of `metrics.jsonl` for TensorBoard too; needs the extra `tensorboard`."""
     seed: int = 1
     sample_prompts: tuple[str, ...] = ()
     """Prompts continued at each evaluation into `samples.jsonl`; the start of the validation text by default."""

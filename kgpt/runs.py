@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
-from kgpt.files import is_number, read_json, read_json_lines, write_json
+from kgpt.files import disk_failure, is_number, read_json, read_json_lines, write_json
 
 FORMAT_VERSION = 1
 
@@ -372,10 +372,15 @@ def owned(folder: RunFolder) -> Iterator[None]:
 
     Raises:
         KgptError: another process holds it.
+        KgptFailure: the folder cannot be written.
     """
     import fcntl
 
-    with open(folder.path / ".lock", "w") as file:
+    try:
+        lock = open(folder.path / ".lock", "w")
+    except OSError as error:
+        raise disk_failure(error, folder.path) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "loss, perplexity and bits per byte of a run",
     "export": "write a model in another format, such as a TensorFlow SavedModel",
     "runs": "list the runs",
+    "report": "write a run's curves, samples and configuration as one page of HTML",
     "tokenize": "show the tokens of a text",
 }
 """Subcommand and the line that `kgpt --help` says of it."""

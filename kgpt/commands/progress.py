@@ -81,7 +81,8 @@ class TrainingDisplay:
         if self._validation is not None:
             parts.append(f"validation {self._validation:.3f}")
         if row.get("tokens_per_second"):
-            parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
+            used = f" (MFU {row['mfu']:.0%})" if row.get("mfu") else ""
+            parts.append(f"{row['tokens_per_second']:,.0f} tokens/s{used}")
         done = row["step"] - self._first[1]
         if done and steps < UNLIMITED_STEPS:
             left = (now - self._first[0]) / done * (steps - row["step"])

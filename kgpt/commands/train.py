@@ -14,6 +14,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgpt.commands.tables import print_table
 from kgpt.config import (
     UNLIMITED_STEPS,
     Precision,
@@ -35,7 +36,8 @@ EXAMPLES = """examples:
   kgpt-train                                        the demo: an encyclopedia in Portuguese
   kgpt-train --data machado --run machado --minutes 15
   kgpt-train --data shakespeare --preset char-cpu --run chars --set model.dropout=0.1
-  kgpt-train --run machado --resume                 go on after a stop or a crash"""
+  kgpt-train --run machado --resume                 go on after a stop or a crash
+  kgpt-train --data machado --run search --steps 300 --sweep search.toml"""
 
 OPTIONS = {
     "data": "data",
@@ -53,6 +55,7 @@ OPTIONS = {
     "keep": "keep",
     "early_stopping": "early_stopping",
     "seed": "seed",
+    "tensorboard": "tensorboard",
     "run": "run",
 }
 """Command-line option and the configuration key it sets."""
@@ -131,12 +134,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end after N evaluations without a lower validation loss",
     )
     add("--seed", type=int, metavar="N", help="seed of weights, data order and dropout")
+    add(
+        "--tensorboard",
+        action="store_true",
+        default=None,
+        help="write the metrics for TensorBoard too, into RUN/tensorboard",
+    )
     add("--resume", action="store_true", help="go on with --run from its last checkpoint")
+    add(
+        "--sweep",
+        metavar="FILE",
+        help="TOML file with keys to search: trains NAME-001, NAME-002 ... and prints a table",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, show it, and say what to do next."""
     config = configuration(args)
+    if args.sweep:
+        return _sweep(config, args)
     if args.resume:
         done = _already_finished(config, args)
         if done is not None:
@@ -162,6 +178,42 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "finished": result.finished,
         "exit_code": 0 if result.finished else 130,
     }
+
+
+def _sweep(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any]:
+    from kgpt.commands.sweep import best_first, read_sweep, run_sweep
+
+    if args.resume:
+        raise KgptError(
+            "A sweep resumes by itself",
+            "--sweep and --resume cannot be given together.",
+            "The same command without --resume goes on with the trials that are not done.",
+        )
+    sweep = read_sweep(Path(args.sweep))
+    from kgpt.commands.progress import TrainingDisplay
+
+    with TrainingDisplay() as display:
+        trials, is_done = run_sweep(sweep, config, args.saved_models, display)
+    if not args.json:
+        rows = [
+            [
+                trial.run,
+                "-" if trial.loss is None else f"{trial.loss:.4f}",
+                *map(_short, trial.values.values()),
+            ]
+            for trial in best_first(trials)
+        ]
+        print_table(["run", "best validation", *sweep.search], rows)
+    return {
+        "run": config.run,
+        "trials": [dataclasses.asdict(trial) for trial in best_first(trials)],
+        "finished": is_done,
+        "exit_code": 0 if is_done else 130,
+    }
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def configuration(args: argparse.Namespace) -> TrainConfig:

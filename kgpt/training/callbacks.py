@@ -24,6 +24,7 @@ from kgpt.training.divergence import OVERFLOWS_IN_A_ROW, RECENT, steps_gone_wron
 from kgpt.training.limits import steps_in_force
 from kgpt.training.progress import Progress
 from kgpt.training.schedules import schedule_factor
+from kgpt.training.speed import utilization
 
 HEARTBEAT_SECONDS = 2.0
 
@@ -126,10 +127,11 @@ class Recorder(keras.callbacks.Callback):
         progress: Progress,
         reporter: Reporter,
         stop: StopRequest,
+        matrix_flops: float,
     ) -> None:
         super().__init__()
         self.run, self.config, self.progress = run, config, progress
-        self.reporter, self.stop = reporter, stop
+        self.reporter, self.stop, self.matrix_flops = reporter, stop, matrix_flops
         self.gone_wrong = 0
         self.state: State = "compiling"
         self._last_heartbeat = 0.0
@@ -225,6 +227,7 @@ class Recorder(keras.callbacks.Callback):
             "learning_rate": config.optimizer.learning_rate * factor,
             **self._of_optimizer(),
             "tokens_per_second": speed and round(speed, 1),
+            "mfu": speed and round(utilization(config, speed, self.matrix_flops), 4),
         }
         append_json_line(self.run.metrics_file, row)
         progress.pending_losses = []

@@ -51,7 +51,10 @@ from kgpt.training.preparation import (
     with_vocabulary,
 )
 from kgpt.training.recovery import recover, starting_point
+from kgpt.training.report import write_report
 from kgpt.training.schedules import decay_start
+from kgpt.training.speed import matrix_product_rate
+from kgpt.training.tensorboard import TensorBoard, check_tensorboard
 from kgpt.training.validation import StopAsked, Validation
 
 
@@ -83,6 +86,8 @@ def train(
         KgptError: configuration, data and run do not go together.
         KgptFailure: the disk is full, the loss is not finite, or no checkpoint is whole.
     """
+    if config.tensorboard:
+        check_tensorboard()
     corpus = open_corpus(config.data, reporter, resume)
     tokenizer = Tokenizer.load(corpus.tokenizer_folder)
     config = with_vocabulary(config, tokenizer.vocabulary_size)
@@ -110,7 +115,8 @@ class TrainingSession:
         reporter: Reporter,
     ) -> None:
         self.run, self.config, self.corpus = run, config, corpus
-        self.tokenizer, self.reporter = tokenizer, Guarded(reporter)
+        self.tokenizer = tokenizer
+        self.reporter: Reporter = Guarded(reporter)
         self.stop = StopRequest()
         self.writer = CheckpointWriter(run)
         self.latest: Loss | None = None
@@ -129,6 +135,8 @@ class TrainingSession:
         except BaseException as error:
             self._tell_failure(error)
             raise
+        finally:
+            self._write_report()
         return self._result()
 
     def prepare(self) -> None:
@@ -142,10 +150,15 @@ class TrainingSession:
         self.batches = training_batches(config, self.corpus)
         parts = self.corpus, self.tokenizer, self.model, self.stop
         self.validation = Validation(self.run, config, *parts)
-        self.recorder = Recorder(self.run, config, self.progress, self.reporter, self.stop)
+        rate = matrix_product_rate(config.precision)
+        if config.tensorboard:
+            folder = self.run.path / "tensorboard"
+            self.reporter = TensorBoard(folder, self.progress.step, self.reporter)
+        self.recorder = Recorder(self.run, config, self.progress, self.reporter, self.stop, rate)
         self.say(
             f"{self.model.count_params():,} parameters; {len(self.corpus.tokens('train')):,} training tokens;"
-            f" {self.batches.steps_per_epoch:.0f} steps an epoch"
+            f" {self.batches.steps_per_epoch:.0f} steps an epoch; matrix products at {rate / 1e9:,.0f} GFLOP/s in"
+            f" {config.precision}"
         )
 
     def fit(self) -> None:
@@ -373,6 +386,14 @@ class TrainingSession:
             self.say(f"{title}: {message}")
         except KgptFailure:  # the disk is full: the error itself is on its way to the user
             pass
+
+    def _write_report(self) -> None:
+        if isinstance(self.reporter, TensorBoard):
+            self.reporter.close()
+        try:
+            write_report(self.run)
+        except Exception as error:  # a report is not worth a training run
+            self.reporter.message(f"No report.html: {error}")
 
     def _result(self) -> TrainResult:
         speeds = [r["tokens_per_second"] for r in self.run.metrics() if r.get("tokens_per_second")]

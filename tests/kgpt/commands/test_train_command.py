@@ -22,7 +22,7 @@ TINY = (
     "--set", "xla=off",
 )  # fmt: skip
 CONTRACT = {"run", "steps", "validation_loss", "bits_per_byte", "seconds", "tokens_per_second"}
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "mfu")
 
 
 def child(*arguments: str) -> subprocess.Popen[str]:

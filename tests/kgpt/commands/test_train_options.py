@@ -63,12 +63,14 @@ BUDGET = {"steps": UNLIMITED_STEPS, "minutes": 0.0}
         ("--keep", "9", {"keep": 9}),
         ("--early-stopping", "4", {"early_stopping": 4}),
         ("--seed", "77", {"seed": 77}),
+        ("--tensorboard", None, {"tensorboard": True}),
         ("--set", "model.num_layers=6", {"model.num_layers": 6}),
         ("--set", "steps=7", {"steps": 7, "minutes": 0.0}),
     ],
 )
 def test_every_option_changes_its_key_and_no_other(asked, option, value, expected):
-    assert changes(asked(option, value), preset("demo")) == expected
+    given = [option] if value is None else [option, value]
+    assert changes(asked(*given), preset("demo")) == expected
 
 
 def test_every_option_is_tested():
