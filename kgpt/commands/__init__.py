@@ -26,7 +26,7 @@ COMMANDS = {
     "evaluate": "loss, perplexity and bits per byte of a run",
     "export": "write a model in another format, such as a TensorFlow SavedModel",
     "runs": "list the runs",
-    "report": "write a run's curves, samples and configuration as one page of HTML",
+    "report": "write a run as one page of HTML",
     "tokenize": "show the tokens of a text",
 }
 """Subcommand and the line that `kgpt --help` says of it."""
@@ -66,6 +66,10 @@ class _Parser(argparse.ArgumentParser):
         hint = f"`{self.prog} --help` shows what it takes."
         _print_error(KgptError("Bad arguments", message, hint))
         raise SystemExit(KgptError.exit_code)
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        """Take `-.jsonl`, standard input in a format, for a value, as argparse itself does with `-`."""
+        return None if arg_string.startswith("-.") else super()._parse_optional(arg_string)
 
 
 def _top_parser(only: str) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 NOTE = re.compile(
@@ -35,7 +35,8 @@ def filtered() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):  # whoever read it has left
+            sys.stderr.flush()
         sys.stderr = python_stderr
         os.dup2(real, 2)  # closes the pipe's last writing end, so the pump sees its end
         pump.join(timeout=1)
@@ -52,4 +53,5 @@ def _pump(reading: int, real: int) -> None:
     with open(reading, "rb") as lines:
         for line in lines:
             if not NOTE.match(line):
-                os.write(real, line)
+                with suppress(OSError):  # nobody reads any more; who writes must not have to wait
+                    os.write(real, line)
