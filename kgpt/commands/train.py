@@ -241,8 +241,9 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def _with_limits(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Where steps, epochs or minutes are given, they replace all three of what lies below."""
-    return {**NO_LIMIT, **values} if any(values.get(key) for key in NO_LIMIT) else dict(values)
+    """Where steps, epochs or minutes are given, they replace all three of what lies below, and what became of them."""
+    none = {**NO_LIMIT, "step_changes": []}
+    return {**none, **values} if any(values.get(key) for key in NO_LIMIT) else dict(values)
 
 
 def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> TrainConfig:

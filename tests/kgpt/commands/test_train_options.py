@@ -139,6 +139,17 @@ def test_a_file_reproduces_its_configuration(asked, tmp_path, name):
     assert asked("--config", str(tmp_path / name)) == config
 
 
+def test_a_limit_of_ones_own_forgets_how_the_steps_of_a_file_changed(asked, tmp_path):
+    config = replace(preset("char-cpu"), steps=500, step_changes=("0:1000", "20:500"))
+    (tmp_path / "run.json").write_text(json.dumps({"configuration": to_dict(config)}))
+    file = ["--config", str(tmp_path / "run.json")]
+    assert asked(*file).step_changes == config.step_changes
+    assert (asked(*file, "--steps", "70").steps, asked(*file, "--steps", "70").step_changes) == (
+        70,
+        (),
+    )
+
+
 # === Resuming ===
 
 
