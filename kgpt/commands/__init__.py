@@ -38,8 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = next((word for word in given if not word.startswith("-")), "")
     if name and name not in COMMANDS:
         return _unknown_command(name)
-    parser = _top_parser(only=name)
-    args = parser.parse_args(given)
+    try:
+        parser = _top_parser(only=name)
+        args = parser.parse_args(given)
+    except KeyboardInterrupt:  # the machine may be slow, and the caller quick
+        return _interrupted()
     if not getattr(args, "command", None):
         parser.print_help()
         return 0
@@ -119,8 +122,7 @@ def _run(args: argparse.Namespace) -> int:
             _print_error(error)
             return error.exit_code
         except KeyboardInterrupt:
-            print("\nInterrupted.", file=sys.stderr)
-            return 130
+            return _interrupted()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return 0
@@ -140,6 +142,11 @@ def _succeed(args: argparse.Namespace) -> int:
         print(json.dumps(json_safe(result), ensure_ascii=False))
     sys.stdout.flush()  # a reader that has left is noticed here, not at the interpreter's end
     return exit_code
+
+
+def _interrupted() -> int:
+    print("\nInterrupted.", file=sys.stderr)
+    return 130
 
 
 def _print_error(error: KgptError) -> None:

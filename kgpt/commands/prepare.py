@@ -21,6 +21,8 @@ EXAMPLES = """examples:
   kgpt prepare wiki.txt poems.txt --weight poems.txt=3  train three times on each poem
   kgpt prepare --clean list                             the cleaning steps
 """
+PRE_TOKENIZATION = "gpt2"
+"""The default of --pre-tokenization."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,7 @@ def _add_tokenizer(group: Any) -> None:
     )
     group.add_argument(
         "--pre-tokenization",
-        default="gpt2",
+        default=PRE_TOKENIZATION,
         metavar="NAME",
         help="how text is cut into words before a BPE is trained (default: %(default)s)",
     )
@@ -269,11 +271,19 @@ def _check_sources(args: argparse.Namespace) -> None:
             "Expected a file, a folder, a glob or another SOURCE.",
             "For example: kgpt prepare books/",
         )
-    if bool(args.cluster) != bool(args.parts):
+    if (args.cluster is None) != (args.parts is None):
         raise KgptError(
             "A cluster and its parts",
             "--cluster ADDRESS and --parts N are given together or not at all.",
             "For example: --cluster local:4 --parts 8",
+        )
+    trained = {"--special-tokens": args.special_tokens, "--pre-tokenization": args.pre_tokenization}
+    ignored = [name for name, value in trained.items() if value not in ([], PRE_TOKENIZATION)]
+    if args.tokenizer and ignored:
+        raise KgptError(
+            "A tokenizer that is there already",
+            f"{' and '.join(ignored)} shape a tokenizer that is trained; --tokenizer takes one as it is.",
+            "Leave out one or the other.",
         )
 
 
@@ -285,14 +295,23 @@ def _listed(text: str) -> list[str]:
 
 
 def _megabytes(text: str) -> int | None:
-    return None if text == "all" else int(text)
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        message = f"expected whole megabytes or all; received {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _weight(text: str) -> tuple[str, float]:
     name, _, number = text.rpartition("=")
-    if not name:
-        raise argparse.ArgumentTypeError(f"expected SOURCE=NUMBER, received {text!r}")
-    return name, float(number)
+    try:
+        if name:
+            return name, float(number)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected SOURCE=NUMBER, received {text!r}")
 
 
 def _shard(text: str) -> tuple[int, int]:

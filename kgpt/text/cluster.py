@@ -74,6 +74,7 @@ def prepare_on_cluster(
         KgptFailure: the disk is full, workers do not see the files, or a part failed again and again.
     """
     given = _checked(options, parts)
+    _check_address(address)
     _require_distributed()
     folder = output_folder(sources, output)
     if "-" in map(str, sources):
@@ -114,6 +115,18 @@ def _checked(options: dict[str, Any], parts: int) -> PrepareOptions:
         )
     replace(given, tokenizer=given.tokenizer or Tokenizer.bytes(), shard=(1, parts))  # checks
     return given
+
+
+def _check_address(address: str) -> None:
+    """Find what no scheduler can be called before a sample is read."""
+    kind, colon, number = address.partition(":")
+    is_local = kind == "local" and (not colon or (number.isdigit() and int(number) > 0))
+    if not is_local and (kind == "local" or not number):
+        raise KgptError(
+            "No cluster",
+            f"Expected the address of a Dask scheduler, local or local:N. Received: {address}",
+            "For example: --cluster tcp://HOST:8786, or --cluster local:4",
+        )
 
 
 def _require_distributed() -> None:
@@ -203,8 +216,6 @@ def _client(address: str) -> Iterator[Any]:
 
     kind, _, number = address.partition(":")
     is_local = kind == "local"
-    if is_local and number and not (number.isdigit() and int(number) > 0):
-        raise _bad_address(address, "the number of processes is no number")
     try:
         cluster: Any = None
         if is_local:

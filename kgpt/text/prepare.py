@@ -78,7 +78,7 @@ def prepare(
         given = replace(given, tokenizer=find_tokenizer(given.tokenizer))
     folder = output_folder(sources, output)
     known = known_sources(folder)
-    found = expand_sources(sources)
+    found = expand_sources(sources, report)
     described = describe_sources(found, known)
     plan = {"sources": described, "options": given.identity()}
     if is_current(folder, plan, overwrite):

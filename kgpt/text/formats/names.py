@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kgpt.errors import KgptError
+from kgpt.errors import KgptError, KgptFailure
 from kgpt.text.formats.kinds import KNOWN, advice, format_of
 from kgpt.text.formats.reading import Source
 
@@ -34,7 +34,7 @@ def sources_of(name: str, report: Report) -> list[Source]:
 
     Raises:
         KgptError: there is nothing of that name, or a file is not of a kind that can be read.
-        KgptFailure: standard input could not be copied to the disk.
+        KgptFailure: a folder cannot be read, or standard input could not be copied to the disk.
     """
     if name in BUILT_IN:
         return [Source(name, "encyclopedia")]
@@ -44,6 +44,17 @@ def sources_of(name: str, report: Report) -> list[Source]:
         from kgpt.text.formats.standard_input import copy_of
 
         return [copy_of(name)]
+    try:
+        return _on_disk(name, report)
+    except OSError as error:
+        raise KgptFailure(
+            "Cannot read",
+            f"{error.filename}: {error.strerror}.",
+            "Check the folder and its permissions.",
+        ) from None
+
+
+def _on_disk(name: str, report: Report) -> list[Source]:
     path = Path(name)
     if path.is_file():
         return [_file(path)]
@@ -85,9 +96,13 @@ def _glob(name: str, report: Report) -> list[Source]:
 
 def _files(folder: Path) -> Iterator[Path]:
     """The files in a folder at any depth, hidden ones too, but nothing in hidden folders."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_give_up):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names)
+
+
+def _give_up(error: OSError) -> None:
+    raise error
 
 
 def _readable(files: Iterable[Path], where: str, report: Report) -> list[Source]:
@@ -104,7 +119,9 @@ def _readable(files: Iterable[Path], where: str, report: Report) -> list[Source]
     if not found:
         raise KgptError(
             "Source not found",
-            f"Of the files that {where}, none can be read{f': {others}' if others else ', as there is none'}.",
+            f"Of the files that {where}, none can be read: {others}."
+            if others
+            else f"No files {where}.",
             f"Give files that end in {KNOWN}.",
         )
     if others:

@@ -92,6 +92,14 @@ def test_errors_become_exit_codes_and_lines(capsys, monkeypatch, error, code, wo
     assert err.startswith(words) and "Traceback" not in err
 
 
+def test_an_interruption_while_it_starts(capsys, monkeypatch):
+    def interrupted(parser):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("kgpt.commands.runs"), "add_arguments", interrupted)
+    assert call(capsys, "runs") == (130, "", "\nInterrupted.\n")
+
+
 def test_debug_shows_where(monkeypatch):
     failing(monkeypatch, ValueError("odd"))
     with pytest.raises(ValueError, match="odd"):

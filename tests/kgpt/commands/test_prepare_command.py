@@ -74,6 +74,21 @@ def test_output_and_options(folder: Path) -> None:
     assert kgpt(folder, *arguments, "--overwrite").returncode == 0
 
 
+def test_standard_input_in_a_format(folder: Path) -> None:
+    arguments = ["prepare", "-.jsonl", "book.txt", "--tokenizer", "bytes", "--output", "in"]
+    done = kgpt(folder, *arguments, "--json", text='{"text": "um"}\n{"text": "dois"}\n')
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["documents"] == 3
+
+
+def test_what_a_folder_has_beside_text_is_said(folder: Path) -> None:
+    (folder / "books").mkdir()
+    (folder / "book.txt").rename(folder / "books" / "book.txt")
+    (folder / "books" / "cover.png").touch()
+    done = kgpt(folder, "prepare", "books", "--tokenizer", "bytes")
+    assert "Passed over files that are in books: 1 .png" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -83,6 +98,11 @@ def test_output_and_options(folder: Path) -> None:
         (["prepare", "book.txt", "--vocab-size", "9"], "at least 257"),
         (["prepare", "book.txt", "--tokenizer", "nowhere"], "No tokenizer found"),
         (["prepare", "book.txt", "--output", "./full"], "not prepared data"),
+        (["prepare", "book.txt", "--tokenizer-sample", "1.5"], "expected whole megabytes or all"),
+        (["prepare", "book.txt", "--weight", "book.txt=much"], "expected SOURCE=NUMBER"),
+        (["prepare", "book.txt", "--cluster", "local:1", "--parts", "0"], "Expected 1 or more"),
+        (["prepare", "book.txt", "--tokenizer", "bytes", "--special-tokens", "end"], "as it is"),
+        (["prepare", "book.txt", "--tokenizer", "bytes", "--pre-tokenization", "gpt4"], "as it is"),
         (["tokenize", "nowhere", "x"], "No tokenizer found"),
     ],
 )

@@ -197,7 +197,9 @@ def test_what_is_interrupted_goes_on(address: str, source: Path, tmp_path: Path)
         ({"sources": ["-"]}, "Standard input"),
         ({"sources": ["missing.txt"]}, "missing.txt"),
         ({"vocabulary_size": 20}, "Vocabulary too small"),
-        ({"address": "local:many", "tokenizer": "bytes"}, "no number"),
+        ({"address": "local:many"}, "local:many"),
+        ({"address": "local:0"}, "local:0"),
+        ({"address": "nowhere"}, "nowhere"),
         ({"address": "tcp://127.0.0.1:1", "tokenizer": "bytes"}, "dask scheduler"),
         ({"address": "what://is", "tokenizer": "bytes"}, "dask scheduler"),
     ],
@@ -214,6 +216,8 @@ def test_what_cannot_be(
     with pytest.raises(KgptError, match=message):
         prepare_on_cluster(output=tmp_path / "corpus", **call)
     assert not (tmp_path / "corpus").exists()
+    if "tokenizer" not in change:
+        assert not (tmp_path / ".corpus.partial").exists(), "a mistake leaves nothing behind"
 
 
 def test_without_the_extra(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,27 @@ def test_what_is_passed_over_is_said(folder: Path) -> None:
     assert said == [f"Passed over files that are in {folder}: 1 hidden, 1 .png"]
 
 
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "locked").mkdir()
+    scandir = os.scandir
+
+    def locked(path: str) -> Any:  # a mode of 0 does not stop root, as whom tests may run
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(KgptFailure, match="locked: Permission denied"):
+        expand_sources([folder])
+
+
+def test_a_name_that_the_system_refuses() -> None:
+    with pytest.raises(KgptFailure, match="Cannot read"):
+        expand_sources(["long" * 1000])
+
+
 def test_byte_order_mark_and_line_ends(tmp_path: Path) -> None:
     (tmp_path / "dos.txt").write_bytes("\ufeffum\r\ndois\rtrês\r\n".encode())
     assert list(read_documents([tmp_path / "dos.txt"])) == ["um\ndois\rtrês\n"]
@@ -101,7 +124,7 @@ def test_sources_that_are_not_there(folder: Path) -> None:
     for source in ("missing.txt", "missing", "*.none"):
         with pytest.raises(KgptError, match="no file, folder or built-in"):
             list(read_documents([folder / source]))
-    with pytest.raises(KgptError, match="none can be read, as there is none"):
+    with pytest.raises(KgptError, match="No files are in"):
         list(read_documents([folder / "empty"]))
     with pytest.raises(KgptError, match=r"none can be read: 1 \.png"):
         list(read_documents([folder / "*.png"]))
