@@ -16,6 +16,8 @@ _BRACKETS = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{\||\|\}(?!\})")
 _LINE_START = re.compile(r"(?:^|\n)[ \t:]*+$")
 """What stands before the brackets of a table, which are text elsewhere."""
 _PARTNER = {"]]": "[[", "}}": "{{", "|}": "{|"}
+_LEFT_OVER = re.compile(r"\[\[+|\]\]+|\{\{+|\}\}+")
+"""Single brackets may meet where those between them are gone."""
 _DEEPEST = 64
 """Brackets in brackets beyond this are dropped, so that text is not copied from level to level without end."""
 _MEDIA = re.compile(
@@ -70,7 +72,7 @@ def without_brackets(text: str) -> str:
     while len(stack) > 1:
         last = stack.pop()
         stack[-1].parts.append(_unclosed(last.kind, "".join(last.parts)))
-    return "".join(stack[0].parts)
+    return _LEFT_OVER.sub("", "".join(stack[0].parts))
 
 
 def _closed(kind: str, inner: str) -> str:

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from peak_memory import PEAK
 
 from kgpt.model import causal_attention as module
 from kgpt.model.causal_attention import blockwise, causal_attention, plain
@@ -110,8 +111,10 @@ def test_long_contexts_are_worked_on_in_blocks(monkeypatch):
     assert used == ["blockwise", "plain"]
 
 
-MEMORY = """
-import os, resource, sys
+MEMORY = (
+    PEAK
+    + """
+import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np, tensorflow as tf
 from kgpt.model.causal_attention import blockwise, plain
@@ -126,10 +129,11 @@ def run(q):
             y = attend(y, y[:, :, 0], y[:, :, 0])
         total = tf.reduce_sum(y)
     return tf.norm(tape.gradient(total, q))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 float(run(q))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
+)
 
 
 def peak(*arguments: object) -> int:

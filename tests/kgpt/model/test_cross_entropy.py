@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from peak_memory import PEAK
 
 from kgpt.model.cross_entropy import CHUNK_BYTES, SMALLEST_CHUNK, CrossEntropy, chunk_size
 
@@ -133,8 +134,10 @@ def test_chunks_are_even_and_hold_what_they_may():
     assert chunk_size(768, 65) == 768
 
 
-MEMORY = """
-import json, os, resource, sys
+MEMORY = (
+    PEAK
+    + """
+import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np, tensorflow as tf
 from kgpt.model.cross_entropy import CrossEntropy, chunk_size
@@ -157,10 +160,11 @@ def run(x, head):
         value = loss(x, head)
     dx, dhead = tape.gradient(value, (x, head))
     return value, tf.norm(dx), tf.norm(dhead)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 values = [float(value) for value in run(x, head)]
-print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, *values]))
+print(json.dumps([peak() - before, *values]))
 """
+)
 
 
 def test_a_large_vocabulary_takes_a_fraction_of_the_plain_losss_memory():

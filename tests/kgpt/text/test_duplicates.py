@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from peak_memory import PEAK
 
 from kgpt.errors import KgptFailure
 from kgpt.text import duplicates as module
@@ -151,25 +152,24 @@ def test_a_full_disk_is_said_so_and_nothing_is_left(tmp_path: Path) -> None:
         exact_duplicates(keys[:10], tmp_path / "missing")
 
 
-MEASURE = """
-import resource, sys
+MEASURE = (
+    PEAK
+    + """
+import sys
 from pathlib import Path
 import numpy as np
 from kgpt.text.duplicates import exact_duplicates, near_duplicates
-
-def peak():
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 folder = Path(sys.argv[1])
 keys = np.memmap(folder / "keys", np.uint64, "r")
 before = peak()
 copies = exact_duplicates(keys, folder)
-print(int(copies.sum()), peak() - before)
+print(int(copies.sum()), (peak() - before) / 1024)
 before = peak()
 near = near_duplicates(keys.reshape(-1, 10), folder)
-print(int(near.sum()), peak() - before)
+print(int(near.sum()), (peak() - before) / 1024)
 """
+)
 
 
 def test_memory_stays_small_for_millions_of_documents(tmp_path: Path) -> None:
