@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kgpt.errors import KgptError
 from kgpt.text.chunks import Chunk, Rows, write_chunk
 from kgpt.text.cleaning import Cleaner
 from kgpt.text.documents import Piece
@@ -68,6 +69,22 @@ class Gathered:
         return {
             name: {"changed": self.changed[name], "dropped": self.dropped[name]} for name in names
         }
+
+    def check_something_is_left(self) -> None:
+        """Raise where no document is left, and say what became of them.
+
+        Raises:
+            KgptError: cleaning dropped all, or all rows and files were skipped.
+        """
+        if self.read > sum(self.dropped.values()):
+            return
+        reasons = [f"{count:,} by {name}" for name, count in sorted(self.dropped.items())]
+        reasons += [f"{count:,} skipped ({name})" for name, count in sorted(self.skipped.items())]
+        raise KgptError(
+            "No text left",
+            f"Of {self.read:,} documents none is left: {', '.join(reasons) or 'they are empty'}.",
+            "Look at the source with --on-error stop, or use fewer --clean steps.",
+        )
 
     def add(self, counts: dict[str, Any]) -> None:
         """Add what one chunk counted."""

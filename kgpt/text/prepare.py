@@ -124,6 +124,8 @@ class _Preparation:
         """All stages."""
         weights = source_weights(self.sources, self.options.weights)
         gathered = self._gather()
+        if self.options.shard is None:
+            gathered.check_something_is_left()
         chunks = [Chunk(self.workspace.chunk(index)) for index in range(gathered.chunks)]
         verdict = sort_out(
             chunks,

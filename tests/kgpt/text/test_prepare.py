@@ -178,3 +178,65 @@ def test_where_the_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert output_folder(["a.txt"], "name") == tmp_path / "name"
     assert output_folder(["a.txt"], "./name") == Path("name")
     assert output_folder(["a.txt"], "x/name") == Path("x/name")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("a.txt", "um\ndois", {"clean": ["min-length=9"]}, "2 by min-length"),
+        ("a.jsonl", "{\n[", {"on_error": "skip"}, "skipped"),
+    ],
+)
+def test_when_nothing_is_left_the_reason_is_given(
+    tmp_path: Path, name: str, content: str, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(KgptError, match=message):
+        prepare([tmp_path / name], tmp_path / "out", tokenizer="bytes", documents="line", **options)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_cleaning_and_duplicates_are_counted(tmp_path: Path) -> None:
+    lines = [f"linha {index} do texto" for index in range(20)]
+    (tmp_path / "a.txt").write_text("\n".join([*lines, "curta", lines[3], lines[4], "LINHA 99 do"]))
+    options: dict[str, Any] = {"tokenizer": "bytes", "documents": "line"}
+    corpus = prepare(
+        [tmp_path / "a.txt"],
+        tmp_path / "out",
+        clean=["min-length=8", "lower"],
+        dedupe="exact",
+        **options,
+    )
+    counts = corpus.manifest["counts"]
+    assert (counts["read"], counts["dropped"]) == (24, {"min-length": 1})
+    assert (counts["duplicates"], counts["removed_duplicates"], counts["kept"]) == (2, 2, 21)
+    assert corpus.manifest["cleaning"] == {
+        "min-length": {"changed": 0, "dropped": 1},
+        "lower": {"changed": 1, "dropped": 0},
+    }
+    kept = documents(corpus, "train") + documents(corpus, "validation")
+    assert sorted(kept) == sorted([*lines, "linha 99 do"])
+    with_copies = prepare([tmp_path / "a.txt"], tmp_path / "all", **options)
+    assert with_copies.manifest["counts"]["duplicates"] == 2 and with_copies.documents == 24
+
+
+def test_weights_repeat_training_documents(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        lines = [f"{name} {index}" for index in range(100)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    corpus = prepare(
+        [tmp_path / "a.txt", tmp_path / "b.txt"],
+        tmp_path / "out",
+        tokenizer="bytes",
+        documents="line",
+        weights={"b.txt": 2.5},
+        validation_fraction=0.1,
+    )
+    train = documents(corpus, "train")
+    counts = {text: train.count(text) for text in train}
+    assert {count for text, count in counts.items() if text.startswith("a")} == {1}
+    twice = [count for text, count in counts.items() if text.startswith("b")]
+    assert set(twice) == {2, 3} and 2.2 < sum(twice) / len(twice) < 2.8
+    assert len(set(documents(corpus, "validation"))) == len(documents(corpus, "validation"))
+    with pytest.raises(KgptError, match="none of 1 sources"):
+        prepare([tmp_path / "a.txt"], tmp_path / "no", tokenizer="bytes", weights={"c.txt": 2})
