@@ -96,14 +96,15 @@ def test_workers_on_this_machine(
     # It is what an ordinary call with these options is up to date with, and another cluster's.
     assert made.manifest["options"]["tokenizer"] == "trained"
     written = os.stat(output).st_ino
-    prepare_on_cluster(["lines.txt"], output, address="nowhere", **call)
+    call["address"] = "tcp://nowhere:8786"  # it is not needed
+    prepare_on_cluster(["lines.txt"], output, **call)
     prepare(["lines.txt"], output, vocabulary_size=280, **OPTIONS)
     assert said[-1] == f"Nothing has changed: {output} is up to date."
     assert os.stat(output).st_ino == written
     with pytest.raises(KgptError, match="in 3 parts, not 4"):
-        prepare_on_cluster(["lines.txt"], output, address="nowhere", **{**call, "parts": 4})
+        prepare_on_cluster(["lines.txt"], output, **{**call, "parts": 4})
     with pytest.raises(KgptError, match="seed was 3, is 4"):
-        prepare_on_cluster(["lines.txt"], output, address="nowhere", **{**call, "seed": 4})
+        prepare_on_cluster(["lines.txt"], output, **{**call, "seed": 4})
 
 
 def test_a_worker_that_is_killed(address: str, source: Path, tmp_path: Path) -> None:

@@ -35,11 +35,12 @@ def damaged(tmp_path):
     """`damaged(config, reporter)` trains as `train` does, with weights that the reporter can reach."""
     from kgpt.runs import owned
     from kgpt.text.tokenizer import Tokenizer
+    from kgpt.training.precision import resolved
     from kgpt.training.preparation import create_run_folder, open_corpus, with_vocabulary
     from kgpt.training.trainer import TrainingSession
 
     def run(config, reporter, **changes):
-        config = with_vocabulary(dataclasses.replace(config, **changes), 257)
+        config = resolved(with_vocabulary(dataclasses.replace(config, **changes), 257))
         folder = RunFolder(tmp_path / "runs" / config.run)
         corpus = open_corpus(config.data)
         tokenizer = Tokenizer.load(corpus.tokenizer_folder)
