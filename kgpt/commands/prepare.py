@@ -21,8 +21,8 @@ EXAMPLES = """examples:
   kgpt prepare wiki.txt poems.txt --weight poems.txt=3  train three times on each poem
   kgpt prepare --clean list                             the cleaning steps
 """
-PRE_TOKENIZATION = "gpt2"
-"""The default of --pre-tokenization."""
+PRE_TOKENIZATION, TOKENIZER_SAMPLE = "gpt2", 256
+"""The defaults of --pre-tokenization and --tokenizer-sample."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def _add_tokenizer(group: Any) -> None:
     group.add_argument(
         "--tokenizer-sample",
         type=_megabytes,
-        default=256,
+        default=TOKENIZER_SAMPLE,
         metavar="MB|all",
         help="text to train a BPE on (default: %(default)s)",
     )
@@ -277,8 +277,12 @@ def _check_sources(args: argparse.Namespace) -> None:
             "--cluster ADDRESS and --parts N are given together or not at all.",
             "For example: --cluster local:4 --parts 8",
         )
-    trained = {"--special-tokens": args.special_tokens, "--pre-tokenization": args.pre_tokenization}
-    ignored = [name for name, value in trained.items() if value not in ([], PRE_TOKENIZATION)]
+    trained = {
+        "--special-tokens": (args.special_tokens, []),
+        "--pre-tokenization": (args.pre_tokenization, PRE_TOKENIZATION),
+        "--tokenizer-sample": (args.tokenizer_sample, TOKENIZER_SAMPLE),
+    }
+    ignored = [name for name, (value, default) in trained.items() if value != default]
     if args.tokenizer and ignored:
         raise KgptError(
             "A tokenizer that is there already",

@@ -166,5 +166,7 @@ def _read_text(path: Path) -> str:
 
 def _unreadable(path: Path, reason: str) -> KgptError:
     return KgptError(
-        "Unreadable tokenizer", f"{path}: {reason}.", "Restore the file, or prepare again."
+        "Unreadable tokenizer",
+        f"{path}: {reason}.",
+        "Restore the file, or name another: a folder with a tokenizer, tokenizer.json, or NAME.tiktoken.",
     )

@@ -100,8 +100,12 @@ def _columns(reading: Reading, schema: Any) -> list[str]:
     field = reading.options.text_field
     if field is not None:
         if field in schema.names:
-            return [field]
-        problem = f"there is no column {field!r}"
+            kind = schema.field(field).type
+            if _is_string(kind) or types.is_nested(kind):
+                return [field]
+            problem = f"column {field!r} holds no text"
+        else:
+            problem = f"there is no column {field!r}"
     else:
         for name in CONVERSATIONS:
             if name in schema.names and types.is_nested(schema.field(name).type):

@@ -99,13 +99,14 @@ class Reading:
         self.skipped(reason, message)
 
     def row(self, text: str, number: int) -> Iterable[Piece]:
-        """The pieces of a row's text; none where it is blank or cannot be used.
+        """The pieces of a row's text; none where it cannot be used or is blank, which is counted and no damage.
 
         Args:
             text: of one document.
             number: of the row or its line.
         """
         if not text or text.isspace():
+            self.skipped("Empty", f"{self.place(number)}: the row has no text.")
             return ()
         if "\r\n" in text:
             text = text.replace("\r\n", "\n")

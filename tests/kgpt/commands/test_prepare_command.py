@@ -103,6 +103,7 @@ def test_what_a_folder_has_beside_text_is_said(folder: Path) -> None:
         (["prepare", "book.txt", "--cluster", "local:1", "--parts", "0"], "Expected 1 or more"),
         (["prepare", "book.txt", "--tokenizer", "bytes", "--special-tokens", "end"], "as it is"),
         (["prepare", "book.txt", "--tokenizer", "bytes", "--pre-tokenization", "gpt4"], "as it is"),
+        (["prepare", "book.txt", "--tokenizer", "bytes", "--tokenizer-sample", "3"], "as it is"),
         (["tokenize", "nowhere", "x"], "No tokenizer found"),
     ],
 )

@@ -182,6 +182,8 @@ def test_a_field_that_is_not_clear_is_asked_for(tmp_path: Path) -> None:
         assert "--text-field" in caught.value.hint
     with pytest.raises(KgptError, match=r"no column holds text; there are: n \(int64\)"):
         read(tmp_path / "b.parquet")
+    with pytest.raises(KgptError, match=r"column 'n' holds no text; there are: n \(int64\)"):
+        read(tmp_path / "b.parquet", text_field="n")
 
 
 def test_the_first_row_decides_on_the_field(tmp_path: Path) -> None:
@@ -192,6 +194,7 @@ def test_the_first_row_decides_on_the_field(tmp_path: Path) -> None:
     assert said == [
         "F:2: there is no field 'text'; there are: title.",
         "F:3: the field 'text' holds a number and no text.",
+        "F:4: the row has no text.",
         "F:5: expected an object with fields, received a list.",
     ]
 
