@@ -214,6 +214,12 @@ class TrainConfig:
     evaluate_every: int = 250
     """Steps between evaluations on the whole validation split (also before the last step ends)."""
     checkpoint_every: int = 250
+    label_smoothing: float = 0.0
+    """Share of the target that is spread evenly over the vocabulary; training only."""
+    z_loss: float = 0.0
+    """Weight of log(sum of exp(logits))**2 in the loss, which keeps the logits small (1e-4, say); training only."""
+    remat: bool = False
+    """Compute each block's inside again in the backward pass instead of keeping it: less memory, a third more time."""
     keep: int = 2
     """Checkpoints kept beside the best one."""
     early_stopping: int = 0
@@ -246,6 +252,13 @@ class TrainConfig:
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("minutes", "epochs", "early_stopping", "spike_deviations", "max_rollbacks"):
             require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        require(
+            0 <= self.label_smoothing < 1,
+            "label_smoothing",
+            "from 0 up to, not including, 1",
+            self.label_smoothing,
+        )
+        require(self.z_loss >= 0, "z_loss", "0 or more", self.z_loss)
         require(0 <= self.seed < 2**32, "seed", "0 or more, below 2**32", self.seed)
         require(
             all(STEP_CHANGE.fullmatch(change) for change in self.step_changes),

@@ -53,11 +53,7 @@ def here(
         **model_facts(config),
         "vocabulary_source": vocabulary_source,
         "memory": parts,
-        "phases": {
-            "training": memory.held + memory.step,
-            "evaluation": memory.held + memory.evaluation,
-            "saving": memory.held + memory.checkpoint,
-        },
+        "phases": memory.phases,
         "peak_memory": memory.peak,
         "measured_peak_memory": trial.peak_memory if trial else None,
         "available_memory": machine.memory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ PHASES = {"training": "while training", "evaluation": "in evaluations", "saving"
 
 def print_here(plan: Mapping[str, Any]) -> None:
     """Print the plan of a run on one machine."""
-    _print_model(plan, f"{plan['vocabulary_size']:,} ids: {plan['vocabulary_source']}")
+    _print_model(plan, plan["vocabulary_source"])
     print()
     _print_memory(plan)
     print()
@@ -29,7 +30,7 @@ def print_here(plan: Mapping[str, Any]) -> None:
         print(f"Fits: {gigabytes(plan['peak_memory'])} of {plan['available']}.")
     else:
         print(f"Does not fit: {gigabytes(plan['peak_memory'])}; there is {plan['available']}.")
-        print(plan["advice"])
+        print(textwrap.fill(plan["advice"], 78, break_on_hyphens=False))
 
 
 def _print_memory(plan: Mapping[str, Any]) -> None:
@@ -67,7 +68,7 @@ def _print_time(plan: Mapping[str, Any]) -> None:
 
 def print_on_paper(plan: Mapping[str, Any]) -> None:
     """Print the plan of a run on devices that need not be here."""
-    _print_model(plan, f"{plan['vocabulary_size']:,} ids")
+    _print_model(plan, "tokens")
     layout, device = plan["layout"], plan["device"]
     ratio = plan["tokens_a_parameter"]
     tokens = f"{ratio:,.0f} a parameter (compute-optimal: {COMPUTE_OPTIMAL_TOKENS})"
@@ -112,9 +113,9 @@ def _print_assumptions(plan: Mapping[str, Any]) -> None:
         **plan["assumptions"],
         **{f"devices.{k}": v for k, v in plan["device"].items() if k != "name"},
     }
-    rows = [(name, f"{value:,.10g}") for name, value in values.items() if value]
-    for name, value in rows:
-        print(f"  {name:<32}{value:>{VALUE_WIDTH - 9}}".rstrip())
+    for name, value in values.items():
+        if value:
+            print(f"  {name:<32}{value:>9,.10g}")
 
 
 def _not_in_kgpt(pipeline: int) -> str:
@@ -125,19 +126,15 @@ def _not_in_kgpt(pipeline: int) -> str:
 
 
 def _print_model(plan: Mapping[str, Any], vocabulary: str) -> None:
-    _print_lines(
-        "model",
-        [
-            *((name, f"{count:,}", "") for name, count in plan["parameters_by_part"].items()),
-            ("parameters", f"{plan['parameters']:,}", ""),
-            (
-                "FLOPs a token",
-                f"{_count(plan['flops_per_token'])}",
-                "training, forward and backward",
-            ),
-            ("vocabulary", "", vocabulary),
-        ],
-    )
+    cost = _count(plan["flops_per_token"])
+    parts = [(name, f"{count:,}", "") for name, count in plan["parameters_by_part"].items()]
+    rows = [
+        *parts,
+        ("parameters", f"{plan['parameters']:,}", ""),
+        ("FLOPs a token", cost, "training, forward and backward"),
+        ("vocabulary", f"{plan['vocabulary_size']:,}", vocabulary),
+    ]
+    _print_lines("model", rows)
 
 
 def _print_lines(title: str, rows: list[tuple[str, str, str]]) -> None:
@@ -150,21 +147,17 @@ def _line(name: str, value: str, note: str) -> str:
     return f"  {name:<{NAME_WIDTH}}{value:>{VALUE_WIDTH}}  {note}".rstrip()
 
 
+TIME_UNITS = (("ms", 1e-3, 1.0), ("s", 1.0, 120.0), ("min", 60.0, 7200.0), ("h", 3600.0, 172800.0))
+"""Unit, its seconds, and the seconds from which on the next one is used."""
+
+
 def _seconds(seconds: float) -> str:
     """Seconds in the unit that people would use."""
-    for unit, size, limit in (
-        ("ms", 1e-3, 1.0),
-        ("s", 1.0, 120.0),
-        ("min", 60.0, 7200.0),
-        ("h", 3600.0, 172800.0),
-    ):
-        if seconds < limit:
-            return (
-                f"{seconds / size:,.1f} {unit}"
-                if seconds / size < 100
-                else f"{seconds / size:,.0f} {unit}"
-            )
-    return f"{seconds / 86400:,.1f} days"
+    unit, size = next(
+        ((unit, size) for unit, size, limit in TIME_UNITS if seconds < limit), ("days", 86400.0)
+    )
+    number = seconds / size
+    return f"{number:,.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"
 
 
 def _count(number: float) -> str:

@@ -27,11 +27,19 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+class _Console(Console):
+    """A console whose reader may leave: rich would end the process, and the training with it."""
+
+    def on_broken_pipe(self) -> None:
+        """Let whoever prints decide."""
+        raise BrokenPipeError
+
+
 class TrainingDisplay:
     """A `Reporter` for the terminal; on a pipe it prints a plain line now and then."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = _Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("[bold]step {task.fields[place]}[/]"),
             BarColumn(bar_width=None),

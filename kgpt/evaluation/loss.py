@@ -11,13 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
 from kgpt.errors import KgptError
 from kgpt.inference.compiled import compiled
+from kgpt.model.cross_entropy import chunk_size, cross_entropy_of
+from kgpt.model.gpt import GPT
+
+TOKENS_AT_ONCE = 8192
+"""In a batch, where that is no more than 16 windows."""
 
 
 class TokenStream(Protocol):
@@ -52,15 +56,20 @@ class Loss:
 
 
 class LossEvaluator:
-    """Measures a model again and again, compiled once for its batch shape.
+    """Measures a `GPT` again and again, compiled once for its batch shape.
 
     The stream is cut into windows of `context_length` tokens. Each token is predicted once, from the tokens before it
     in its window; the first of each window from the token before the window (end of text at the very beginning).
+
+    Memory is bounded: a batch has about `TOKENS_AT_ONCE` tokens whatever the context, unless `batch_size` (windows)
+    says otherwise, and the logits of a chunk of them exist at a time.
     """
 
-    def __init__(self, model: keras.Model, end_of_text: int, batch_size: int = 16) -> None:
-        self.model, self.end_of_text, self.batch_size = model, end_of_text, batch_size
+    def __init__(self, model: GPT, end_of_text: int, batch_size: int = 0) -> None:
+        self.model, self.end_of_text = model, end_of_text
         self.context_length: int = model.config.context_length
+        self.batch_size = batch_size or max(1, min(16, TOKENS_AT_ONCE // self.context_length))
+        self._cross_entropy = cross_entropy_of(model)
         self._sum: Callable[..., Any] = compiled(self._negative_log_likelihood, model.variables)
 
     def measure(
@@ -111,11 +120,12 @@ class LossEvaluator:
         return inputs_T, targets_T, weights_T
 
     def _negative_log_likelihood(self, inputs_BT: Any, targets_BT: Any, weights_BT: Any) -> Any:
-        logits_BTV = self.model(inputs_BT, training=False)
-        loss_BT = keras.losses.sparse_categorical_crossentropy(
-            targets_BT, logits_BTV, from_logits=True
-        )
-        return ops.sum(loss_BT * weights_BT, axis=-1)
+        config = self.model.config
+        chunk = chunk_size(self.batch_size * self.context_length, config.padded_vocabulary_size)
+        x_NC = ops.reshape(self.model.hidden_states(inputs_BT), (-1, config.width))
+        target_N = ops.reshape(targets_BT, (-1,))
+        loss_N = self._cross_entropy.each(x_NC, self.model.head_matrix, target_N, chunk)
+        return ops.sum(ops.reshape(loss_N, ops.shape(weights_BT)) * weights_BT, axis=-1)
 
 
 class InMemoryTokens:

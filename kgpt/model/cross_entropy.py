@@ -59,7 +59,9 @@ class CrossEntropy:
 
             return loss / total, gradients
 
-        return loss_of(x_NC, ops.convert_to_tensor(head))
+        return loss_of(
+            x_NC, ops.copy(head)
+        )  # a tensor: TensorFlow forbids variables in there when eager
 
     def each(self, x_NC: Any, head: Any, target_N: Any, chunk: int) -> Any:
         """Float32 losses (N,), without gradients."""

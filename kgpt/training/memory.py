@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kgpt.config import TrainConfig
+from kgpt.config import ModelConfig, TrainConfig
 from kgpt.model.size import attention_matrices, feed_forward_matrices, parameters_by_part
 
 FLOAT32 = 4
@@ -22,15 +22,17 @@ MEGABYTE = 10**6
 GPU_PROGRAM = 900 * MEGABYTE
 """Memory of a GPU that its driver and libraries take: assumed."""
 
-SAVING = 2.8
-"""Copies of the optimiser's state that exist while a checkpoint is written."""
-
-EVALUATION_BATCH = 16
-"""Sequences that the evaluation of the validation split works on at once."""
-
+SAVING = 2.3
+"""Copies of weights and optimiser state that exist while a checkpoint is written: the snapshot, and a file's bytes."""
 
 BLOCKWISE_FROM, QUERY_BLOCK = 512, 256
-"""From this context on attention works on so many queries at a time and keeps no scores for the backward pass."""
+"""From this context on attention works on so many queries at a time and keeps no scores (`causal_attention`)."""
+
+CHUNK_BYTES, SMALLEST_CHUNK = 2**25, 256
+"""Float32 logits that exist at a time, and tokens that they belong to at least (`cross_entropy`)."""
+
+EVALUATION_TOKENS, EVALUATION_WINDOWS = 8192, 16
+"""The most that the evaluation of the validation split works on at once (`evaluation.loss`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,33 +54,39 @@ class StepCost:
     scores_once: float
     """Rows of float32 attention scores that the layer at work needs."""
     logits: float
-    """Rows of float32 logits of a token."""
+    """Rows of float32 logits, for each token of a chunk of the loss."""
+    head: float
+    """Float32 copies of the head's matrix: its gradient, while the chunks of the loss add it up."""
 
 
 XLA = StepCost(
-    program=870,
-    layers=62,
-    parameters=2.0,
-    width=6.0,
-    hidden=3.0,
-    scores=1.0,
-    scores_once=2.5,
+    program=880,
+    layers=79,
+    parameters=1.9,
+    width=8.2,
+    hidden=3.2,
+    scores=1.2,
+    scores_once=1.5,
     logits=2.0,
+    head=1.0,
 )
-GRAPH = StepCost(
-    program=690,
-    layers=45,
-    parameters=4.0,
-    width=21.0,
-    hidden=5.0,
-    scores=3.6,
-    scores_once=2.0,
-    logits=2.0,
-)
-"""Without XLA, measured in bfloat16; in float32 the vectors are fewer, as no copies of another type are kept."""
+"""With XLA, measured in float32."""
 
-NO_COPIES = 0.6
-"""Share of the graph's vectors and logits that remain where everything is float32."""
+GRAPH = StepCost(
+    program=670,
+    layers=46,
+    parameters=6.5,
+    width=15.8,
+    hidden=6.2,
+    scores=2.4,
+    scores_once=2.9,
+    logits=2.5,
+    head=1.0,
+)
+"""Without XLA, measured in bfloat16."""
+
+NO_COPIES, COPIED = 0.6, ("parameters", "width", "hidden", "scores", "logits")
+"""Share of these of the graph's costs that remains where everything is float32."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,8 @@ class MemoryPlan:
     """What a forward pass over a batch of the validation split takes, in place of the three above."""
     checkpoint: int
     """What saving takes, in place of the four above."""
+    saves_while_training: bool
+    """Whether checkpoints are written in the background, while the next steps are made: then both add up."""
 
     @property
     def held(self) -> int:
@@ -111,15 +121,19 @@ class MemoryPlan:
         return self.gradients + self.activations + self.logits
 
     @property
-    def peak(self) -> int:
-        """The most that exists at one moment."""
-        return self.held + max(self.step, self.evaluation, self.checkpoint)
+    def phases(self) -> dict[str, int]:
+        """Bytes in all during each phase of a run."""
+        training = self.step + (self.checkpoint if self.saves_while_training else 0)
+        return {
+            "training": self.held + training,
+            "evaluation": self.held + self.evaluation,
+            "saving": self.held + self.checkpoint,
+        }
 
     @property
-    def peak_phase(self) -> str:
-        """The phase that makes the peak."""
-        phases = {"training": self.step, "evaluation": self.evaluation, "saving": self.checkpoint}
-        return max(phases, key=phases.__getitem__)
+    def peak(self) -> int:
+        """The most that exists at one moment."""
+        return max(self.phases.values())
 
 
 def memory_plan(config: TrainConfig, *, on_gpu: bool = False) -> MemoryPlan:
@@ -128,21 +142,22 @@ def memory_plan(config: TrainConfig, *, on_gpu: bool = False) -> MemoryPlan:
     cost = XLA if compiles_with_xla(config, on_gpu=on_gpu) else GRAPH
     part = {name: getattr(cost, name) * count for name, count in step_counts(config).items()}
     if cost is GRAPH and value_bytes(config) == FLOAT32:
-        part |= {
-            name: NO_COPIES * part[name]
-            for name in ("parameters", "width", "hidden", "scores", "logits")
-        }
+        part |= {name: NO_COPIES * part[name] for name in COPIED}
     accumulated = FLOAT32 * parameters if config.gradient_accumulation > 1 else 0
-    activations = part["width"] + part["hidden"] + part["scores"] + part["scores_once"]
+    kept = part["width"] + part["hidden"] + part["scores"]
+    if config.remat:
+        kept = kept / config.model.num_layers + _layer_inputs(config)
+    weights = FLOAT32 * parameters * (2 if config.optimizer.ema_decay else 1)
     return MemoryPlan(
         program=GPU_PROGRAM if on_gpu else round(part["program"] + part["layers"]),
-        weights=FLOAT32 * parameters * (2 if config.optimizer.ema_decay else 1),
+        weights=weights,
         optimizer=FLOAT32 * slots,
         gradients=round(part["parameters"]) + accumulated,
-        activations=round(activations),
-        logits=round(part["logits"]),
+        activations=round(kept + part["scores_once"]),
+        logits=round(part["logits"] + part["head"]),
         evaluation=evaluation_bytes(config),
-        checkpoint=round(SAVING * FLOAT32 * slots),
+        checkpoint=round(SAVING * (weights + FLOAT32 * slots)),
+        saves_while_training=config.checkpoint_every % config.evaluate_every != 0,
     )
 
 
@@ -161,12 +176,26 @@ def step_counts(config: TrainConfig) -> dict[str, float]:
         "program": float(MEGABYTE),
         "layers": float(MEGABYTE * c.num_layers),
         "parameters": float(FLOAT32 * sum(parameters_by_part(c).values())),
-        "width": vectors * c.width,
+        "width": float(vectors * c.width),
         "hidden": vectors * c.hidden_width * (1.5 if c.activation == "swiglu" else 1.0),
-        "scores": 0.0 if blockwise else vectors * row,
+        "scores": 0.0 if blockwise else float(vectors * row),
         "scores_once": float(FLOAT32 * rows * row),
-        "logits": float(FLOAT32 * tokens * c.vocabulary_size),
+        "logits": float(logit_bytes(tokens, c)),
+        "head": float(FLOAT32 * c.padded_vocabulary_size * c.width),
     }
+
+
+def logit_bytes(tokens: int, model: ModelConfig) -> int:
+    """Bytes of the float32 logits that exist at once, at most: chunks are of equal size, and so may be smaller."""
+    of_a_token = FLOAT32 * model.padded_vocabulary_size
+    return min(tokens * of_a_token, max(SMALLEST_CHUNK * of_a_token, CHUNK_BYTES))
+
+
+def _layer_inputs(config: TrainConfig) -> int:
+    """Bytes of what is kept where the blocks' insides are computed again."""
+    c = config.model
+    tokens = config.batch_size * c.context_length
+    return tokens * c.num_layers * c.width * value_bytes(config)
 
 
 def compiles_with_xla(config: TrainConfig, *, on_gpu: bool) -> bool:
@@ -190,9 +219,11 @@ def optimizer_values(config: TrainConfig) -> int:
 
 
 def evaluation_bytes(config: TrainConfig) -> int:
-    """Bytes of a forward pass that keeps nothing: one layer's scores and vectors, or the logits, whichever is more."""
+    """Bytes of a forward pass that keeps nothing: one layer's scores and vectors, and a chunk of logits."""
     c = config.model
-    layer = 2 * c.num_heads * c.context_length + 4 * c.hidden_width + 4 * c.width
-    copies = 1.1 if value_bytes(config) == FLOAT32 else 1.6  # the product is cast to float32
-    values = max(float(layer), copies * c.vocabulary_size)
-    return round(EVALUATION_BATCH * c.context_length * FLOAT32 * values)
+    tokens = max(c.context_length, min(EVALUATION_WINDOWS * c.context_length, EVALUATION_TOKENS))
+    windows = max(1, tokens // c.context_length)
+    rows = windows * QUERY_BLOCK if c.context_length >= BLOCKWISE_FROM else tokens
+    scores = 2 * rows * c.num_heads * c.context_length
+    vectors = tokens * (4 * c.hidden_width + 6 * c.width)
+    return FLOAT32 * (scores + vectors) + 3 * logit_bytes(tokens, c)

@@ -83,8 +83,9 @@ def find_remedy(config: TrainConfig, machine: Machine) -> Remedy | None:
     """The first change that makes a run fit, in this order; None if there is none.
 
     1. A smaller batch with gradient accumulation: the same updates, a little slower.
-    2. A smaller batch alone: smaller updates.
-    3. A shorter context, at that batch or a smaller one: another model.
+    2. The blocks' insides computed again (`remat`), with that batch or a smaller one: the same updates, a third slower.
+    3. A smaller batch alone: smaller updates.
+    4. A shorter context, at that batch or a smaller one: another model.
     """
     for changed, options, effect in _changes(config):
         if fits(changed, machine):
@@ -100,23 +101,33 @@ def _changes(config: TrainConfig) -> Iterator[tuple[TrainConfig, str, str]]:
     """Changed configurations in the order of `find_remedy`, the least change of each kind first."""
     sequences = config.sequences_per_step
     smaller = [size for size in divisors(sequences)[::-1] if size < config.batch_size]
-    for size in smaller:
-        parts = sequences // size
-        changed = dataclasses.replace(config, batch_size=size, gradient_accumulation=parts)
-        yield changed, f"--batch-size {size} --gradient-accumulation {parts}", "the same updates"
+    again = "" if config.remat else " --set remat=true"
+    for remat in dict.fromkeys((config.remat, True)):
+        for size in smaller if remat == config.remat else [config.batch_size, *smaller]:
+            parts = sequences // size
+            changed = dataclasses.replace(
+                config, batch_size=size, gradient_accumulation=parts, remat=remat
+            )
+            given = f"--batch-size {size} --gradient-accumulation {parts}"
+            if size == config.batch_size:
+                yield changed, again.strip(), "the same updates, a third slower"
+            elif remat == config.remat:
+                yield changed, given, "the same updates"
+            else:
+                yield changed, given + again, "the same updates, a third slower"
+    accumulated = " --gradient-accumulation 1" if config.gradient_accumulation > 1 else ""
     for size in range(config.batch_size - 1, 0, -1):
-        changed = dataclasses.replace(config, batch_size=size, gradient_accumulation=1)
-        accumulated = " --gradient-accumulation 1" if config.gradient_accumulation > 1 else ""
-        yield changed, f"--batch-size {size}{accumulated}", f"updates of {size} sequences"
+        changed = dataclasses.replace(config, batch_size=size, gradient_accumulation=1, remat=True)
+        yield changed, f"--batch-size {size}{accumulated}{again}", f"updates of {size} sequences"
     length = config.model.context_length // 2
     while length >= SHORTEST_CONTEXT:
         model = dataclasses.replace(config.model, context_length=length)
         for size in sorted({config.batch_size, *smaller, 1}, reverse=True):
             parts = sequences // size if sequences % size == 0 else 1
             changed = dataclasses.replace(
-                config, model=model, batch_size=size, gradient_accumulation=parts
+                config, model=model, batch_size=size, gradient_accumulation=parts, remat=True
             )
-            options = f"--context-length {length} --batch-size {size}"
+            options = f"--context-length {length} --batch-size {size}{again}"
             if parts != config.gradient_accumulation:
                 options += f" --gradient-accumulation {parts}"
             yield changed, options, "a model that sees less text at once"
@@ -176,10 +187,10 @@ def advice(config: TrainConfig, machine: Machine) -> str:
     if remedy is not None:
         need = gigabytes(remedy.peak)
         return f"This does, in {need}: {remedy.options}   ({remedy.effect})"
-    smallest = dataclasses.replace(config, batch_size=1, gradient_accumulation=1)
+    smallest = dataclasses.replace(config, batch_size=1, gradient_accumulation=1, remat=True)
     return (
-        f"No batch or context fits: a batch of 1 takes {gigabytes(_peak(smallest, machine))}. Choose a smaller"
-        " model (--preset, --set model.width=N), or plan for other devices: kgpt plan --device h100"
+        f"No batch or context fits: a batch of 1 takes {gigabytes(_peak(smallest, machine))}. Take a smaller model,"
+        " or plan for other devices: kgpt plan --device h100"
     )
 
 

@@ -31,6 +31,7 @@ from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.callbacks import LastStepLoss, Reporter
 from kgpt.training.limits import steps_in_force
+from kgpt.training.losses import TrainedGPT
 from kgpt.training.optimizers import GPTOptimizer
 from kgpt.training.precision import resolved
 
@@ -191,13 +192,21 @@ def versions() -> dict[str, str]:
 def compiled_model(config: TrainConfig) -> GPT:
     """A fresh model with its optimiser, ready for `fit`."""
     config = resolved(config)
-    model = build_gpt(config.model, config.precision, config.seed)
+    model = build_gpt(
+        config.model,
+        config.precision,
+        config.seed,
+        model_class=TrainedGPT,
+        tokens_at_once=config.batch_size * config.model.context_length,
+        label_smoothing=config.label_smoothing,
+        z_loss=config.z_loss,
+        remat=config.remat,
+    )
     optimizer = GPTOptimizer(
         config.optimizer, config.steps, scales_loss=config.precision == "float16"
     )
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=compiles_with_xla(config),
         auto_scale_loss=False,  # the optimiser does it, and keeps its state in the checkpoint
     )

@@ -125,3 +125,18 @@ def test_the_evaluator_sees_weights_that_changed(model, evaluators):
 def test_nothing_to_measure(evaluators):
     with pytest.raises(KgptError, match="no tokens"):
         evaluators[1].measure(InMemoryTokens([]), 0)
+
+
+def test_batches_and_logits_are_bounded_whatever_the_context(model, monkeypatch):
+    from kgpt.evaluation import loss as module
+    from kgpt.model import cross_entropy
+
+    ids = InMemoryTokens(tokens_of(45))
+    expected = LossEvaluator(model, END).measure(ids, 1)
+    assert LossEvaluator(model, END).batch_size == 16
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 20)
+    monkeypatch.setattr(cross_entropy, "SMALLEST_CHUNK", 5)
+    monkeypatch.setattr(cross_entropy, "CHUNK_BYTES", 1)
+    bounded = LossEvaluator(model, END)
+    assert bounded.batch_size == 2
+    assert bounded.measure(ids, 1).loss == pytest.approx(expected.loss, rel=1e-6)

@@ -6,12 +6,13 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
 from kgpt.model.size import parameters_by_part
 from kgpt.presets import preset
+from kgpt.training import memory
 from kgpt.training.memory import memory_plan, optimizer_values
 
 
@@ -63,6 +64,11 @@ def _model(config, **changes):
 @settings(max_examples=40, deadline=None)
 @given(config=configurations(), more=st.integers(1, 50), on_gpu=st.booleans())
 def test_more_never_needs_less(what, config, more, on_gpu):
+    length, limit = config.model.context_length, memory.BLOCKWISE_FROM
+    if (
+        what == "context_length"
+    ):  # a longer one needs less where attention begins to go block by block
+        assume((length < limit) == (length + more < limit))
     before = memory_plan(config, on_gpu=on_gpu)
     after = memory_plan(LARGER[what](config, more), on_gpu=on_gpu)
     for part, size in dataclasses.asdict(before).items():
@@ -79,8 +85,43 @@ def test_the_peak_is_what_is_held_and_the_largest_phase(config, on_gpu):
     step = parts["gradients"] + parts["activations"] + parts["logits"]
     held = parts["program"] + parts["weights"] + parts["optimizer"]
     assert plan.peak == held + max(step, parts["evaluation"], parts["checkpoint"])
-    largest = {"training": step, "evaluation": plan.evaluation, "saving": plan.checkpoint}
-    assert largest[plan.peak_phase] == max(largest.values())
+
+
+def test_a_checkpoint_that_is_written_while_training_goes_on_comes_on_top():
+    """Where a checkpoint is followed by an evaluation, training waits for both."""
+    waits = dataclasses.replace(preset("gpt2-124m"), checkpoint_every=500, evaluate_every=250)
+    beside = dataclasses.replace(waits, checkpoint_every=100)
+    before, after = memory_plan(waits).phases, memory_plan(beside).phases
+    assert after["training"] - before["training"] == memory_plan(waits).checkpoint
+    assert {**after, "training": 0} == {**before, "training": 0}
+
+
+def test_the_limits_are_those_of_the_code_that_has_them():
+    from kgpt.evaluation import loss
+    from kgpt.model import causal_attention, cross_entropy
+
+    assert memory.BLOCKWISE_FROM == causal_attention.SHORTEST
+    assert memory.QUERY_BLOCK == causal_attention.BLOCK
+    assert memory.CHUNK_BYTES == cross_entropy.CHUNK_BYTES
+    assert memory.SMALLEST_CHUNK == cross_entropy.SMALLEST_CHUNK
+    assert memory.EVALUATION_TOKENS == loss.TOKENS_AT_ONCE
+
+
+@given(tokens=st.integers(1, 10**6), vocabulary=st.integers(2, 200_000))
+def test_a_chunk_is_at_least_as_large_as_the_loss_makes_it(tokens, vocabulary):
+    from kgpt.model.cross_entropy import chunk_size
+
+    model = ModelConfig(vocabulary_size=vocabulary)
+    assert 4 * vocabulary * chunk_size(tokens, vocabulary) <= memory.logit_bytes(tokens, model)
+
+
+def test_memory_grows_with_the_context_and_not_with_its_square():
+    def activations(length):
+        model = dataclasses.replace(preset("gpt2-124m").model, context_length=length)
+        config = dataclasses.replace(preset("gpt2-124m"), model=model, batch_size=1)
+        return memory_plan(config).activations
+
+    assert activations(8192) < 2.01 * activations(4096)
 
 
 def test_weights_and_adamw_of_gpt2_are_12_bytes_a_parameter():
@@ -115,6 +156,8 @@ def test_what_an_option_costs():
     muon = dataclasses.replace(plain, optimizer=OptimizerConfig(name="muon"))
     blocks = 12 * (4 * 768 * 768 + 2 * 768 * 3072)
     assert before.optimizer - memory_plan(muon).optimizer == 4 * blocks
+    again = memory_plan(dataclasses.replace(plain, remat=True))
+    assert again.activations < before.activations / 2 and again.gradients == before.gradients
     half = dataclasses.replace(plain, precision="bfloat16", xla="on")
     assert memory_plan(half).activations < before.activations
     assert memory_plan(dataclasses.replace(plain, xla="off")) != before

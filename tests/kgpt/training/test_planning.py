@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgpt.config import from_dict
+from kgpt.config import from_dict, parse_override
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.presets import PRESETS, preset
 from kgpt.training.machine import Machine
@@ -43,6 +43,9 @@ def with_options(config, options: str):
         "--context-length": "model.context_length",
     }  # fmt: skip
     for option, value in zip(words[::2], words[1::2], strict=True):
+        if option == "--set":
+            config = from_dict(parse_override(value), config)
+            continue
         key = keys[option].split(".")
         nested = {key[0]: {key[1]: int(value)}} if len(key) == 2 else {key[0]: int(value)}
         config = from_dict(nested, config)
@@ -75,7 +78,7 @@ def test_advice_that_is_followed_fits(name, memory, batch_size, accumulation):
     assert followed == remedy.config and remedy.options in refused.value.hint
     assert memory_plan(followed).peak == remedy.peak <= SAFE_SHARE * there.memory
     check_fits(followed, there)
-    if remedy.effect == "the same updates":
+    if remedy.effect.startswith("the same updates"):
         assert followed.tokens_per_step == config.tokens_per_step
 
 
@@ -91,24 +94,41 @@ def test_the_first_remedy_keeps_the_update_and_is_the_largest_batch_that_fits():
     assert remedy.effect == "the same updates"
 
 
+def ladder(config) -> dict[str, int]:
+    """What each remedy needs, in the order in which they are tried, each kind's smallest."""
+    one = dataclasses.replace(config, batch_size=1, gradient_accumulation=config.sequences_per_step)
+    again = dataclasses.replace(one, remat=True)
+    alone = dataclasses.replace(again, gradient_accumulation=1)
+    steps = {"as it is": config, "accumulated": one, "remat": again, "alone": alone}
+    return {name: memory_plan(step).peak for name, step in steps.items()}
+
+
+def room_between(more: int, less: int) -> Machine:
+    assert more > less
+    return machine((more + less) / 2 / SAFE_SHARE / 1e9)
+
+
+def test_where_no_batch_fits_the_blocks_are_computed_again():
+    needs = ladder(GPT2)
+    remedy = find_remedy(GPT2, room_between(needs["accumulated"], needs["remat"]))
+    assert "--set remat=true" in remedy.options and "third slower" in remedy.effect
+    assert remedy.config.remat and remedy.config.tokens_per_step == GPT2.tokens_per_step
+
+
 def test_where_the_accumulated_gradients_do_not_fit_a_smaller_batch_alone_may():
-    for length in (2**power for power in range(3, 12)):  # long enough for steps to make the peak
-        model = {"vocabulary_size": 257, "context_length": length}
-        short = from_dict({"model": model, "optimizer": {"name": "muon"}}, GPT2)
-        one = dataclasses.replace(short, batch_size=1)
-        parts = dataclasses.replace(one, gradient_accumulation=2)
-        if memory_plan(parts).peak > memory_plan(one).peak:
-            break
-    room = (memory_plan(one).peak + memory_plan(parts).peak) / 2 / SAFE_SHARE / 1e9
-    remedy = find_remedy(dataclasses.replace(short, batch_size=2), machine(room))
-    assert remedy.options == "--batch-size 1" and "updates of 1" in remedy.effect
+    small = from_dict({"optimizer": {"name": "muon"}, "evaluate_every": 7}, GPT2)
+    needs = ladder(small)
+    remedy = find_remedy(small, room_between(needs["remat"], needs["alone"]))
+    assert remedy.config.gradient_accumulation == 1 and remedy.config.batch_size < 8
+    assert remedy.effect == f"updates of {remedy.config.batch_size} sequences"
 
 
 def test_then_the_context_gets_shorter():
-    one = dataclasses.replace(GPT2, batch_size=1)
-    room = 0.99 * memory_plan(one).peak / SAFE_SHARE / 1e9
-    remedy = find_remedy(GPT2, machine(room))
-    assert "--context-length 512" in remedy.options and remedy.config.model.context_length == 512
+    config = dataclasses.replace(GPT2, evaluate_every=7)
+    room = machine(0.999 * ladder(config)["alone"] / SAFE_SHARE / 1e9)
+    remedy = find_remedy(config, room)
+    assert "--context-length" in remedy.options
+    assert remedy.config.model.context_length < GPT2.model.context_length
 
 
 def test_a_model_that_fits_nowhere_gets_other_advice():
