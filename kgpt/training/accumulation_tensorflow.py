@@ -15,14 +15,14 @@ import tensorflow as tf
 def train_step(model: keras.Model, parts: int, data: Any) -> dict[str, Any]:
     """Replaces `keras.Model.train_step`; batches have a multiple of `parts` rows."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    pieces = _each(
+    pieces = each(
         (x, y, sample_weight), lambda tensor: tf.reshape(tensor, (parts, -1, *tensor.shape[1:]))
     )
     weights = model.trainable_weights
     shares = _shares(pieces[2], parts)
 
     def one_part(index: Any, loss_sum: Any, sums: list[Any]) -> tuple[Any, Any, list[Any]]:
-        part_x, part_y, part_weight = _each(pieces, lambda tensor: tensor[index])
+        part_x, part_y, part_weight = each(pieces, lambda tensor: tensor[index])
         with tf.GradientTape() as tape:
             predicted = model(part_x, training=True)
             loss = shares[index] * model._compute_loss(
@@ -51,5 +51,6 @@ def _shares(weights: Any, parts: int) -> Any:
     return tf.math.divide_no_nan(sums, tf.reduce_sum(sums))
 
 
-def _each(structure: Any, change: Callable[[Any], Any]) -> Any:
+def each(structure: Any, change: Callable[[Any], Any]) -> Any:
+    """`structure` with every tensor changed; None stays."""
     return keras.tree.map_structure(change, structure, none_is_leaf=False)

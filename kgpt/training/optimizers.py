@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -124,21 +125,35 @@ class GPTOptimizer(keras.optimizers.Optimizer):
 
     def apply(self, grads: list[Any], trainable_variables: list[Any] | None = None) -> Any:
         """Note the global norm, clip, then update."""
-        grads = [_dense(gradient) for gradient in grads]
         with keras.name_scope(self.name):
             if not self.built:
                 self.build(trainable_variables or [])
+        self.apply_clipped(*self.clipped(grads), trainable_variables)
+
+    def clipped(self, grads: list[Any]) -> tuple[list[Any], Any]:
+        """The gradients of the loss, scaled down to the greatest norm allowed, and the norm that they had."""
+        grads = [_dense(gradient) for gradient in grads]
         if self.scales_loss:
             factor = 1.0 / ops.convert_to_tensor(self.loss_scale)
             grads = [gradient * ops.cast(factor, gradient.dtype) for gradient in grads]
         norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads))
-        self.gradient_norm.assign(norm)
         if self.config.clip_norm:
             scale = ops.minimum(1.0, self.config.clip_norm / (norm + 1e-6))
             grads = [gradient * ops.cast(scale, gradient.dtype) for gradient in grads]
+        return grads, norm
+
+    def apply_clipped(
+        self,
+        grads: list[Any],
+        norm: Any,
+        trainable_variables: list[Any] | None = None,
+        update: Callable[..., Any] | None = None,
+    ) -> None:
+        """Update by what `clipped` gives; `update(grads, variables)` in the place of Keras' own way to do it."""
+        self.gradient_norm.assign(norm)
         if self.scales_loss:
             self._is_finite = ops.isfinite(norm)
-        super().apply(grads, trainable_variables)
+        (update or super().apply)(grads, trainable_variables)
         if self.scales_loss:
             self._adapt_loss_scale(self._is_finite)
 
