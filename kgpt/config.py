@@ -27,6 +27,7 @@ Initialization = Literal["gpt2", "zero-output"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 OnDivergence = Literal["stop", "rollback"]
 Xla = Literal["auto", "on", "off"]
+Distribute = Literal["off", "auto", "mirrored", "data", "model"]
 OptimizerName = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "linear", "wsd"]
 
@@ -211,6 +212,9 @@ class TrainConfig:
     where it has it, else float16 where that is fast. A run keeps what was chosen when it was started."""
     xla: Xla = "auto"
     """Compile the training step with XLA: faster steps, a slower first one. `auto` chooses the faster for long runs."""
+    distribute: Distribute = "off"
+    """Several devices for one run. `mirrored` (TensorFlow) and `data` (JAX): each works on some rows of the batch.
+    `model` (JAX): the matrices are cut over them. `auto`: all GPUs there are. Loss and update are the whole batch's."""
     evaluate_every: int = 250
     """Steps between evaluations on the whole validation split (also before the last step ends)."""
     checkpoint_every: int = 250

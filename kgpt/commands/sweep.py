@@ -31,7 +31,15 @@ EXAMPLE = """For example:
   "optimizer.learning_rate" = {low = 1e-4, high = 1e-2, log = true}
   "model.num_layers" = {low = 2, high = 6}
   "optimizer.name" = ["adamw", "muon"]"""
-NOT_SEARCHED = ("run", "data", "seed", "step_changes", "tensorboard", "sample_prompts")
+NOT_SEARCHED = (
+    "run",
+    "data",
+    "seed",
+    "step_changes",
+    "distribute",
+    "tensorboard",
+    "sample_prompts",
+)
 
 
 @dataclass(frozen=True)

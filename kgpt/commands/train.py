@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kgpt.commands.tables import print_table
 from kgpt.config import (
     UNLIMITED_STEPS,
+    Distribute,
     Precision,
     TrainConfig,
     dotted,
@@ -28,6 +29,7 @@ from kgpt.config import (
 from kgpt.errors import KgptError
 from kgpt.presets import PRESETS, preset
 from kgpt.runs import find_run, new_run
+from kgpt.training.processes import is_first_process, processes_asked_for
 
 if TYPE_CHECKING:
     from kgpt.training.trainer import TrainResult
@@ -55,6 +57,7 @@ OPTIONS = {
     "keep": "keep",
     "early_stopping": "early_stopping",
     "seed": "seed",
+    "distribute": "distribute",
     "tensorboard": "tensorboard",
     "run": "run",
 }
@@ -133,6 +136,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="end after N evaluations without a lower validation loss",
     )
+    add(
+        "--distribute",
+        choices=typing.get_args(Distribute),
+        help="several devices for one run: mirrored (TensorFlow), data or model (JAX), auto: all GPUs there are"
+        " (default: off)",
+    )
     add("--seed", type=int, metavar="N", help="seed of weights, data order and dropout")
     add(
         "--tensorboard",
@@ -157,7 +166,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         done = _already_finished(config, args)
         if done is not None:
             return done
-    else:
+    elif is_first_process():
         new_run(config.run, args.saved_models)  # a name that is taken is told before Keras loads
     from kgpt.commands.progress import TrainingDisplay
 
@@ -183,6 +192,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _sweep(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any]:
     from kgpt.commands.sweep import best_first, read_sweep, run_sweep
 
+    if processes_asked_for()[0] > 1:
+        raise KgptError(
+            "A sweep is one process's work",
+            "Several processes train one run; --sweep trains many.",
+            "Leave the variables KERAS_DISTRIBUTION_... out.",
+        )
     if args.resume:
         raise KgptError(
             "A sweep resumes by itself",

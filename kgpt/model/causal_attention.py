@@ -18,6 +18,7 @@ import keras
 from keras import ops
 
 from kgpt.model.dropout import derived, dropout, kept
+from kgpt.model.hardware import gpus
 from kgpt.model.ordering import after
 
 BLOCK = 256
@@ -207,4 +208,4 @@ def can_use_flash(q_BKGTD: Any) -> bool:
 
 @functools.cache
 def _jax_gpu() -> bool:
-    return keras.backend.backend() == "jax" and bool(keras.distribution.list_devices("gpu"))
+    return keras.backend.backend() == "jax" and bool(gpus())

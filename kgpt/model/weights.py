@@ -68,6 +68,19 @@ def assign(variables: Iterable[Any], tensors: Mapping[str, np.ndarray], source: 
     Raises:
         KgptError: names and shapes do not match; nothing has been changed then.
     """
+    by_path = check_fit(variables, tensors, source)
+    for path, variable in by_path.items():
+        variable.assign(tensors[path])
+
+
+def check_fit(
+    variables: Iterable[Any], tensors: Mapping[str, np.ndarray], source: object
+) -> dict[str, Any]:
+    """The variables by path, each of which has a tensor of its shape.
+
+    Raises:
+        KgptError: names and shapes do not match.
+    """
     by_path = {variable.path: variable for variable in variables}
     missing, extra = sorted(set(by_path) - set(tensors)), sorted(set(tensors) - set(by_path))
     if missing or extra:
@@ -83,8 +96,7 @@ def assign(variables: Iterable[Any], tensors: Mapping[str, np.ndarray], source: 
                 f"{source}: {path} has shape {tensors[path].shape}, expected {tuple(variable.shape)}.",
                 "The configuration in run.json must be the one that the weights were trained with.",
             )
-    for path, variable in by_path.items():
-        variable.assign(tensors[path])
+    return by_path
 
 
 def model_weights(model: GPT) -> list[Any]:

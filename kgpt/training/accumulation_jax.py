@@ -19,6 +19,7 @@ def train_step(model: keras.Model, parts: int, state: Any, data: Any) -> tuple[A
     pieces = jax.tree.map(
         lambda array: array.reshape(parts, -1, *array.shape[1:]), (x, y, sample_weight)
     )
+    pieces = jax.tree.map(_spread, pieces)
     loss_of = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
 
     def one_part(carry: Any, piece: Any) -> tuple[Any, None]:
@@ -44,6 +45,16 @@ def train_step(model: keras.Model, parts: int, state: Any, data: Any) -> tuple[A
     trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
     logs, metrics = model._update_metrics_variables(metrics, loss, x, y, None, sample_weight)
     return logs, (trainable, others, optimizer, metrics)
+
+
+def _spread(pieces: Any) -> Any:
+    """Each of the (parts, rows, ...) over all the devices that share a batch, where there are several."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return pieces
+    axes = (None, *distribution.get_data_layout(pieces.shape[1:]).axes)
+    layout = keras.distribution.TensorLayout(axes, distribution.device_mesh)
+    return keras.distribution.distribute_tensor(pieces, layout)
 
 
 def _shares(weights: Any, parts: int) -> Any:

@@ -51,17 +51,21 @@ class Batches:
         """Steps in which every window is seen once."""
         return self.windows / self.batch_size
 
-    def at(self, step: int) -> tuple[Ids, Ids]:
-        """Inputs and targets of a step, int32 (B, T); the target of each token is the token after it."""
-        first = step * self.batch_size
-        rows = [self._window(index) for index in range(first, first + self.batch_size)]
+    def at(self, step: int, part: int = 0, parts: int = 1) -> tuple[Ids, Ids]:
+        """Inputs and targets of a step, int32 (B, T); the target of each token is the token after it.
+
+        Of `parts` that divide the batch, only the rows of one `part` are read.
+        """
+        size = self.batch_size // parts
+        first = step * self.batch_size + part * size
+        rows = [self._window(index) for index in range(first, first + size)]
         ids = np.stack(rows).astype(np.int32)
         return ids[:, :-1], ids[:, 1:]
 
-    def from_step(self, step: int) -> Iterator[tuple[Ids, Ids]]:
-        """The endless sequence of batches that begins at `step`."""
+    def from_step(self, step: int, part: int = 0, parts: int = 1) -> Iterator[tuple[Ids, Ids]]:
+        """The endless sequence of batches (or parts of them) that begins at `step`."""
         while True:
-            yield self.at(step)
+            yield self.at(step, part, parts)
             step += 1
 
     def _window(self, index: int) -> npt.NDArray[np.integer]:

@@ -16,12 +16,14 @@ from types import FrameType
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 
 from kgpt.config import TrainConfig
 from kgpt.files import append_json_line
 from kgpt.runs import RunFolder, State
 from kgpt.training.divergence import OVERFLOWS_IN_A_ROW, RECENT, steps_gone_wrong
 from kgpt.training.limits import steps_in_force
+from kgpt.training.processes import Processes
 from kgpt.training.progress import Progress
 from kgpt.training.schedules import schedule_factor
 from kgpt.training.speed import utilization
@@ -73,8 +75,19 @@ class Guarded:
 class StopRequest:
     """Set by Ctrl-C, SIGTERM or SIGHUP: training ends after the current step, with everything saved."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: Processes | None = None) -> None:
         self.signal: int | None = None
+        self._heard: int | None = None
+        self._processes = processes or Processes()
+
+    def agree(self) -> None:
+        """Let all processes of a run know of a signal that one of them has had.
+
+        Raises:
+            KgptFailure: another process has failed.
+        """
+        if not self._processes.is_alone:
+            self.signal = self._processes.agree(self._heard)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -96,9 +109,11 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None and number == signal.SIGINT:
+        if self._heard is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = number
+        self._heard = number
+        if self._processes.is_alone:
+            self.signal = number
 
 
 class LastStepLoss(keras.metrics.Metric):
@@ -161,6 +176,7 @@ class Recorder(keras.callbacks.Callback):
             self._log(now)
         if now - self._last_heartbeat > HEARTBEAT_SECONDS:
             self.beat()
+        self.stop.agree()
         if self.gone_wrong or self.stop.signal is not None:
             self.model.stop_training = True
 
@@ -238,8 +254,12 @@ class Recorder(keras.callbacks.Callback):
         if hasattr(self.model, "jax_state_sync"):  # on JAX, fit keeps the variables' values
             self.model.jax_state_sync()
         optimizer = self.model.optimizer
-        values: dict[str, Any] = {"gradient_norm": float(optimizer.gradient_norm)}
+        values: dict[str, Any] = {"gradient_norm": _number(optimizer.gradient_norm)}
         if optimizer.scales_loss:
-            values["loss_scale"] = float(optimizer.loss_scale)
-            values["skipped_updates"] = int(optimizer.skipped_updates)
+            values["loss_scale"] = _number(optimizer.loss_scale)
+            values["skipped_updates"] = int(_number(optimizer.skipped_updates))
         return values
+
+
+def _number(variable: Any) -> float:
+    return float(np.array(variable))  # a mirrored variable is an array, and no number

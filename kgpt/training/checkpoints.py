@@ -27,7 +27,7 @@ from kgpt.files import disk_failure, json_safe, put_in_place, read_json, write_j
 from kgpt.model.gpt import GPT
 from kgpt.model.weights import (
     WEIGHTS_FILE,
-    assign,
+    check_fit,
     load_tensors,
     model_weights,
     save_tensors,
@@ -208,10 +208,21 @@ def restore_last(
     Raises:
         KgptFailure: there are checkpoints, and none of them is whole.
     """
+    found = read_last(run, model, warn, up_to)
+    if found is None:
+        return None
+    set_state(model, found[1])
+    return found[0]
+
+
+def read_last(
+    run: RunFolder, model: GPT, warn: Callable[[str], None], up_to: int | None = None
+) -> tuple[Progress, Tensors] | None:
+    """Progress and tensors (for `set_state`) of the checkpoint that `restore_last` takes."""
     found = [item for item in run.checkpoints()[::-1] if up_to is None or item.step <= up_to]
     for checkpoint in found:
         try:
-            return _restore(checkpoint, model)
+            return _read(checkpoint, model)
         except KgptFailure as failure:
             warn(f"{failure.title}: {failure.message} Going back to the checkpoint before it.")
     if found:
@@ -223,20 +234,33 @@ def restore_last(
     return None
 
 
-def _restore(checkpoint: Checkpoint, model: GPT) -> Progress:
+def _read(checkpoint: Checkpoint, model: GPT) -> tuple[Progress, Tensors]:
     state = read_json(checkpoint.path / "state.json")
     if state.get("state_sha256") not in (None, _digest(state)):
         raise KgptFailure("Damaged checkpoint", f"{checkpoint.path / 'state.json'} is changed.", "")
-    averages = _averages(model)
-    files = [WEIGHTS_FILE, OPTIMIZER_FILE, *([AVERAGES_FILE] if averages else [])]
+    files = [WEIGHTS_FILE, OPTIMIZER_FILE, *([AVERAGES_FILE] if _averages(model) else [])]
     for name in files:
         verify_checksum(checkpoint.path, name)
     tensors = {name: load_tensors(checkpoint.path / name) for name in files}
-    assign(model_weights(model), tensors[WEIGHTS_FILE], checkpoint.path / WEIGHTS_FILE)
-    _assign_training_tensors(model, tensors[OPTIMIZER_FILE])
-    for path, variable in averages.items():
-        variable.assign(tensors[AVERAGES_FILE][path])
-    return Progress.from_dict(state)
+    check_fit(model_weights(model), tensors[WEIGHTS_FILE], checkpoint.path / WEIGHTS_FILE)
+    _check_training_tensors(model, tensors[OPTIMIZER_FILE])
+    averages = tensors.get(AVERAGES_FILE, {})
+    named = {f"average/{path}": averages[path] for path in _averages(model)}
+    weights = {f"weight/{path}": tensor for path, tensor in tensors[WEIGHTS_FILE].items()}
+    return Progress.from_dict(state), {**weights, **named, **tensors[OPTIMIZER_FILE]}
+
+
+def state_variables(model: GPT) -> dict[str, Any]:
+    """All that a checkpoint holds of a model and its optimiser, by names in an order that is always the same."""
+    weights = {f"weight/{variable.path}": variable for variable in model_weights(model)}
+    averages = {f"average/{path}": variable for path, variable in _averages(model).items()}
+    return {**weights, **averages, **_training_variables(model)}
+
+
+def set_state(model: GPT, tensors: Mapping[str, np.ndarray]) -> None:
+    """Set every variable of model and optimiser from the tensor of its name."""
+    for name, variable in state_variables(model).items():
+        variable.assign(tensors[name])
 
 
 def _averages(model: GPT) -> dict[str, Any]:
@@ -258,7 +282,7 @@ def _training_variables(model: GPT) -> dict[str, Any]:
     return named
 
 
-def _assign_training_tensors(model: GPT, tensors: Tensors) -> None:
+def _check_training_tensors(model: GPT, tensors: Tensors) -> None:
     variables = _training_variables(model)
     if set(variables) != set(tensors):
         differing = sorted(set(variables) ^ set(tensors))
@@ -267,8 +291,6 @@ def _assign_training_tensors(model: GPT, tensors: Tensors) -> None:
             f"{len(differing)} entries differ, such as {differing[0]}.",
             "Resume with the configuration that the run was started with.",
         )
-    for name, variable in variables.items():
-        variable.assign(tensors[name])
 
 
 # === Files ===

@@ -100,7 +100,9 @@ def _gradients(model: keras.Model, parts: int, pieces: Any, shares: Any, states:
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, weights)
         added = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
-        moved = [_after(scope, v, s) for v, s in zip(model.non_trainable_variables, states, strict=True)]
+        moved = [
+            _after(scope, v, s) for v, s in zip(model.non_trainable_variables, states, strict=True)
+        ]
         return index + 1, loss_sum + loss, moved, added
 
     zeros = [tf.zeros(weight.shape, weight.dtype) for weight in weights]

@@ -27,9 +27,9 @@ def resolved(config: TrainConfig) -> TrainConfig:
 
 def machine_precision() -> Precision:
     """float32 on a CPU; on a GPU bfloat16 where it has it, else float16 where that is fast."""
-    import keras
+    from kgpt.model.hardware import gpus
 
-    return precision_of(capabilities() if keras.distribution.list_devices("gpu") else [])
+    return precision_of(capabilities() if gpus() else [])
 
 
 def precision_of(capabilities: list[tuple[int, int]]) -> Precision:

@@ -24,12 +24,13 @@ from kgpt.config import TrainConfig, from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
 from kgpt.model.gpt import GPT, build_gpt, parameter_count
+from kgpt.model.hardware import gpus
 from kgpt.runs import FORMAT_VERSION, RunFolder, data_folder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
-from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.callbacks import LastStepLoss, Reporter
+from kgpt.training.distribution import Devices
 from kgpt.training.limits import steps_in_force
 from kgpt.training.losses import TrainedGPT
 from kgpt.training.optimizers import GPTOptimizer
@@ -189,9 +190,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def compiled_model(config: TrainConfig) -> GPT:
-    """A fresh model with its optimiser, ready for `fit`."""
-    config = resolved(config)
+def compiled_model(config: TrainConfig, devices: Devices | None = None) -> GPT:
+    """A fresh model with its optimiser, ready for `fit` on `devices` (by default on one)."""
+    config, devices = resolved(config), devices or Devices()
+    with devices.scope():
+        model = _model_and_optimizer(config, devices)
+    devices.install_step(model, config.gradient_accumulation, compiles_with_xla(config))
+    return model
+
+
+def _model_and_optimizer(config: TrainConfig, devices: Devices) -> GPT:
     model = build_gpt(
         config.model,
         config.precision,
@@ -207,13 +215,13 @@ def compiled_model(config: TrainConfig) -> GPT:
     )
     model.compile(
         optimizer=optimizer,
-        jit_compile=compiles_with_xla(config),
+        # a mirrored step is compiled by itself, between the exchanges
+        jit_compile=compiles_with_xla(config) and devices.mode != "mirrored",
         auto_scale_loss=False,  # the optimiser does it, and keeps its state in the checkpoint
     )
     # Keras offers no public way to see the loss of one step instead of the mean since the epoch began.
     object.__setattr__(model, "_loss_tracker", LastStepLoss())
     optimizer.build(model.trainable_variables)
-    accumulate(model, config.gradient_accumulation)
     return model
 
 
@@ -226,7 +234,7 @@ def compiles_with_xla(config: TrainConfig) -> bool:
 
 
 def _has_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
+    return bool(gpus())
 
 
 def remove_rows_after(run: RunFolder, step: int, repeats_evaluation: bool) -> None:

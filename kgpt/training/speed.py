@@ -20,6 +20,7 @@ import numpy as np
 from kgpt.config import TrainConfig
 from kgpt.errors import KgptFailure
 from kgpt.files import is_number, read_json, write_json
+from kgpt.model.hardware import gpus
 from kgpt.model.size import training_flops_per_token
 
 LARGEST_SIZE = 8192
@@ -83,5 +84,5 @@ def _seconds(size: int, precision: str, repeats: int) -> float:
 
 
 def _device() -> str:
-    gpus = keras.distribution.list_devices("gpu")
-    return gpus[0] if gpus else f"{platform.machine()} {os.cpu_count()}"
+    found = gpus()
+    return found[0] if found else f"{platform.machine()} {os.cpu_count()}"

@@ -15,9 +15,10 @@ from kgpt.config import TrainConfig, from_dict, to_dict
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.evaluation.loss import Loss
 from kgpt.files import append_json_line, disk_failure, write_json
-from kgpt.runs import RunFolder, find_run, new_run, owned
+from kgpt.runs import RunFolder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
+from kgpt.training.beginning import begun
 from kgpt.training.callbacks import Guarded, Recorder, Reporter, Silence, StopRequest
 from kgpt.training.checkpoints import (
     CheckpointWriter,
@@ -27,6 +28,7 @@ from kgpt.training.checkpoints import (
     remove_old_checkpoints,
     take_snapshot,
 )
+from kgpt.training.distribution import Devices, training_devices
 from kgpt.training.limits import (
     TIMING_SHARE,
     TIMING_STEPS,
@@ -37,20 +39,13 @@ from kgpt.training.limits import (
     steps_within_if_slower,
     with_steps,
 )
-from kgpt.training.precision import resolved
 from kgpt.training.preparation import (
-    check_same_data,
     compiled_model,
-    create_run_folder,
     keep_configuration,
-    open_corpus,
     remove_rows_after,
-    resumed_configuration,
     training_batches,
-    with_epochs,
-    with_vocabulary,
 )
-from kgpt.training.recovery import recover, starting_point
+from kgpt.training.recovery import recover, restored_by_all, starting_point
 from kgpt.training.report import write_report
 from kgpt.training.schedules import decay_start
 from kgpt.training.speed import matrix_product_rate
@@ -88,19 +83,14 @@ def train(
     """
     if config.tensorboard:
         check_tensorboard()
-    corpus = open_corpus(config.data, reporter, resume)
-    tokenizer = Tokenizer.load(corpus.tokenizer_folder)
-    config = with_vocabulary(config, tokenizer.vocabulary_size)
-    config = with_epochs(config, training_batches(config, corpus).steps_per_epoch)
-    run = find_run(config.run, saved_models) if resume else new_run(config.run, saved_models)
-    if resume:
-        check_same_data(run, corpus, tokenizer)
-        config = resolved(resumed_configuration(run, config))
-    else:
-        config = resolved(config)
-        create_run_folder(run, config, corpus, tokenizer)
-    with owned(run):
-        return TrainingSession(run, config, corpus, tokenizer, reporter or Silence()).work()
+    reporter = reporter or Silence()
+    with training_devices(config, reporter.message) as devices:
+        if not devices.processes.is_first:
+            reporter = Silence()
+        with begun(config, saved_models, resume, reporter, devices.processes) as start:
+            parts = start.run, start.config, start.corpus, start.tokenizer
+            result = TrainingSession(*parts, reporter, devices).work()
+            return dataclasses.replace(result, run=start.result)
 
 
 class TrainingSession:
@@ -113,12 +103,15 @@ class TrainingSession:
         corpus: Corpus,
         tokenizer: Tokenizer,
         reporter: Reporter,
+        devices: Devices | None = None,
     ) -> None:
         self.run, self.config, self.corpus = run, config, corpus
         self.tokenizer = tokenizer
+        self.devices = devices or Devices()
+        self.processes = self.devices.processes
         self.reporter: Reporter = Guarded(reporter)
-        self.stop = StopRequest()
-        self.writer = CheckpointWriter(run)
+        self.stop = StopRequest(self.processes)
+        self.writer = CheckpointWriter(self.run)
         self.latest: Loss | None = None
         self.evaluation_is_due = False
         self.evaluation_seconds: list[float] = []
@@ -133,6 +126,7 @@ class TrainingSession:
                 self.writer.wait()
             self._tell_end()
         except BaseException as error:
+            self.processes.fail(error)
             self._tell_failure(error)
             raise
         finally:
@@ -142,24 +136,29 @@ class TrainingSession:
     def prepare(self) -> None:
         """Build model, optimiser and batches; restore the last checkpoint if there is one."""
         remove_leftovers(self.run)
-        self.model = compiled_model(self.config)
-        self.progress = starting_point(self.run, self.config, self.model, self.say)
+        self.model = compiled_model(self.config, self.devices)
+        parts = self.run, self.config, self.model, self.say
+        self.progress = restored_by_all(
+            self.processes, self.model, lambda restore: starting_point(*parts, restore)
+        )
         self._keep_configuration()
         config = self.config
         remove_rows_after(self.run, self.progress.step, self._evaluates_at(self.progress.step))
         self.batches = training_batches(config, self.corpus)
-        parts = self.corpus, self.tokenizer, self.model, self.stop
-        self.validation = Validation(self.run, config, *parts)
+        self.validation = Validation(
+            self.run, config, self.corpus, self.tokenizer, self.model, self.stop
+        )
         rate = matrix_product_rate(config.precision)
-        if config.tensorboard:
+        if config.tensorboard and self.processes.is_first:
             folder = self.run.path / "tensorboard"
             self.reporter = TensorBoard(folder, self.progress.step, self.reporter)
         self.recorder = Recorder(self.run, config, self.progress, self.reporter, self.stop, rate)
         self.say(
             f"{self.model.count_params():,} parameters; {len(self.corpus.tokens('train')):,} training tokens;"
             f" {self.batches.steps_per_epoch:.0f} steps an epoch; matrix products at {rate / 1e9:,.0f} GFLOP/s in"
-            f" {config.precision}"
+            f" {config.precision}{self.devices.described}"
         )
+        self.processes.agree()
 
     def fit(self) -> None:
         """Train from one boundary (checkpoint, evaluation) to the next until the last step or a stop request."""
@@ -172,7 +171,7 @@ class TrainingSession:
             steps = steps_in_force(self.config, progress.step)
             self.model.optimizer.total_steps.assign(float(steps))
             self.model.fit(
-                self.batches.from_step(progress.position),
+                self.devices.feed(self.batches, progress.position),
                 steps_per_epoch=end - progress.step,
                 epochs=1,
                 verbose=0,
@@ -184,6 +183,7 @@ class TrainingSession:
                 continue
             self._keep_within_budget()
             self._after_segment()
+            self.processes.agree()
 
     @property
     def is_done(self) -> bool:
@@ -200,7 +200,10 @@ class TrainingSession:
             return
         loss, averaged_loss = self.validation.measure()
         self.latest = loss
-        is_best = mark_validation_loss(self.run, self.progress, loss.loss)
+        if self.processes.is_first:
+            is_best = mark_validation_loss(self.run, self.progress, loss.loss)
+        else:
+            is_best = self.progress.note_validation_loss(loss.loss)
         self.recorder.count_pause()
         row = {
             "step": self.progress.step,
@@ -245,19 +248,9 @@ class TrainingSession:
         saves = evaluates or is_stable_end or step % config.checkpoint_every == 0
         if not (saves or self.stop.signal is not None):
             return
-        snapshot = take_snapshot(self.model, self.progress)
-        if not snapshot.is_finite:
+        if not self._save(evaluates, is_stable_end):
             self._recover(0)
             return
-
-        def afterwards() -> None:
-            if is_stable_end:
-                mark(self.run, "stable", step)
-            if not evaluates:
-                remove_old_checkpoints(self.run, config.keep)
-
-        # before the evaluation, which might fail; in the background where training goes on
-        self.writer.write(snapshot, afterwards, wait=evaluates or self.stop.signal is not None)
         if evaluates:
             self._evaluate_and_sample()
             remove_old_checkpoints(self.run, config.keep)
@@ -265,6 +258,25 @@ class TrainingSession:
         if evaluates:
             self.evaluation_seconds.append(self.progress.seconds - started)
         self.recorder.beat()
+
+    def _save(self, evaluates: bool, is_stable_end: bool) -> bool:
+        """Begin to write a checkpoint, unless the weights are no numbers: then False."""
+        is_first, step = self.processes.is_first, self.progress.step
+        snapshot = take_snapshot(self.model, self.progress) if is_first else None
+        if not self.processes.from_first(lambda: bool(snapshot and snapshot.is_finite)):
+            return False
+
+        def afterwards() -> None:
+            if is_stable_end:
+                mark(self.run, "stable", step)
+            if not evaluates:
+                remove_old_checkpoints(self.run, self.config.keep)
+
+        # before the evaluation, which might fail; in the background where training goes on
+        if snapshot:
+            wait = evaluates or self.stop.signal is not None
+            self.writer.write(snapshot, afterwards, wait=wait)
+        return True
 
     def _evaluates_at(self, step: int) -> bool:
         return step >= self.config.steps or step % self.config.evaluate_every == 0
@@ -308,7 +320,11 @@ class TrainingSession:
 
     def _recover(self, gone_wrong: int) -> None:
         self.writer.wait()
-        recover(self.run, self.config, self.model, self.progress, gone_wrong, self.say)
+        parts = self.run, self.config, self.model, self.progress, gone_wrong, self.say
+        restored = restored_by_all(
+            self.processes, self.model, lambda restore: recover(*parts, restore)
+        )
+        vars(self.progress).update(vars(restored))
         self.recorder.start_over()
         self.recorder.beat()
 
@@ -340,7 +356,8 @@ class TrainingSession:
         # a guess until one is measured: a forward pass costs about a third of training on as many tokens
         guess = step_seconds * self.validation.tokens / self.config.tokens_per_step / 3
         measured = self.evaluation_seconds[1:]  # the first one compiles
-        return Pace(self.progress.seconds, step_seconds, min(measured, default=guess))
+        pace = [self.progress.seconds, step_seconds, min(measured, default=guess)]
+        return Pace(*self.processes.from_first(lambda: pace))
 
     def _change_steps(self, steps: int, **more: int) -> None:
         self.config = with_steps(self.config, self.progress.step, steps)
@@ -388,6 +405,8 @@ class TrainingSession:
             pass
 
     def _write_report(self) -> None:
+        if not self.processes.is_first:
+            return
         if isinstance(self.reporter, TensorBoard):
             self.reporter.close()
         try:

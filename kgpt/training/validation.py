@@ -85,6 +85,7 @@ class Validation:
 
     def check_stop(self) -> None:
         """End here if the run shall stop."""
+        self.stop.agree()
         if self.stop.signal is not None:
             raise StopAsked
 
