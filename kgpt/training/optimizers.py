@@ -99,7 +99,7 @@ class GPTOptimizer(keras.optimizers.Optimizer):
         if self.config.ema_decay:
             self.averages = [self.add_variable_from_reference(v, name="average") for v in variables]
             for average, variable in zip(self.averages, variables, strict=True):
-                average.assign(variable)
+                average.assign(ops.copy(variable))  # not the very buffer: JAX gives each away once
         if self.scales_loss:
             self.loss_scale = self._scalar("float32", "loss_scale", INITIAL_LOSS_SCALE)
             self.updates_since_scaling = self._scalar("int32", "updates_since_scaling", 0)
