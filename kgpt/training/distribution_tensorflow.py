@@ -74,7 +74,7 @@ def train_step(model: keras.Model, parts: int, compiles: bool, data: Any) -> dic
     loss, gradients, states = work(pieces, shares, states)
     loss, gradients = here.all_reduce(tf.distribute.ReduceOp.SUM, (loss, gradients))
     gradients, norm = model.optimizer.clipped(gradients)
-    here.merge_call(functools.partial(_update, model), args=(gradients, norm, states))
+    here.merge_call(functools.partial(_update, model), args=(loss, gradients, norm, states))
     return {"loss": loss}
 
 
@@ -120,7 +120,9 @@ def _after(scope: Any, variable: Any, before: Any) -> Any:
     return before if value is None else value
 
 
-def _update(model: keras.Model, strategy: Any, gradients: Any, norm: Any, states: Any) -> None:
+def _update(
+    model: keras.Model, strategy: Any, loss: Any, gradients: Any, norm: Any, states: Any
+) -> None:
     """Runs once, for all devices; each value holds one of every device."""
     optimizer = model.optimizer
 
@@ -132,6 +134,7 @@ def _update(model: keras.Model, strategy: Any, gradients: Any, norm: Any, states
     def one_variable(variable: Any, gradient: Any) -> None:
         optimizer.update_step(gradient, variable, None)
 
+    model._loss_tracker.update_state(_first(strategy, loss))
     norm = _first(strategy, norm)
     optimizer.apply_clipped(gradients, norm, model.trainable_variables, update)
     for variable, state in zip(model.non_trainable_variables, states, strict=True):
