@@ -183,7 +183,7 @@ def _chosen(config: TrainConfig, processes: Processes, say: Callable[[str], None
         raise KgptError(
             "One device only",
             f"--distribute {mode} needs two devices at least. Found: {len(names)} ({', '.join(names)})",
-            f"Leave it out, or try it on the CPU with {CPU_DEVICES}=2.",
+            f"Use --distribute off, or try it on the CPU with {CPU_DEVICES}=2.",
         )
     if mode == "mirrored":
         _check_batch(config, len(names))

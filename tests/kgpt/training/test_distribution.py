@@ -309,6 +309,15 @@ def test_the_variables_of_several_processes():
         assert repr(bad) in caught.value.message and NUM_PROCESSES in caught.value.hint
 
 
+def test_a_sweep_is_no_work_for_several_processes(monkeypatch, capsys, tmp_path):
+    from kgpt.commands import main
+
+    for name, value in {NUM_PROCESSES: "2", PROCESS_ID: "0", ADDRESSES: "a:1"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", "--sweep", str(tmp_path / "sweep.toml")]) == 2
+    assert "one process's work" in capsys.readouterr().err
+
+
 def test_each_process_reads_its_rows(data):
     from kgpt.text.shards import Corpus
     from kgpt.training.batches import Batches
