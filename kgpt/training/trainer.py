@@ -37,6 +37,7 @@ from kgpt.training.limits import (
     steps_within_if_slower,
     with_steps,
 )
+from kgpt.training.planning import advice_after_out_of_memory, check_fits, is_out_of_memory
 from kgpt.training.precision import resolved
 from kgpt.training.preparation import (
     check_same_data,
@@ -83,8 +84,8 @@ def train(
     """Train a model, or go on with it, until its last step or until it is asked to stop.
 
     Raises:
-        KgptError: configuration, data and run do not go together.
-        KgptFailure: the disk is full, the loss is not finite, or no checkpoint is whole.
+        KgptError: configuration, data and run do not go together, or a new run does not fit into the memory.
+        KgptFailure: the disk is full, memory ran out, the loss is not finite, or no checkpoint is whole.
     """
     if config.tensorboard:
         check_tensorboard()
@@ -98,6 +99,8 @@ def train(
         config = resolved(resumed_configuration(run, config))
     else:
         config = resolved(config)
+        if config.check_memory:
+            check_fits(config)
         create_run_folder(run, config, corpus, tokenizer)
     with owned(run):
         return TrainingSession(run, config, corpus, tokenizer, reporter or Silence()).work()
@@ -133,8 +136,12 @@ class TrainingSession:
                 self.writer.wait()
             self._tell_end()
         except BaseException as error:
-            self._tell_failure(error)
-            raise
+            if not is_out_of_memory(error):
+                self._tell_failure(error)
+                raise
+            failure = advice_after_out_of_memory(self.config)
+            self._tell_failure(failure)
+            raise failure from error
         finally:
             self._write_report()
         return self._result()
