@@ -109,7 +109,7 @@ def _print_case(name: str, rounds: list[dict[str, dict[str, float]]]) -> None:
 
 
 def _ratio(rounds: list[dict[str, dict[str, float]]], side: str) -> float:
-    """kgpt's tokens/s over this side's, the median over the rounds."""
+    """Tokens/s of kgpt over this side's, the median over the rounds."""
     return statistics.median(
         turn[OURS]["tokens_per_second"] / turn[side]["tokens_per_second"] for turn in rounds
     )
