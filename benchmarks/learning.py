@@ -2,11 +2,12 @@
 
     python -m benchmarks.learning --text tinyshakespeare.txt [--seeds 3] [--recipe NAME ...] [--tune]
 
-Bytes are tokens; the last tenth of the text is for validation, and the loss is over the whole of it, each byte predicted
-once. The baseline is transformers' GPT-2 at nanoGPT's settings for a CPU: 4 layers, 4 heads, 128 wide, context 64, batch
-12, AdamW at 1e-3 with a cosine, 2,000 steps. kgpt trains through `model.fit` with checkpoints and everything. Wall time
-is that of the steps, without the first, which compiles; compilation is given apart. Baseline and recipes alternate, seed
-by seed. Hyperparameters are chosen with `--tune`, which never sees the last tenth: it takes the tenth before it.
+Bytes are tokens; the last tenth of the text is for validation, and the loss is over the whole of it, each byte
+predicted once. The baseline is transformers' GPT-2 at nanoGPT's settings for a CPU: 4 layers, 4 heads, 128 wide,
+context 64, batch 12, AdamW at 1e-3 with a cosine, 2,000 steps. kgpt trains through `model.fit` with checkpoints and
+everything. Wall time is that of the steps, without the first, which compiles; compilation is given apart. Baseline
+and recipes alternate, seed by seed. Hyperparameters are chosen with `--tune`, which never sees the last tenth: it
+takes the tenth before it.
 """
 
 from __future__ import annotations
