@@ -39,13 +39,13 @@ demo: $(VENV)/.core
 	@echo '  kgpt prepare your.txt --output mine --vocab-size 4096 && kgpt-train --data mine --run mine --minutes 10'
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-peers: $(VENV)/.bench
 	$(BIN)/python -m pytest -q -m peer tests/peers
 
 test-long: $(VENV)/.bench
-	$(BIN)/python -m pytest -q -m long
+	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -q -m "long or hypothesis"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -224,6 +224,8 @@ class TrainConfig:
     """Weight of log(sum of exp(logits))**2 in the loss, which keeps the logits small (1e-4, say); training only."""
     remat: bool = False
     """Compute each block's inside again in the backward pass instead of keeping it: less memory, a third more time."""
+    check_memory: bool = True
+    """Refuse to start a run that by calculation does not fit into the memory that is free."""
     keep: int = 2
     """Checkpoints kept beside the best one."""
     early_stopping: int = 0

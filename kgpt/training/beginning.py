@@ -21,6 +21,8 @@ from kgpt.runs import RunFolder, find_run, new_run, owned
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.callbacks import Reporter
+from kgpt.training.distribution import Devices
+from kgpt.training.planning import check_fits
 from kgpt.training.precision import resolved
 from kgpt.training.preparation import (
     check_same_data,
@@ -31,7 +33,6 @@ from kgpt.training.preparation import (
     with_epochs,
     with_vocabulary,
 )
-from kgpt.training.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def begun(
     saved_models: str | Path | None,
     resume: bool,
     reporter: Reporter,
-    processes: Processes,
+    devices: Devices,
 ) -> Iterator[Start]:
     """The start of a new run, or of one that goes on; the run is owned while the block lasts.
 
@@ -61,10 +62,11 @@ def begun(
         KgptError: configuration, data and run do not go together.
         KgptFailure: another process could not begin.
     """
+    processes = devices.processes
     with ExitStack() as stack:
 
         def begin() -> Start:
-            start = _first(config, saved_models, resume, reporter)
+            start = _first(config, saved_models, resume, reporter, devices)
             stack.enter_context(owned(start.run))
             return start
 
@@ -82,7 +84,11 @@ def begun(
 
 
 def _first(
-    config: TrainConfig, saved_models: str | Path | None, resume: bool, reporter: Reporter
+    config: TrainConfig,
+    saved_models: str | Path | None,
+    resume: bool,
+    reporter: Reporter,
+    devices: Devices,
 ) -> Start:
     corpus = open_corpus(config.data, reporter, resume)
     tokenizer = Tokenizer.load(corpus.tokenizer_folder)
@@ -94,6 +100,9 @@ def _first(
         config = resolved(resumed_configuration(run, config))
     else:
         config = resolved(config)
+        if config.check_memory:
+            rows = config.batch_size // devices.memories
+            check_fits(dataclasses.replace(config, batch_size=rows))
         create_run_folder(run, config, corpus, tokenizer)
     return Start(run, config, corpus, tokenizer, run)
 

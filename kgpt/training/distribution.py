@@ -68,6 +68,12 @@ class Devices:
         return dataset(read, batches.batch_size, batches.context_length)
 
     @property
+    def memories(self) -> int:
+        """How many memories share the rows of a batch: the GPUs; devices of a CPU have the same one."""
+        by_rows = self.mode in ("mirrored", "data") and not self.names[0].startswith("cpu")
+        return len(self.names) if by_rows else 1
+
+    @property
     def described(self) -> str:
         """The end of a sentence for people; empty for one device."""
         if self.mode == "off":

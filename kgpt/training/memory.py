@@ -221,9 +221,9 @@ def optimizer_values(config: TrainConfig) -> int:
 def evaluation_bytes(config: TrainConfig) -> int:
     """Bytes of a forward pass that keeps nothing: one layer's scores and vectors, and a chunk of logits."""
     c = config.model
+    # whole windows: as many tokens, or fewer, which this does not count, as more would then need less
     tokens = max(c.context_length, min(EVALUATION_WINDOWS * c.context_length, EVALUATION_TOKENS))
-    windows = max(1, tokens // c.context_length)
-    rows = windows * QUERY_BLOCK if c.context_length >= BLOCKWISE_FROM else tokens
-    scores = 2 * rows * c.num_heads * c.context_length
+    queries = QUERY_BLOCK if c.context_length >= BLOCKWISE_FROM else c.context_length
+    scores = 2 * tokens * c.num_heads * queries
     vectors = tokens * (4 * c.hidden_width + 6 * c.width)
     return FLOAT32 * (scores + vectors) + 3 * logit_bytes(tokens, c)

@@ -39,6 +39,7 @@ from kgpt.training.limits import (
     steps_within_if_slower,
     with_steps,
 )
+from kgpt.training.planning import advice_after_out_of_memory, is_out_of_memory
 from kgpt.training.preparation import (
     compiled_model,
     keep_configuration,
@@ -78,8 +79,8 @@ def train(
     """Train a model, or go on with it, until its last step or until it is asked to stop.
 
     Raises:
-        KgptError: configuration, data and run do not go together.
-        KgptFailure: the disk is full, the loss is not finite, or no checkpoint is whole.
+        KgptError: configuration, data and run do not go together, or a new run does not fit into the memory.
+        KgptFailure: the disk is full, memory ran out, the loss is not finite, or no checkpoint is whole.
     """
     if config.tensorboard:
         check_tensorboard()
@@ -87,7 +88,7 @@ def train(
     with training_devices(config, reporter.message) as devices:
         if not devices.processes.is_first:
             reporter = Silence()
-        with begun(config, saved_models, resume, reporter, devices.processes) as start:
+        with begun(config, saved_models, resume, reporter, devices) as start:
             parts = start.run, start.config, start.corpus, start.tokenizer
             result = TrainingSession(*parts, reporter, devices).work()
             return dataclasses.replace(result, run=start.result)
@@ -127,8 +128,12 @@ class TrainingSession:
             self._tell_end()
         except BaseException as error:
             self.processes.fail(error)
-            self._tell_failure(error)
-            raise
+            if not is_out_of_memory(error):
+                self._tell_failure(error)
+                raise
+            failure = advice_after_out_of_memory(self.config)
+            self._tell_failure(failure)
+            raise failure from error
         finally:
             self._write_report()
         return self._result()

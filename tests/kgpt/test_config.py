@@ -107,6 +107,22 @@ def test_presets_are_the_published_shapes(name, shape):
     assert model.bias and model.tied_head and model.vocabulary_size == 50257
 
 
+@pytest.mark.parametrize("name", ["demo", *(name for name in PRESETS if "modern" in name)])
+def test_modern_presets_have_the_parts_of_qwen3(name):
+    model = preset(name).model
+    assert (model.positions, model.norm, model.activation) == ("rotary", "rms", "swiglu")
+    assert model.qk_norm and not model.bias and model.num_heads % model.kv_heads == 0
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.startswith("modern")])
+def test_modern_presets_are_twins(name):
+    model = preset(name).model
+    twin = preset(name.replace("modern-", "" if "char" in name else "gpt2-")).model
+    sizes = "num_layers num_heads width context_length dropout"
+    assert all(getattr(model, size) == getattr(twin, size) for size in sizes.split())
+    assert abs(3 * model.hidden_width - 2 * twin.hidden_width) <= 3 * 32
+
+
 def test_the_default_model_is_the_preset_of_gpt2():
     assert preset("gpt2-124m").model == ModelConfig()
 

@@ -58,7 +58,7 @@ def make_app(root: Path) -> MakeApp:
 Until = Callable[..., Awaitable[None]]
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 8.0) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 40.0) -> None:
     """Wait until something holds; fail with what it is when it never does."""
     for _ in range(int(seconds / 0.02)):
         if holds():

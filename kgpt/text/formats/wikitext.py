@@ -27,7 +27,8 @@ _NOWIKI, _END_NOWIKI = "\ufdd0", "\ufdd1"
 """What stands around the number of a text that is no markup; no text may have these characters."""
 _KEPT = re.compile(f"{_NOWIKI}(\\d+){_END_NOWIKI}")
 _EXTERNAL_LINK = re.compile(r"\[(?:https?:|ftp:)?//[^\s\[\]]*+[ \t]*+([^\[\]\n]*+)\]")
-_QUOTES = re.compile(r"'{2,}")
+_RESIDUE = re.compile(r"'{2,}|\[{2,}|\]{2,}|\{{2,}|\}{2,}|<!--|</?ref\w*")
+_SIGNS = str.maketrans("", "", "'[]{}<")
 _MAGIC_WORD = re.compile(r"__[^\W\d_a-z]+__")
 _HEADING = re.compile(r"(={1,6})([^\n]+?)\1[ \t]*")
 _LIST_MARKS = re.compile(r"[*#:;]+[ \t]*|-{4,}")
@@ -50,13 +51,24 @@ def plain_text(wikitext: str) -> str:
     text = _without_tags(_without_comments(text), kept)
     text = without_brackets(text)
     text = _EXTERNAL_LINK.sub(r"\1", text)
-    text = _QUOTES.sub("", text)
     text = _MAGIC_WORD.sub("", text)
-    text = "\n".join(_without_empty_sections(text))
+    text = "\n".join(_without_empty_sections(_without_residue(text)))
     text = html.unescape(_KEPT.sub(lambda match: kept[int(match[1])], text))
     text = _OPEN_BRACKET.sub("(", _EMPTY_BRACKETS.sub("", text))
     text = _SPACE_BEFORE_MARK.sub("", _SPACES.sub(" ", text))
     return _EMPTY_LINES.sub("\n\n", text).strip()
+
+
+def _without_residue(text: str) -> str:
+    """Without quotes for bold and italic, brackets that had no partner, and those that nothing is left in."""
+    for _ in range(
+        4
+    ):  # what goes may leave others side by side; beyond a few times the page is a broken one
+        text, count = _RESIDUE.subn("", text)
+        text, brackets = _EMPTY_BRACKETS.subn("", text)
+        if not count + brackets:
+            return text
+    return text.translate(_SIGNS)
 
 
 def _without_comments(text: str) -> str:

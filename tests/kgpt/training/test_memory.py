@@ -65,9 +65,8 @@ def _model(config, **changes):
 @given(config=configurations(), more=st.integers(1, 50), on_gpu=st.booleans())
 def test_more_never_needs_less(what, config, more, on_gpu):
     length, limit = config.model.context_length, memory.BLOCKWISE_FROM
-    if (
-        what == "context_length"
-    ):  # a longer one needs less where attention begins to go block by block
+    # a longer context needs less where attention begins to go block by block
+    if what == "context_length":
         assume((length < limit) == (length + more < limit))
     before = memory_plan(config, on_gpu=on_gpu)
     after = memory_plan(LARGER[what](config, more), on_gpu=on_gpu)

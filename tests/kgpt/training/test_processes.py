@@ -173,6 +173,40 @@ def test_a_terminal_that_closes_stops_it_in_order_unless_nohup_was_said(training
     assert kept.wait(PATIENCE) == 130
 
 
+# === Too little memory ===
+
+
+def too_large(config: TrainConfig, **changes) -> TrainConfig:
+    """Batches of two million sequences: each vector of activations takes gigabytes."""
+    return dataclasses.replace(config, batch_size=2_000_000, precision="float32", **changes)
+
+
+def advised_batch(errors: str) -> int:
+    return int(errors.split("--batch-size ")[1].split()[0])
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(trainings, config):
+    process = trainings.start(too_large(config))
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2 and "Not enough memory" in errors
+    assert 0 < advised_batch(errors) < 2_000_000
+    assert not trainings.run(config).path.exists()
+
+
+@pytest.mark.long
+def test_memory_that_runs_out_ends_in_the_same_advice(trainings, config):
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (8 * 10**9, 8 * 10**9))
+
+    process = trainings.start(too_large(config, check_memory=False, xla="off"), preexec_fn=limit)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, errors
+    assert "Out of memory" in errors and "Traceback" not in errors
+    assert 0 < advised_batch(errors) < 2_000_000
+    status = trainings.run(config).status()
+    assert status["state"] == "failed" and status["error"]["title"] == "Out of memory"
+
+
 # === Nowhere to write ===
 
 
