@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt.config import TrainConfig, from_dict, to_dict
-from kgpt.errors import KgptError, KgptFailure
+from kgpt.errors import KgptFailure
 from kgpt.evaluation.loss import Loss
 from kgpt.files import append_json_line, disk_failure, write_json
 from kgpt.runs import RunFolder
@@ -29,6 +28,8 @@ from kgpt.training.checkpoints import (
     take_snapshot,
 )
 from kgpt.training.distribution import Devices, training_devices
+from kgpt.training.ending import TrainResult as TrainResult  # handed on
+from kgpt.training.ending import median_speed, tell_failure
 from kgpt.training.limits import (
     TIMING_SHARE,
     TIMING_STEPS,
@@ -52,21 +53,6 @@ from kgpt.training.schedules import decay_start
 from kgpt.training.speed import matrix_product_rate
 from kgpt.training.tensorboard import TensorBoard, check_tensorboard
 from kgpt.training.validation import StopAsked, Validation
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """How a call of `train` ended."""
-
-    run: RunFolder
-    steps: int
-    """Updates that the run has seen, over all its processes."""
-    seconds: float
-    finished: bool
-    """False: it was asked to stop before its last step, and can be resumed."""
-    validation_loss: float | None
-    bits_per_byte: float | None
-    tokens_per_second: float | None
 
 
 def train(
@@ -391,23 +377,8 @@ class TrainingSession:
         return self.is_done and not self.evaluation_is_due
 
     def _tell_failure(self, error: BaseException) -> None:
-        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        title = error.title if isinstance(error, KgptError) else type(error).__name__
-        message = error.message if isinstance(error, KgptError) else str(error)[:500]
-        try:
-            self.writer.wait()  # what was begun is finished, whatever happened since
-        except BaseException as unwritten:
-            message += f" The latest checkpoint could not be written either: {unwritten}"
-        try:
-            self.run.write_status(
-                state,  # type: ignore[arg-type]
-                step=self.progress.step if hasattr(self, "progress") else None,
-                steps=self.config.steps,
-                error={"title": title, "message": message},
-            )
-            self.say(f"{title}: {message}")
-        except KgptFailure:  # the disk is full: the error itself is on its way to the user
-            pass
+        step = self.progress.step if hasattr(self, "progress") else None
+        tell_failure(self.run, self.writer, error, step, self.config.steps, self.say)
 
     def _write_report(self) -> None:
         if not self.processes.is_first:
@@ -420,7 +391,6 @@ class TrainingSession:
             self.reporter.message(f"No report.html: {error}")
 
     def _result(self) -> TrainResult:
-        speeds = [r["tokens_per_second"] for r in self.run.metrics() if r.get("tokens_per_second")]
         return TrainResult(
             run=self.run,
             steps=self.progress.step,
@@ -428,5 +398,5 @@ class TrainingSession:
             finished=self._is_finished,
             validation_loss=self.latest.loss if self.latest else self.progress.best_validation_loss,
             bits_per_byte=self.latest.bits_per_byte if self.latest else None,
-            tokens_per_second=sorted(speeds)[len(speeds) // 2] if speeds else None,
+            tokens_per_second=median_speed(self.run),
         )

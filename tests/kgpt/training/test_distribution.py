@@ -122,7 +122,8 @@ def test_two_mirrored_devices_learn_as_one_and_a_run_moves_between_them(children
 def test_a_mirrored_run_that_is_resumed_is_the_run_that_was_not(children, shared, same_end, xla):
     """Bit for bit, with dropout, on the same number of devices."""
     model = dataclasses.replace(shared.model, dropout=0.1)
-    shared = dataclasses.replace(shared, model=model, distribute="mirrored", xla=xla)
+    changes = {"model": model, "distribute": "mirrored", "xla": xla, "evaluate_every": 4}
+    shared = dataclasses.replace(shared, **changes)
     whole = children.train(dataclasses.replace(shared, run="whole"), TWO)
     part = dataclasses.replace(shared, run="part", steps=4, step_changes=("0:12",))
     children.train(part, TWO)
