@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 from kgpt.config import TrainConfig, from_dict, to_dict
@@ -21,6 +22,7 @@ from kgpt.training.beginning import begun
 from kgpt.training.callbacks import Guarded, Recorder, Reporter, Silence, StopRequest
 from kgpt.training.checkpoints import (
     CheckpointWriter,
+    Progress,
     mark,
     mark_validation_loss,
     remove_leftovers,
@@ -47,7 +49,7 @@ from kgpt.training.preparation import (
     remove_rows_after,
     training_batches,
 )
-from kgpt.training.recovery import recover, restored_by_all, starting_point
+from kgpt.training.recovery import Restore, recover, restored_by_all, starting_point
 from kgpt.training.report import write_report
 from kgpt.training.schedules import decay_start
 from kgpt.training.speed import matrix_product_rate
@@ -92,8 +94,7 @@ class TrainingSession:
         reporter: Reporter,
         devices: Devices | None = None,
     ) -> None:
-        self.run, self.config, self.corpus = run, config, corpus
-        self.tokenizer = tokenizer
+        self.run, self.config, self.corpus, self.tokenizer = run, config, corpus, tokenizer
         self.devices = devices or Devices()
         self.processes = self.devices.processes
         self.reporter: Reporter = Guarded(reporter)
@@ -129,16 +130,13 @@ class TrainingSession:
         remove_leftovers(self.run)
         self.model = compiled_model(self.config, self.devices)
         parts = self.run, self.config, self.model, self.say
-        self.progress = restored_by_all(
-            self.processes, self.model, lambda restore: starting_point(*parts, restore)
-        )
+        self.progress = self._restored(lambda restore: starting_point(*parts, restore))
         self._keep_configuration()
         config = self.config
         remove_rows_after(self.run, self.progress.step, self._evaluates_at(self.progress.step))
         self.batches = training_batches(config, self.corpus)
-        self.validation = Validation(
-            self.run, config, self.corpus, self.tokenizer, self.model, self.stop
-        )
+        others = self.corpus, self.tokenizer, self.model, self.stop
+        self.validation = Validation(self.run, config, *others)
         rate = matrix_product_rate(config.precision)
         if config.tensorboard and self.processes.is_first:
             folder = self.run.path / "tensorboard"
@@ -309,12 +307,13 @@ class TrainingSession:
             self.config = with_steps(unchanged, self.progress.step, steps)
         keep_configuration(self.run, self.config, self.corpus)
 
+    def _restored(self, work: Callable[[Restore], Progress]) -> Progress:
+        return restored_by_all(self.processes, self.model, work)
+
     def _recover(self, gone_wrong: int) -> None:
         self.writer.wait()
         parts = self.run, self.config, self.model, self.progress, gone_wrong, self.say
-        restored = restored_by_all(
-            self.processes, self.model, lambda restore: recover(*parts, restore)
-        )
+        restored = self._restored(lambda restore: recover(*parts, restore))
         vars(self.progress).update(vars(restored))
         self.recorder.start_over()
         self.recorder.beat()
@@ -381,8 +380,6 @@ class TrainingSession:
         tell_failure(self.run, self.writer, error, step, self.config.steps, self.say)
 
     def _write_report(self) -> None:
-        if not self.processes.is_first:
-            return
         if isinstance(self.reporter, TensorBoard):
             self.reporter.close()
         try:
