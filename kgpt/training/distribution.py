@@ -22,7 +22,7 @@ from typing import Any
 import keras
 
 from kgpt.config import TrainConfig
-from kgpt.errors import KgptError, KgptFailure
+from kgpt.errors import KgptError
 from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.processes import NUM_PROCESSES, Processes, processes_asked_for
@@ -130,7 +130,7 @@ def get_ready(distribute: str = "off") -> Processes:
         message = f"{CPU_DEVICES}={cpus} comes too late: {backend} is in use already."
         raise KgptError("Devices are fixed", message, "Set it before the process starts.")
     if count > 1:
-        _join(address, count, number)
+        _kernel("jax").join(address, count, number)
     return Processes(count, number)
 
 
@@ -142,17 +142,6 @@ def _kernel(backend: str) -> Any:
     from kgpt.training import distribution_tensorflow
 
     return distribution_tensorflow
-
-
-def _join(address: str, count: int, number: int) -> None:
-    try:
-        _kernel("jax").join(address, count, number)
-    except Exception as error:
-        raise KgptFailure(
-            "The processes do not meet",
-            f"Process {number} of {count} could not join those at {address}: {str(error).splitlines()[0][:300]}",
-            "Start all of them, and see that they reach that address.",
-        ) from error
 
 
 def _cpu_devices() -> int:

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-JOIN_SECONDS = 300
-"""How long a process waits for the others at its start."""
+from kgpt.training.meeting import meet
+
 SHUTDOWN_SECONDS = 60
 """How long a process that ends waits for the others to end too."""
 
@@ -29,18 +29,18 @@ def get_ready(cpu_devices: int) -> bool:
 
 
 def join(address: str, count: int, number: int) -> None:
-    """Wait for the other processes; `address` is where the first one listens.
+    """Wait for the other processes, and belong to them from now on; `address` is where the first one listens.
 
     Raises:
-        Exception: they do not come, or the address cannot be had.
+        KgptError, KgptFailure: as `meet`.
     """
     if jax.distributed.is_initialized():
         return
+    meet(address, count, number)
     jax.distributed.initialize(
         coordinator_address=address,
         num_processes=count,
         process_id=number,
-        initialization_timeout=JOIN_SECONDS,
         shutdown_timeout_seconds=SHUTDOWN_SECONDS,
     )
 

@@ -10,14 +10,16 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kgpt.config import TrainConfig, to_toml
-from kgpt.errors import KgptError
+from kgpt.errors import KgptError, KgptFailure
 from kgpt.runs import RunFolder
+from kgpt.training.meeting import meet
 from kgpt.training.processes import ADDRESSES, NUM_PROCESSES, PROCESS_ID, processes_asked_for
 
 PATIENCE = 900
@@ -317,6 +319,27 @@ def test_a_sweep_is_no_work_for_several_processes(monkeypatch, capsys, tmp_path)
         monkeypatch.setenv(name, value)
     assert main(["train", "--sweep", str(tmp_path / "sweep.toml")]) == 2
     assert "one process's work" in capsys.readouterr().err
+
+
+def test_processes_that_do_not_meet_say_who_is_missing():
+    with pytest.raises(KgptFailure, match=r"have not come: \[1, 2\]"):
+        meet(f"127.0.0.1:{free_port()}", 3, 0, seconds=0.05)
+    with pytest.raises(KgptFailure, match="Process 1 did not reach the first one at 127.0.0.1"):
+        meet(f"127.0.0.1:{free_port()}", 2, 1, seconds=0.05)
+    with pytest.raises(KgptError, match="Expected host:port"):
+        meet("127.0.0.1:http", 2, 1)
+    with socket.create_server(("", 0)) as taken, pytest.raises(KgptError, match="cannot be used"):
+        meet(f"127.0.0.1:{taken.getsockname()[1]}", 2, 0)
+
+
+def test_processes_meet_whoever_comes_first_and_each_number_once():
+    address = f"127.0.0.1:{free_port()}"
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(meet, address, 3, number, 30) for number in (2, 1, 0)]
+        assert [call.result() for call in calls] == [None] * 3
+        twice = [pool.submit(meet, address, 3, number, 2) for number in (0, 1, 1)]
+        with pytest.raises(KgptError, match="Process 1 of 3 came twice"):
+            twice[0].result()
 
 
 def test_each_process_reads_its_rows(data):
