@@ -204,14 +204,14 @@ async def test_a_generation_survives_a_change_of_screen(make_app: MakeApp, root:
     app = make_app("slow")
     async with app.run_test(size=(120, 40)) as pilot:
         await open_screen(pilot)
-        app.screen.query_one("#max_tokens", Input).value = "20"
+        app.screen.query_one("#max_tokens", Input).value = "100"
         await pilot.press("ctrl+g")
         await until(pilot, lambda: state_is(app, "writing"))
         await pilot.press("alt+1")
         assert app.current_mode == "runs"
         await until(pilot, lambda: state_is(app, "done"))
         await pilot.press("3")
-        await until(pilot, lambda: "20 tokens" in text_of(app, "#progress-line"))
+        await until(pilot, lambda: "100 tokens" in text_of(app, "#progress-line"))
 
 
 async def test_again_extend_copy_and_history(make_app: MakeApp, root: Path) -> None:
