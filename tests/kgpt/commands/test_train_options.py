@@ -62,6 +62,7 @@ BUDGET = {"steps": UNLIMITED_STEPS, "minutes": 0.0}
         ("--checkpoint-every", "12", {"checkpoint_every": 12}),
         ("--keep", "9", {"keep": 9}),
         ("--early-stopping", "4", {"early_stopping": 4}),
+        ("--distribute", "data", {"distribute": "data"}),
         ("--seed", "77", {"seed": 77}),
         ("--tensorboard", None, {"tensorboard": True}),
         ("--set", "model.num_layers=6", {"model.num_layers": 6}),
