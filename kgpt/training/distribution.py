@@ -90,7 +90,7 @@ def training_devices(
 
     Raises:
         KgptError: this backend or machine does not have what was asked for, or the devices do not divide the work.
-        KgptFailure: the other processes do not come.
+        KgptFailure: the other processes do not come, or one is lost.
     """
     processes = get_ready(config.distribute)
     devices = _chosen(config, processes, say)
@@ -98,7 +98,13 @@ def training_devices(
         yield devices
         return
     with devices.placement.scope():
-        yield devices
+        try:
+            yield devices
+        except Exception as error:
+            explained = processes.explained(error)
+            if explained is error:
+                raise
+            raise explained from error
 
 
 def get_ready(distribute: str = "off") -> Processes:

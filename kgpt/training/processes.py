@@ -64,12 +64,22 @@ class Processes:
 
     def fail(self, error: BaseException) -> None:
         """Tell the others that this process cannot go on; nothing where the connection to them is what failed."""
-        of_backend = type(error).__module__.split(".")[0] in ("jax", "jaxlib")
-        if self.is_alone or self._has_ended or of_backend or isinstance(error, KeyboardInterrupt):
+        cannot = _is_of_backend(error) or isinstance(error, KeyboardInterrupt)
+        if self.is_alone or self._has_ended or cannot:
             return
         self._has_ended = True
         with suppress(Exception):
             self._everyones([0, 1])
+
+    def explained(self, error: Exception) -> Exception:
+        """The error, in words where it is that another process has gone without a word."""
+        if self.is_alone or not _is_of_backend(error) or "RESOURCE_EXHAUSTED" in str(error):
+            return error
+        return KgptFailure(
+            "Another process is lost",
+            (str(error).splitlines() or ["It is gone."])[0][:300],
+            "Start all of them again, with --resume if the run has a checkpoint.",
+        )
 
     def from_first(self, make: Callable[[], Any]) -> Any:
         """What `make` (something that JSON can hold) gives in the first process; the others do not call it."""
@@ -101,6 +111,10 @@ class Processes:
         from kgpt.training.distribution_jax import everyones
 
         return everyones(values)
+
+
+def _is_of_backend(error: BaseException) -> bool:
+    return type(error).__module__.split(".")[0] in ("jax", "jaxlib")
 
 
 def processes_asked_for(environment: Mapping[str, str] = os.environ) -> tuple[int, int, str]:
