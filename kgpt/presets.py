@@ -77,19 +77,11 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
     {
         "demo": {
             "model": {
-                "context_length": 128,
+                **_modern_parts(4, 128, 0),
                 "num_layers": 2,
-                "num_heads": 4,
-                "width": 128,
+                "context_length": 128,
                 "feed_forward_width": 256,
-                "positions": "rotary",
-                "norm": "rms",
-                "norm_epsilon": 1e-6,
-                "qk_norm": True,
-                "activation": "swiglu",
-                "bias": False,
                 "tied_head": False,
-                "initialization": "zero-output",
             },
             "optimizer": {
                 "name": "muon",
