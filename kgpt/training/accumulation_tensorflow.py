@@ -15,9 +15,7 @@ import tensorflow as tf
 def train_step(model: keras.Model, parts: int, data: Any) -> dict[str, Any]:
     """Replaces `keras.Model.train_step`; batches have a multiple of `parts` rows."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    pieces = each(
-        (x, y, sample_weight), lambda tensor: tf.reshape(tensor, (parts, -1, *tensor.shape[1:]))
-    )
+    pieces = in_pieces((x, y, sample_weight), parts)
     weights = model.trainable_weights
     shares = _shares(pieces[2], parts)
 
@@ -47,8 +45,18 @@ def _shares(weights: Any, parts: int) -> Any:
     """What each part counts, summing to one."""
     if weights is None:
         return tf.fill([parts], 1.0 / parts)
-    sums = tf.reduce_sum(tf.reshape(tf.cast(weights, "float32"), (parts, -1)), axis=1)
+    sums = weight_sums(weights)
     return tf.math.divide_no_nan(sums, tf.reduce_sum(sums))
+
+
+def in_pieces(batch: Any, parts: int) -> Any:
+    """Every tensor (B, ...) of a batch as (parts, B / parts, ...)."""
+    return each(batch, lambda tensor: tf.reshape(tensor, (parts, -1, *tensor.shape[1:])))
+
+
+def weight_sums(weights: Any) -> Any:
+    """The sum of each piece's weights, float32 (parts,)."""
+    return tf.reduce_sum(tf.reshape(tf.cast(weights, "float32"), (weights.shape[0], -1)), axis=1)
 
 
 def each(structure: Any, change: Callable[[Any], Any]) -> Any:

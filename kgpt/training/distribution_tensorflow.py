@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kgpt.training.accumulation_tensorflow import each
+from kgpt.training.accumulation_tensorflow import each, in_pieces, weight_sums
 
 REPLICA_SEED = 0x9E3779B1
 """An odd number: multiples of it, added to the random state, give each device dropout masks of its own."""
@@ -59,12 +59,10 @@ def train_step(model: keras.Model, parts: int, compiles: bool, data: Any) -> dic
     here = tf.distribute.get_replica_context()
     count, place = here.num_replicas_in_sync, here.replica_id_in_sync_group
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    pieces = each(
-        (x, y, sample_weight), lambda tensor: tf.reshape(tensor, (parts, -1, *tensor.shape[1:]))
-    )
+    pieces = in_pieces((x, y, sample_weight), parts)
     shares = tf.fill([parts], 1.0 / parts)
     if pieces[2] is not None:
-        sums = tf.reduce_sum(tf.reshape(tf.cast(pieces[2], "float32"), (parts, -1)), axis=1)
+        sums = weight_sums(pieces[2])
         every = here.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(sums))
         shares = count * tf.math.divide_no_nan(sums, every)  # Keras divides losses by the count
     states = [_own(variable.value, place) for variable in model.non_trainable_variables]
