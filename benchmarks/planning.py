@@ -36,9 +36,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "char-cpu, float32": ("char-cpu", {"model": {"vocabulary_size": 257}}),
     "6 x 384, 8,192 ids, float32": ("char-gpu", {**MIDDLE, "precision": "float32"}),
     "6 x 384, 8,192 ids, bfloat16": ("char-gpu", {**MIDDLE, "precision": "bfloat16"}),
-    "GPT-2 124M, batch 1, bfloat16": ("gpt2-124m", {"batch_size": 1}),
+    "GPT-2 124M, batch 1, bfloat16": (
+        "gpt2-124m",
+        {"batch_size": 1, "precision": "bfloat16"},
+    ),
     "GPT-2 124M, batch 1, float32": ("gpt2-124m", {"batch_size": 1, "precision": "float32"}),
-    "GPT-2 124M, batch 4, bfloat16": ("gpt2-124m", {"batch_size": 4}),
+    "GPT-2 124M, batch 4, bfloat16": (
+        "gpt2-124m",
+        {"batch_size": 4, "precision": "bfloat16"},
+    ),
 }
 
 

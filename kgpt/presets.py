@@ -23,7 +23,6 @@ def _gpt2(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
         "optimizer": {"learning_rate": 6e-4, "warmup_steps": 700},
         "steps": 20000,
         "batch_size": 8,
-        "precision": "bfloat16",
         "evaluate_every": 500,
         "checkpoint_every": 500,
     }
@@ -116,7 +115,6 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
             "optimizer": {"learning_rate": 1e-3, "warmup_steps": 100},
             "steps": 5000,
             "batch_size": 64,
-            "precision": "bfloat16",
         },
         "gpt2-124m": _gpt2(12, 12, 768),
         "gpt2-355m": _gpt2(24, 16, 1024),
@@ -144,7 +142,6 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
             "optimizer": _MODERN_CHARACTERS,
             "steps": 2500,
             "batch_size": 64,
-            "precision": "bfloat16",
         },
         "modern-124m": _modern(12, 12, 768, 4),
         "modern-355m": _modern(24, 16, 1024, 4),

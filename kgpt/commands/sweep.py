@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib.util
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kgpt.config import TrainConfig, dotted, from_dict, merged
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import is_number
+from kgpt.packages import optional_package
 from kgpt.runs import RunFolder, saved_models_folder
 
 if TYPE_CHECKING:
@@ -101,14 +101,7 @@ def run_sweep(
         KgptError: Optuna is not installed.
         KgptFailure: the disk is full.
     """
-    if importlib.util.find_spec("optuna") is None:
-        raise KgptError(
-            "Optuna is not installed",
-            "--sweep needs the package optuna.",
-            "Install it with: pip install 'kgpt[sweep]'.",
-        )
-    import optuna
-
+    optuna = optional_package("optuna", "sweep", "--sweep")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="minimize")
     trials: list[Trial] = []

@@ -26,6 +26,7 @@ from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import write_atomically, write_json
+from kgpt.packages import optional_package
 from kgpt.text.joining import join
 from kgpt.text.parallel import available_cores
 from kgpt.text.part_process import Cancelled, PartTask, run_part
@@ -75,7 +76,7 @@ def prepare_on_cluster(
     """
     given = _checked(options, parts)
     _check_address(address)
-    _require_distributed()
+    optional_package("distributed", "cluster", "A cluster, here and on every worker,")
     folder = output_folder(sources, output)
     if "-" in map(str, sources):
         raise KgptError(
@@ -127,17 +128,6 @@ def _check_address(address: str) -> None:
             f"Expected the address of a Dask scheduler, local or local:N. Received: {address}",
             "For example: --cluster tcp://HOST:8786, or --cluster local:4",
         )
-
-
-def _require_distributed() -> None:
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise KgptError(
-            "Package missing",
-            "A cluster needs the package `distributed`, which is not installed.",
-            "Install it here and on every worker: pip install 'kgpt[cluster]'",
-        ) from None
 
 
 def _is_current(folder: Path, plan: dict[str, Any], parts: int, overwrite: bool) -> bool:

@@ -92,6 +92,12 @@ def training_devices(
         KgptError: this backend or machine does not have what was asked for, or the devices do not divide the work.
         KgptFailure: the other processes do not come, or one is lost.
     """
+    if config.xla == "off" and keras.backend.backend() == "jax":
+        raise KgptError(
+            "JAX needs XLA",
+            "Without it, JAX works through a step one operation after another, hundreds of times slower.",
+            "Leave xla at auto, or use KERAS_BACKEND=tensorflow.",
+        )
     processes = get_ready(config.distribute)
     devices = _chosen(config, processes, say)
     if devices.mode not in ("data", "model"):

@@ -6,29 +6,13 @@ Written by the `tensorboard` package itself, so that it works on every backend.
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from pathlib import Path
 from typing import Any
 
-from kgpt.errors import KgptError
 from kgpt.files import is_number
 
 NOT_PLOTTED = ("step", "tokens", "seconds")
-
-
-def check_tensorboard() -> None:
-    """Refuse to begin where the package is missing.
-
-    Raises:
-        KgptError: it is not installed.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise KgptError(
-            "TensorBoard is not installed",
-            "--tensorboard needs the package tensorboard.",
-            "Install it with: pip install 'kgpt[tensorboard]'. metrics.jsonl has the same numbers without it.",
-        )
 
 
 class TensorBoard:

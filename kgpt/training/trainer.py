@@ -15,6 +15,7 @@ from kgpt.config import TrainConfig, from_dict, to_dict
 from kgpt.errors import KgptFailure
 from kgpt.evaluation.loss import Loss
 from kgpt.files import append_json_line, disk_failure, write_json
+from kgpt.packages import optional_package
 from kgpt.runs import RunFolder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
@@ -53,7 +54,7 @@ from kgpt.training.recovery import Restore, recover, restored_by_all, starting_p
 from kgpt.training.report import write_report
 from kgpt.training.schedules import decay_start
 from kgpt.training.speed import matrix_product_rate
-from kgpt.training.tensorboard import TensorBoard, check_tensorboard
+from kgpt.training.tensorboard import TensorBoard
 from kgpt.training.validation import StopAsked, Validation
 
 
@@ -71,7 +72,7 @@ def train(
         KgptFailure: the disk is full, memory ran out, the loss is not finite, or no checkpoint is whole.
     """
     if config.tensorboard:
-        check_tensorboard()
+        optional_package("tensorboard", "tensorboard", "--tensorboard")
     reporter = reporter or Silence()
     with training_devices(config, reporter.message) as devices:
         if not devices.processes.is_first:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from kgpt.text.cleaning.values import Change, package
+from kgpt.packages import optional_package
+from kgpt.text.cleaning.values import Change
 
 _VISIBLE = (
     "\t\n -~\xa0-\xac\xae-\u061b\u061d-\u200a\u2010-\u2027\u202f-\u205f\u2070-\ufefe\uff00-\ufff8"
@@ -56,7 +57,7 @@ def _control(text: str) -> str:
 
 def encoding(_: str) -> Change:
     """UTF-8 that was read as Latin-1 or the like, mended by ftfy, line by line; nothing else is touched."""
-    fix_encoding = package("ftfy", "encoding").fix_encoding
+    fix_encoding = optional_package("ftfy", "clean", "The cleaning step encoding").fix_encoding
 
     def is_suspect(text: str) -> bool:
         return not _ALL_COMMON.fullmatch(text) and _MAYBE_MOJIBAKE.search(text) is not None

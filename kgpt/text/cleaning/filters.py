@@ -12,11 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kgpt.packages import optional_package
 from kgpt.text.cleaning.values import (
     Keep,
     bad_value,
     one_of,
-    package,
     whole_number,
     word_list,
     words_of,
@@ -50,7 +50,9 @@ def language(value: str) -> Keep:
     Raises:
         KgptError: a language is not known.
     """
-    identifier = _identifier(package("py3langid.langid", "language"))
+    identifier = _identifier(
+        optional_package("py3langid.langid", "clean", "The cleaning step language")
+    )
     wanted = {
         one_of(code, identifier.labels, "language", "codes of languages joined by +")
         for code in value.split("+")

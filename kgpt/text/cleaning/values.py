@@ -1,13 +1,11 @@
-"""What the cleaning steps share: their types, the values they are given, packages and lists of words."""
+"""What the cleaning steps share: their types, the values they are given, and lists of words."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
 
 from kgpt.errors import KgptError
 
@@ -66,22 +64,6 @@ _WORD = re.compile(r"[\w']+")
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case; an apostrophe belongs to its word."""
     return _WORD.findall(text.lower().replace("’", "'"))
-
-
-def package(name: str, step: str) -> ModuleType:
-    """A package of the extra `clean`.
-
-    Raises:
-        KgptError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise KgptError(
-            "A package is missing",
-            f"The cleaning step {step} needs {name}: {error}.",
-            "Install it with: pip install 'kgpt[clean]'",
-        ) from error
 
 
 def whole_number(value: str, step: str, largest: int) -> int:

@@ -6,11 +6,11 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from kgpt.packages import optional_package
 from kgpt.text.cleaning.values import (
     LANGUAGE_NAMES,
     Change,
     one_of,
-    package,
     word_list,
 )
 
@@ -28,7 +28,7 @@ def stop_words(value: str) -> Change:
     if Path(value).is_file():
         listed = word_list(value, "stop-words")
     else:
-        stop_words_package = package("stop_words", "stop-words")
+        stop_words_package = optional_package("stop_words", "clean", "The cleaning step stop-words")
         names = set(stop_words_package.AVAILABLE_LANGUAGES)
         codes = {code for code, name in LANGUAGE_NAMES.items() if name in names}
         one_of(value, codes, "stop-words", "a language or an existing file")
@@ -69,7 +69,7 @@ def stem(value: str) -> Change:
     Raises:
         KgptError: there is no algorithm for the language.
     """
-    snowball = package("snowballstemmer", "stem")
+    snowball = optional_package("snowballstemmer", "clean", "The cleaning step stem")
     names = set(snowball.algorithms())
     codes = {code for code, name in LANGUAGE_NAMES.items() if name in names}
     one_of(value, codes, "stem", "the code of a language")

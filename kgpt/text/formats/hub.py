@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.packages import optional_package
 from kgpt.text.documents import Piece
 from kgpt.text.formats.kinds import format_of
 from kgpt.text.formats.reading import Reading, without_surrogates
@@ -82,14 +83,7 @@ def _open(source: str) -> tuple[Any, str]:
     """The builder of a data set, and its split to read."""
     name, _, rest = source.removeprefix("hf:").partition(":")
     config, _, split = rest.partition(":")
-    try:
-        import datasets
-    except ImportError:
-        raise KgptError(
-            "Not installed",
-            f"{source} needs the package `datasets`.",
-            "Install it: pip install 'kgpt[hub]'",
-        ) from None
+    datasets = optional_package("datasets", "hub", source)
     datasets.disable_progress_bars()
     path = Path(name)
     try:

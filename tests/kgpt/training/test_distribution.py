@@ -293,12 +293,16 @@ def test_auto_is_one_device_where_there_is_no_second_gpu(train, config, same_end
     same_end(train(config, run="auto", steps=4, distribute="auto").run, one, 4)
 
 
-def test_mirrored_on_jax_and_a_batch_that_does_not_divide_are_refused(children, config):
-    jax = children.start(dataclasses.replace(config, distribute="mirrored"), {**JAX, **TWO})
+def test_what_a_backend_lacks_and_a_batch_that_does_not_divide_are_refused(children, config):
+    slow = children.start(dataclasses.replace(config, run="slow", xla="off"), JAX)
+    mirrored = dataclasses.replace(config, distribute="mirrored", xla="on")
+    jax = children.start(mirrored, {**JAX, **TWO})
     odd = dataclasses.replace(config, run="odd", batch_size=5, distribute="mirrored")
     uneven = children.start(odd, TWO)
     assert "--distribute mirrored with tensorflow alone" in children.refused(jax)
     assert "batch_size must be a multiple of 2" in children.refused(uneven)
+    assert "one operation after another" in children.refused(slow)
+    assert not children.run(dataclasses.replace(config, run="slow")).exists()
     assert not children.run(config).exists() and not children.run(odd).exists()
 
 

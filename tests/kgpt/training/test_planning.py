@@ -28,7 +28,7 @@ from kgpt.training.planning import (
     with_precision,
 )
 
-GPT2 = preset("gpt2-124m")
+GPT2 = dataclasses.replace(preset("gpt2-124m"), precision="bfloat16")
 
 
 def machine(gigabytes: float) -> Machine:

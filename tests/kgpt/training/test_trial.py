@@ -55,9 +55,13 @@ SIZES = {
     ),
     "6 x 384, bfloat16": (
         "char-gpu",
-        {"batch_size": 16, "model": {"vocabulary_size": 8192, "dropout": 0.0}},
+        {
+            "batch_size": 16,
+            "precision": "bfloat16",
+            "model": {"vocabulary_size": 8192, "dropout": 0.0},
+        },
     ),
-    "GPT-2 124M, bfloat16": ("gpt2-124m", {"batch_size": 1}),
+    "GPT-2 124M, bfloat16": ("gpt2-124m", {"batch_size": 1, "precision": "bfloat16"}),
 }
 
 
