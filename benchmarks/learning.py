@@ -31,7 +31,7 @@ REACHED = 1.88
 BASELINE = "baseline"
 RECIPES: dict[str, dict[str, Any]] = {
     "shape": {
-        "steps": 190,
+        "steps": 180,
         "batch_size": 16,
         "optimizer": {
             "muon_learning_rate": 0.07,
@@ -133,19 +133,15 @@ def _split(args: argparse.Namespace) -> tuple[bytes, bytes]:
 def _kgpt(name: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     from kgpt.config import from_dict, parse_override
     from kgpt.presets import preset
-    from kgpt.text.prepare import prepare
     from kgpt.training.trainer import train
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "text.txt").write_bytes(b"".join(_split(args)))
-        prepare(
-            [folder / "text.txt"],
-            folder / "data",
-            tokenizer="bytes",
-            validation="tail",
-            validation_fraction=0.1,
-        )
+        command = [sys.executable, "-m", "kgpt", "prepare", str(folder / "text.txt")]
+        command += ["--output", str(folder / "data"), "--tokenizer", "bytes"]
+        command += ["--validation", "tail", "--validation-fraction", "0.1"]
+        subprocess.run(command, check=True, capture_output=True)
         config = from_dict(RECIPES[name], preset("modern-char-cpu"))
         for item in args.set:
             config = from_dict(parse_override(item), config)
