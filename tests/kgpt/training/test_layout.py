@@ -26,7 +26,8 @@ from kgpt.training.layout import (
 
 def task(name="gpt2-1558m", devices=64, device="h100", **changes) -> Task:
     found, assumed = read_assumptions(device)
-    config = dataclasses.replace(preset(name), **changes)
+    config = dataclasses.replace(preset(name), precision="bfloat16")
+    config = dataclasses.replace(config, **changes)
     return Task(config=config, tokens=10**9, devices=devices, device=found, assumed=assumed)
 
 
@@ -110,7 +111,9 @@ def test_sharding_takes_more_time_and_less_memory_than_replicas():
 
 def test_activations_are_korthikantis_34_bytes_a_value_of_the_width():
     with_dropout = dataclasses.replace(
-        preset("gpt2-1558m"), model=dataclasses.replace(preset("gpt2-1558m").model, dropout=0.1)
+        preset("gpt2-1558m"),
+        precision="bfloat16",
+        model=dataclasses.replace(preset("gpt2-1558m").model, dropout=0.1),
     )
     assert activation_bytes(with_dropout, recompute=False) == 34 * 1600
     assert activation_bytes(with_dropout, recompute=True) == 2 * 1600

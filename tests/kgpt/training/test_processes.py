@@ -154,7 +154,7 @@ def test_a_terminal_that_closes_stops_it_in_order_unless_nohup_was_said(training
     nohup = dataclasses.replace(config, run="nohup")
     begun = []
     for asked, prepare in (
-        (config, None),
+        (config, lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)),  # nohup is inherited
         (nohup, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)),
     ):
         process = trainings.start(asked, preexec_fn=prepare)
