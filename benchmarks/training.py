@@ -169,6 +169,7 @@ def _model_config(case: Case) -> Any:
 
 def _kgpt(case: Case, ids: Any) -> Step:
     from kgpt.config import OptimizerConfig, TrainConfig
+    from kgpt.training.distribution import keep_memory
     from kgpt.training.preparation import compiled_model
 
     config = TrainConfig(
@@ -178,6 +179,7 @@ def _kgpt(case: Case, ids: Any) -> Step:
         batch_size=case.batch,
         precision=case.precision,
     )
+    keep_memory(config)
     model = compiled_model(config)
     return _fitting(model, ids[:, :-1], ids[:, 1:])
 

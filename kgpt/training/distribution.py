@@ -12,10 +12,11 @@ KGPT_CPU_DEVICES=2 makes two devices of the CPU, to try things out.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +24,17 @@ import keras
 
 from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
+from kgpt.model.size import parameters_by_part
 from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.processes import NUM_PROCESSES, Processes, processes_asked_for
 
 CPU_DEVICES = "KGPT_CPU_DEVICES"
 
+LARGE = 30_000_000
+"""Parameters of a model whose memory is returned between steps."""
+M_ARENA_MAX = -8
+"""An option of glibc's `mallopt`: how many heaps the threads share."""
 BACKENDS = {"mirrored": "tensorflow", "data": "jax", "model": "jax"}
 """The backend that has each way to use several devices."""
 
@@ -98,6 +104,7 @@ def training_devices(
             "Without it, JAX works through a step one operation after another, hundreds of times slower.",
             "Leave xla at auto, or use KERAS_BACKEND=tensorflow.",
         )
+    keep_memory(config)
     processes = get_ready(config.distribute)
     devices = _chosen(config, processes, say)
     if devices.mode not in ("data", "model"):
@@ -111,6 +118,23 @@ def training_devices(
             if explained is error:
                 raise
             raise explained from error
+
+
+def keep_memory(config: TrainConfig) -> None:
+    """Let the memory of one step serve the next one, for a model small enough; before anything is computed.
+
+    TensorFlow's usual CPU allocator returns a step's memory to the system and takes it anew in the next step, page by
+    page: a third of a small model's time. The heaps of its threads, into which matrix products pack their operands, do
+    the same. A large model computes for longer, and needs what evaluations and checkpoints leave free.
+    """
+    if (
+        keras.backend.backend() != "tensorflow"
+        or sum(parameters_by_part(config.model).values()) > LARGE
+    ):
+        return
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    with suppress(OSError, AttributeError):  # a C library that is not GNU's
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def get_ready(distribute: str = "off") -> Processes:

@@ -7,10 +7,8 @@ clipped, so that the global norm is that of the whole batch's gradient.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import keras
@@ -18,15 +16,12 @@ import tensorflow as tf
 
 from kgpt.training.accumulation_tensorflow import each, in_pieces, weight_sums
 
-M_ARENA_MAX = -8
-"""An option of glibc's `mallopt`."""
 REPLICA_SEED = 0x9E3779B1
 """An odd number: multiples of it, added to the random state, give each device dropout masks of its own."""
 
 
 def get_ready(cpu_devices: int) -> bool:
     """Let GPUs take memory as they need it, and split the CPU; False if TensorFlow runs already, with other CPUs."""
-    _share_one_heap()
     try:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -40,16 +35,6 @@ def get_ready(cpu_devices: int) -> bool:
     except RuntimeError:
         return len(tf.config.list_logical_devices("CPU")) == cpu_devices
     return True
-
-
-def _share_one_heap() -> None:
-    """Let all threads take memory from one heap, where the C library is GNU's.
-
-    Each thread's own would go back to the system, and come from it page by page, several times in a step: the matrix
-    products pack their operands into such memory.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def mirrored(devices: list[str]) -> Any:

@@ -84,9 +84,10 @@ def _measure(config: TrainConfig, steps: int) -> Trial:
         from kgpt.runs import RunFolder
         from kgpt.training.batches import Batches
         from kgpt.training.checkpoints import Progress, save_checkpoint
-        from kgpt.training.distribution import get_ready
+        from kgpt.training.distribution import get_ready, keep_memory
         from kgpt.training.preparation import compiled_model
 
+        keep_memory(config)
         get_ready()
     length, size = config.model.context_length, config.sequences_per_step
     random = np.random.default_rng(config.seed)
