@@ -138,6 +138,7 @@ def _kgpt(name: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "text.txt").write_bytes(b"".join(_split(args)))
+        # by itself, as its users do it: the heaps of threads that preparing starts here would stay
         command = [sys.executable, "-m", "kgpt", "prepare", str(folder / "text.txt")]
         command += ["--output", str(folder / "data"), "--tokenizer", "bytes"]
         command += ["--validation", "tail", "--validation-fraction", "0.1"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from kgpt.config import TrainConfig, from_dict
 from kgpt.errors import KgptFailure
-from kgpt.model.size import parameters_by_part
+from kgpt.model.size import parameter_count
 from kgpt.presets import preset
 from kgpt.training.memory import (
     FLOAT32,
@@ -111,7 +111,7 @@ def factors(precision: str, xla: str) -> None:
 
 
 def _states(config: TrainConfig) -> int:
-    return FLOAT32 * (sum(parameters_by_part(config.model).values()) + optimizer_values(config))
+    return FLOAT32 * (parameter_count(config.model) + optimizer_values(config))
 
 
 def _least_squares(counts: Any, peaks: Any) -> Any:

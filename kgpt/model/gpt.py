@@ -228,25 +228,3 @@ def build_gpt(
     model = model_class(config, dtype=keras.DTypePolicy(policy), name="gpt", **arguments)
     model.build()
     return model
-
-
-def parameter_count(config: ModelConfig) -> int:
-    """Number of trained values, computed without building the model (124,439,808 for GPT-2's smallest).
-
-    padded vocabulary * width (twice if the head is not tied) + positions * width + layers * (attention + feed-forward +
-    norms) + final norm, biases included where the configuration has them.
-    """
-    c = config
-    kv_width = c.kv_heads * c.head_dim
-    attention = 2 * c.width * c.width + 2 * c.width * kv_width
-    feed_forward = (3 if c.activation == "swiglu" else 2) * c.width * c.hidden_width
-    norm = c.width * (2 if c.norm == "layer" and c.bias else 1)
-    biases = 0
-    if c.bias:
-        hidden_biases = (2 if c.activation == "swiglu" else 1) * c.hidden_width
-        biases = 2 * c.width + 2 * kv_width + hidden_biases + c.width
-    qk_norms = 2 * c.head_dim if c.qk_norm else 0
-    positions = c.context_length * c.width if c.positions == "learned" else 0
-    embeddings = c.padded_vocabulary_size * c.width * (1 if c.tied_head else 2)
-    blocks = c.num_layers * (attention + feed_forward + biases + 2 * norm + qk_norms)
-    return embeddings + positions + blocks + norm

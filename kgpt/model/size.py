@@ -9,10 +9,15 @@ from __future__ import annotations
 from kgpt.config import ModelConfig
 
 
+def parameter_count(config: ModelConfig) -> int:
+    """Trained values of a model (124,439,808 for GPT-2's smallest)."""
+    return sum(parameters_by_part(config).values())
+
+
 def parameters_by_part(config: ModelConfig) -> dict[str, int]:
     """Trained values of each part of a model; a part that the configuration leaves out is absent.
 
-    The values add up to 124,439,808 for GPT-2's smallest. A tied head has no parameters of its own.
+    A tied head has no parameters of its own.
     """
     c = config
     hidden_matrices = 3 if c.activation == "swiglu" else 2

@@ -122,8 +122,8 @@ class Engine:
         from kgpt.inference.generation import load_generator
 
         generator = load_generator(run, checkpoint, report=report)
-        from kgpt.model.gpt import parameter_count  # after the report that TensorFlow is starting
-        from kgpt.model.weights import model_config
+        from kgpt.model.size import parameter_count
+        from kgpt.model.weights import model_config  # after the report that TensorFlow is starting
 
         report("compiling")
         generator.warm_up()

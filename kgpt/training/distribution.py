@@ -24,7 +24,7 @@ import keras
 
 from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
-from kgpt.model.size import parameters_by_part
+from kgpt.model.size import parameter_count
 from kgpt.training.accumulation import accumulate
 from kgpt.training.batches import Batches
 from kgpt.training.processes import NUM_PROCESSES, Processes, processes_asked_for
@@ -127,10 +127,7 @@ def keep_memory(config: TrainConfig) -> None:
     page: a third of a small model's time. The heaps of its threads, into which matrix products pack their operands, do
     the same. A large model computes for longer, and needs what evaluations and checkpoints leave free.
     """
-    if (
-        keras.backend.backend() != "tensorflow"
-        or sum(parameters_by_part(config.model).values()) > LARGE
-    ):
+    if keras.backend.backend() != "tensorflow" or parameter_count(config.model) > LARGE:
         return
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     with suppress(OSError, AttributeError):  # a C library that is not GNU's

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from kgpt.config import ModelConfig, TrainConfig
 from kgpt.errors import KgptError
-from kgpt.model.size import parameters_by_part, training_flops_per_token
+from kgpt.model.size import parameter_count, parameters_by_part, training_flops_per_token
 from kgpt.training.devices import Assumptions, Device
 from kgpt.training.memory import FLOAT32, optimizer_values, value_bytes
 
@@ -195,7 +195,7 @@ def _local_parameters(model: ModelConfig, tensor: int, pipeline: int) -> tuple[f
 def _memory(task: Task, degrees: Degrees) -> dict[str, float]:
     config, c, assumed, d = task.config, task.config.model, task.assumed, degrees
     local, layer = _local_parameters(c, d.tensor, d.pipeline)
-    slots = optimizer_values(config) / sum(parameters_by_part(c).values())
+    slots = optimizer_values(config) / parameter_count(c)
     value = value_bytes(config)
     tokens = d.micro_batch * c.context_length
     # the first stage has as many micro-batches under way as there are stages: the layers of the whole model

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kgpt.config import ModelConfig, TrainConfig
-from kgpt.model.size import attention_matrices, feed_forward_matrices, parameters_by_part
+from kgpt.model.size import attention_matrices, feed_forward_matrices, parameter_count
 
 FLOAT32 = 4
 MEGABYTE = 10**6
@@ -138,7 +138,7 @@ class MemoryPlan:
 
 def memory_plan(config: TrainConfig, *, on_gpu: bool = False) -> MemoryPlan:
     """Peak memory of a run; on a GPU, the GPU's (whose factors are the CPU's, and not measured)."""
-    parameters, slots = sum(parameters_by_part(config.model).values()), optimizer_values(config)
+    parameters, slots = parameter_count(config.model), optimizer_values(config)
     cost = XLA if compiles_with_xla(config, on_gpu=on_gpu) else GRAPH
     part = {name: getattr(cost, name) * count for name, count in step_counts(config).items()}
     if cost is GRAPH and value_bytes(config) == FLOAT32:
@@ -175,7 +175,7 @@ def step_counts(config: TrainConfig) -> dict[str, float]:
     return {
         "program": float(MEGABYTE),
         "layers": float(MEGABYTE * c.num_layers),
-        "parameters": float(FLOAT32 * sum(parameters_by_part(c).values())),
+        "parameters": float(FLOAT32 * parameter_count(c)),
         "width": float(vectors * c.width),
         "hidden": vectors * c.hidden_width * (1.5 if c.activation == "swiglu" else 1.0),
         "scores": 0.0 if blockwise else float(vectors * row),
@@ -212,7 +212,7 @@ def value_bytes(config: TrainConfig) -> int:
 
 def optimizer_values(config: TrainConfig) -> int:
     """Values that the optimiser keeps: AdamW two for each weight, Muon one for those of the matrices in the blocks."""
-    parameters = sum(parameters_by_part(config.model).values())
+    parameters = parameter_count(config.model)
     if config.optimizer.name == "adamw":
         return 2 * parameters
     return 2 * parameters - attention_matrices(config.model) - feed_forward_matrices(config.model)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kgpt.config import UNLIMITED_STEPS, TrainConfig
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.model.size import parameters_by_part, training_flops_per_token
+from kgpt.model.size import parameter_count, training_flops_per_token
 from kgpt.training.layout import divisors
 from kgpt.training.machine import Machine, gigabytes, this_machine
 from kgpt.training.memory import memory_plan
@@ -197,7 +197,7 @@ def advice(config: TrainConfig, machine: Machine) -> str:
 def _need(config: TrainConfig, machine: Machine) -> str:
     need = gigabytes(_peak(config, machine))
     size = f"batch {config.batch_size} x {config.model.context_length:,} tokens"
-    return f"A model of {sum(parameters_by_part(config.model).values()):,} parameters, {size}, needs {need}"
+    return f"A model of {parameter_count(config.model):,} parameters, {size}, needs {need}"
 
 
 # === Time and disk ===

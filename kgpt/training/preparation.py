@@ -23,8 +23,9 @@ import keras
 from kgpt.config import TrainConfig, from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
-from kgpt.model.gpt import GPT, build_gpt, parameter_count
+from kgpt.model.gpt import GPT, build_gpt
 from kgpt.model.hardware import gpus
+from kgpt.model.size import parameter_count
 from kgpt.runs import FORMAT_VERSION, RunFolder, data_folder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer

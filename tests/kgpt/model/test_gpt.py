@@ -61,14 +61,15 @@ def test_logits_equal_an_independent_implementation(name):
     ],
 )
 def test_gpt2_presets_have_gpt2s_size(name, parameters):
-    from kgpt.model.gpt import parameter_count
+    from kgpt.model.size import parameter_count
 
     assert parameter_count(preset(name).model) == parameters
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_parameter_count_is_what_the_model_has(name):
-    from kgpt.model.gpt import build_gpt, parameter_count
+    from kgpt.model.gpt import build_gpt
+    from kgpt.model.size import parameter_count
 
     assert parameter_count(SHAPES[name]) == build_gpt(SHAPES[name]).count_params()
 

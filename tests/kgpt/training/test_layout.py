@@ -26,8 +26,7 @@ from kgpt.training.layout import (
 
 def task(name="gpt2-1558m", devices=64, device="h100", **changes) -> Task:
     found, assumed = read_assumptions(device)
-    config = dataclasses.replace(preset(name), precision="bfloat16")
-    config = dataclasses.replace(config, **changes)
+    config = dataclasses.replace(preset(name), **{"precision": "bfloat16", **changes})
     return Task(config=config, tokens=10**9, devices=devices, device=found, assumed=assumed)
 
 
