@@ -1,6 +1,7 @@
 """`kgpt plan` against what runs really take: the computed peak memory beside that of child processes that train.
 
     python -m benchmarks planning                 a table: computed and measured, by phase, and the error of the peak
+    python -m benchmarks.planning float32         its rows with `float32` in the name
     python -m benchmarks.planning factors         the factors of kgpt/training/memory.py, measured anew
 
 A child trains two steps on random tokens, saves a checkpoint and evaluates one batch; its peak is the high-water mark
@@ -48,12 +49,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
+def main(word: str = "") -> None:
+    """Measure and print the cases with `word` in their names."""
     print(
         f"{'peak memory, GB':32}{'computed':>10}{'measured':>10}{'error':>8}   training  evaluation  saving"
     )
     for name, (base, changes) in CASES.items():
+        if word not in name:
+            continue
         config = from_dict(changes, preset(base))
         plan = memory_plan(config)
         try:
@@ -133,4 +136,4 @@ if __name__ == "__main__":
             print(f"\n{precision}, XLA {xla}")
             factors(precision, xla)
     else:
-        main()
+        main(*sys.argv[1:2])

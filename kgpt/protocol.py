@@ -25,8 +25,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kgpt.errors import KgptError
@@ -47,52 +47,49 @@ class GenerateOptions:
     """Keep the fewest most probable tokens whose probabilities reach this sum."""
     min_p: float = 0.0
     """Drop tokens less probable than this share of the most probable one's."""
+    typical_p: float = 1.0
+    """Keep the tokens whose surprise is nearest to the expected one, until their probabilities reach this sum."""
     repetition_penalty: float = 1.0
-    """Above 1 makes tokens that were seen already less probable."""
+    """Above 1 makes tokens that were seen already, in the prompt or after it, less probable."""
+    frequency_penalty: float = 0.0
+    """Taken from a token's score for each time that it was generated."""
+    presence_penalty: float = 0.0
+    """Taken from a token's score once it was generated."""
+    no_repeat_ngram_size: int = 0
+    """No sequence of so many tokens comes twice, the prompt included; 0 allows all."""
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    """Added to the scores of these ids."""
+    forbidden: tuple[int, ...] = ()
+    """Ids that are never taken."""
     stop: tuple[str, ...] = ()
     """Texts that end the generation; they are not part of the output."""
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        def check(name: str, holds: bool, expected: str) -> None:
-            if not holds:
-                raise KgptError(
-                    "Bad generation option",
-                    f"{name} must be {expected}. Received: {name}={getattr(self, name)!r}",
-                    "See `kgpt sample --help`.",
-                )
-
-        for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
+        for name, (kind, is_allowed, allowed) in _RULES.items():
             value = getattr(self, name)
-            check(
-                name,
-                isinstance(value, (int, float))
-                and not isinstance(value, bool)
-                and abs(value) <= sys.float_info.max,
-                "a finite number",
-            )
-        for name in ("max_tokens", "top_k"):
-            check(
-                name,
-                isinstance(getattr(self, name), int) and not isinstance(getattr(self, name), bool),
-                "a whole number",
-            )
-        check("max_tokens", self.max_tokens >= 1, "at least 1")
-        check("temperature", self.temperature >= 0, "0 or more")
-        check("top_k", self.top_k >= 0, "0 (off) or more")
-        check("top_p", 0 < self.top_p <= 1, "above 0 and at most 1")
-        check("min_p", 0 <= self.min_p < 1, "from 0 up to, not including, 1")
-        check("repetition_penalty", self.repetition_penalty > 0, "above 0")
+            self._check(name, _IS[kind](value), kind)
+            self._check(name, is_allowed(value), allowed)
         is_texts = isinstance(self.stop, (tuple, list)) and all(
             isinstance(text, str) and text for text in self.stop
         )
-        check("stop", is_texts, "a list of texts, none empty")
-        check(
-            "seed",
-            self.seed is None
-            or (isinstance(self.seed, int) and self.seed is not True and 0 <= self.seed < 2**63),
-            "a whole number of 0 or more, below 2**63",
+        self._check("stop", is_texts, "a list of texts, none empty")
+        is_biases = isinstance(self.logit_bias, Mapping) and all(
+            _is_id(token) and _is_number(bias) for token, bias in self.logit_bias.items()
         )
+        self._check("logit_bias", is_biases, "finite numbers by token id")
+        is_ids = isinstance(self.forbidden, (tuple, list)) and all(map(_is_id, self.forbidden))
+        self._check("forbidden", is_ids, "a list of token ids")
+        is_seed = self.seed is None or (_is_whole(self.seed) and 0 <= self.seed < 2**63)
+        self._check("seed", is_seed, "a whole number of 0 or more, below 2**63")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise KgptError(
+                "Bad generation option",
+                f"{name} must be {expected}. Received: {name}={getattr(self, name)!r}",
+                "See `kgpt sample --help`.",
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GenerateOptions:
@@ -106,9 +103,49 @@ class GenerateOptions:
                 f"Known: {', '.join(sorted(known))}.",
             )
         chosen = dict(values)
-        if isinstance(chosen.get("stop"), list):
-            chosen["stop"] = tuple(chosen["stop"])
+        for name in ("stop", "forbidden"):
+            if isinstance(chosen.get(name), list):
+                chosen[name] = tuple(chosen[name])
+        if isinstance(biases := chosen.get("logit_bias"), dict):
+            chosen["logit_bias"] = {_id_of(key): bias for key, bias in biases.items()}
         return cls(**chosen)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    is_plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_plain and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and _is_whole(value) and value >= 0
+
+
+def _id_of(key: object) -> object:
+    """A token id that JSON made a text."""
+    return int(key) if isinstance(key, str) and key.isascii() and key.isdigit() else key
+
+
+_IS: dict[str, Callable[[object], bool]] = {
+    "a whole number": _is_whole,
+    "a finite number": _is_number,
+}
+_RULES: dict[str, tuple[str, Callable[[Any], bool], str]] = {
+    "max_tokens": ("a whole number", lambda value: value >= 1, "at least 1"),
+    "temperature": ("a finite number", lambda value: value >= 0, "0 or more"),
+    "top_k": ("a whole number", lambda value: value >= 0, "0 (off) or more"),
+    "top_p": ("a finite number", lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "min_p": ("a finite number", lambda value: 0 <= value < 1, "from 0 up to, not including, 1"),
+    "typical_p": ("a finite number", lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "repetition_penalty": ("a finite number", lambda value: value > 0, "above 0"),
+    "frequency_penalty": ("a finite number", lambda value: True, ""),
+    "presence_penalty": ("a finite number", lambda value: True, ""),
+    "no_repeat_ngram_size": ("a whole number", lambda value: value >= 0, "0 (off) or more"),
+}
+"""What each number must be."""
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from kgpt.protocol import GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
-    from kgpt.inference.generation import Piece, Result
+    from kgpt.inference.generation import Generator, Piece, Result
 
 EXAMPLES = """examples:
   kgpt sample demo "Marte é um planeta"
@@ -49,46 +49,147 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULTS.min_p,
         help="drop tokens below this share of the most probable one; 0: none",
     )
+    add("--typical-p", type=float, default=DEFAULTS.typical_p, help="keep typical tokens; 1: all")
     add(
         "--repetition-penalty",
         type=float,
         default=DEFAULTS.repetition_penalty,
-        help="above 1: fewer repetitions (%(default)s)",
+        help="above 1: fewer repetitions, of the prompt too (%(default)s)",
+    )
+    add(
+        "--frequency-penalty",
+        type=float,
+        default=DEFAULTS.frequency_penalty,
+        help="off a token's score for each time it was written (%(default)s)",
+    )
+    add(
+        "--presence-penalty",
+        type=float,
+        default=DEFAULTS.presence_penalty,
+        help="off a token's score once it was written (%(default)s)",
+    )
+    add(
+        "--no-repeat-ngram-size",
+        metavar="N",
+        type=int,
+        default=DEFAULTS.no_repeat_ngram_size,
+        help="no N tokens come twice in the same order; 0: they may",
+    )
+    add(
+        "--logit-bias",
+        metavar="ID=X",
+        action="append",
+        default=[],
+        type=_bias,
+        help="add X to the score of token ID (repeatable; `kgpt tokenize` shows ids)",
+    )
+    add(
+        "--forbid",
+        metavar="ID",
+        dest="forbidden",
+        action="append",
+        default=[],
+        type=int,
+        help="never take token ID (repeatable)",
+    )
+    add(
+        "--beams",
+        metavar="N",
+        type=int,
+        default=0,
+        help="search for the most probable text with N beams, instead of sampling",
+    )
+    add(
+        "--length-penalty",
+        metavar="X",
+        type=float,
+        help="with --beams: above 0 favours longer texts (1)",
     )
     add("--stop", metavar="TEXT", action="append", default=[], help="end before TEXT (repeatable)")
-    add("--num-samples", type=int, default=1, help="continuations, with seeds N, N+1, ...")
+    add(
+        "--num-samples",
+        type=int,
+        default=1,
+        help="continuations, with seeds N, N+1, ..., or the best of --beams",
+    )
     add("--seed", metavar="N", type=int, help="same seed, same text (default: another each time)")
     add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Continue the prompt; returns the first sample's result, and all of them under `samples`."""
-    from kgpt.inference.generation import load_generator, seeds
+    """Continue the prompt; returns the first result, and all of them under `samples` where more were asked for."""
+    from kgpt.inference.generation import load_generator
 
-    if args.num_samples < 1:
-        raise KgptError(
-            "Bad generation option",
-            f"num_samples must be at least 1. Received: {args.num_samples}",
-            "See `kgpt sample --help`.",
-        )
-    names = [item.name for item in dataclasses.fields(GenerateOptions) if item.name != "stop"]
-    chosen = {name: getattr(args, name) for name in names}
-    options = GenerateOptions(stop=tuple(args.stop), **chosen)
+    options = _options(args)
     prompt = _read_prompt() if args.prompt == "-" else args.prompt
     folder = find_run(args.name, args.saved_models)
     generator = load_generator(folder, folder.checkpoint(args.checkpoint))
+    results = (_searched if args.beams else _sampled)(generator, prompt, options, args)
+    results = [{"run": folder.name, **values} for values in results]
+    return {
+        **results[0],
+        **({"samples": results} if args.num_samples > 1 else {}),
+        "exit_code": 130 if results[-1]["reason"] == "cancelled" else 0,
+    }
+
+
+def _options(args: argparse.Namespace) -> GenerateOptions:
+    most = args.beams or args.num_samples
+    if not 1 <= args.num_samples <= most:
+        expected = f"from 1 to {args.beams}, the number of beams" if args.beams else "at least 1"
+        raise KgptError(
+            "Bad generation option",
+            f"num_samples must be {expected}. Received: {args.num_samples}",
+            "See `kgpt sample --help`.",
+        )
+    if args.length_penalty is not None and not args.beams:
+        raise KgptError(
+            "Bad generation option",
+            "length_penalty belongs to beam search.",
+            "Add --beams N, or leave it out.",
+        )
+    values = {item.name: getattr(args, item.name) for item in dataclasses.fields(GenerateOptions)}
+    return GenerateOptions.from_dict({**values, "logit_bias": dict(args.logit_bias)})
+
+
+def _sampled(
+    generator: Generator, prompt: str, options: GenerateOptions, args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Continuations by chance, shown as they are written."""
+    from kgpt.inference.generation import seeds
+
     results: list[dict[str, Any]] = []
-    for seed in seeds(options.seed, args.num_samples):
-        pieces = generator.stream(prompt, dataclasses.replace(options, seed=seed))
+    chosen = seeds(options.seed, args.num_samples)
+    streams = generator.streams(prompt, options, chosen)
+    for seed, pieces in zip(chosen, streams, strict=True):
         if not args.json:
             _show_prompt(prompt, f"sample {len(results) + 1}, seed {seed}", args.num_samples > 1)
         result = _collect(pieces, (lambda text: None) if args.json else _show)
         if not args.json:
             _show_end(result)
-        results.append({"run": folder.name, "seed": seed, **dataclasses.asdict(result)})
+        results.append({"seed": seed, **dataclasses.asdict(result)})
         if result.reason == "cancelled":
             break
-    return _summary(results, args.num_samples)
+    return results
+
+
+def _searched(
+    generator: Generator, prompt: str, options: GenerateOptions, args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """The best continuations of a beam search, shown when it has ended."""
+    penalty = 1.0 if args.length_penalty is None else args.length_penalty
+    found = generator.beam_search(prompt, options, args.beams, penalty)[: args.num_samples]
+    for rank, result in enumerate(found, start=1):
+        if not args.json:
+            _show_prompt(prompt, f"beam {rank}", args.num_samples > 1)
+            _show(result.text)
+            _show_end(result)
+    return [dataclasses.asdict(result) for result in found]
+
+
+def _bias(text: str) -> tuple[int, float]:
+    token, _, value = text.partition("=")
+    return int(token), float(value)
 
 
 def _collect(pieces: Iterator[Piece], show: Callable[[str], None]) -> Result:
@@ -103,15 +204,6 @@ def _collect(pieces: Iterator[Piece], show: Callable[[str], None]) -> Result:
     except KeyboardInterrupt:
         print(file=sys.stderr)
     return recorder.result()
-
-
-def _summary(results: list[dict[str, Any]], num_samples: int) -> dict[str, Any]:
-    cancelled = results[-1]["reason"] == "cancelled"
-    return {
-        **results[0],
-        **({"samples": results} if num_samples > 1 else {}),
-        "exit_code": 130 if cancelled else 0,
-    }
 
 
 def _read_prompt() -> str:

@@ -25,6 +25,12 @@ class Decoder(Protocol):
     def fresh(self) -> Decoder:
         """A decoder with an empty cache that shares the model."""
 
+    def branch(self) -> Decoder:
+        """A decoder that goes on from here by itself; this one may go on too."""
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows, in this order; one may come several times."""
+
     def prefill(self, prompts: Sequence[Sequence[int]], size: int | None = None) -> NDArray[Any]:
         """Scores (B, V) after each prompt, with places for `size` tokens a row."""
 

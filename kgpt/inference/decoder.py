@@ -57,6 +57,22 @@ class KerasDecoder:
         other._cache, other.length = None, 0
         return other
 
+    def branch(self) -> KerasDecoder:
+        """A decoder that goes on from here, as this one may too: steps make a new cache and leave the old one."""
+        return copy.copy(self)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows, in this order; one may come several times.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        self._padding_B = self._padding_B[list(rows)]
+        index_B = np.asarray(rows, dtype=np.int32)
+        self._cache = [
+            tuple(ops.take(part, index_B, axis=0) for part in layer) for layer in self._cache
+        ]
+
     def prefill(self, prompts: Sequence[Sequence[int]], size: int | None = None) -> Logits:
         """Scores (B, V) after each prompt. What was decoded before is forgotten.
 

@@ -7,22 +7,23 @@ Axes: B rows decoded together, V vocabulary.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
 from kgpt.errors import KgptError
 from kgpt.inference import sampling
+from kgpt.inference.beams import BeamSearch, Reason
 from kgpt.inference.context import Decoder, advance, power_of_two, too_long
 from kgpt.inference.text_stream import TextStream
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
 
-Reason = Literal["length", "stop", "end_of_text", "cancelled"]
 ROWS_AT_ONCE = 64
 
 
@@ -117,19 +118,43 @@ class Generator:
         The same seed gives the same text; several streams of a generator may run in turns.
 
         Raises:
-            KgptError: the prompt is longer than the context.
+            KgptError: the prompt is longer than the context, or the options name an id that is none.
             KgptFailure: the model's scores are NaN.
         """
-        return self._pieces(self.encode_prompt(prompt), options or GenerateOptions(), alternatives)
+        options = options or GenerateOptions()
+        return next(self.streams(prompt, options, [options.seed], alternatives))
+
+    def streams(
+        self,
+        prompt: str,
+        options: GenerateOptions,
+        seeds: Sequence[int | None],
+        alternatives: int = 0,
+    ) -> Iterator[Iterator[Piece]]:
+        """A stream for each seed, each the same as alone; they share one reading of the prompt. Raises as `stream`."""
+        window = self.encode_prompt(prompt)
+        prefilled = functools.cache(functools.partial(self._prefilled, window))
+        for seed in seeds:
+            chosen = dataclasses.replace(options, seed=seed)
+            yield self._pieces(list(window), prefilled, chosen, alternatives)
+
+    def _prefilled(self, window: list[int]) -> tuple[Decoder, Any]:
+        decoder = self.decoder.fresh()
+        return decoder, decoder.prefill([window])
 
     def _pieces(
-        self, window: list[int], options: GenerateOptions, alternatives: int
+        self,
+        window: list[int],
+        prefilled: Callable[[], tuple[Decoder, Any]],
+        options: GenerateOptions,
+        alternatives: int,
     ) -> Iterator[Piece]:
-        decoder, generator = self.decoder.fresh(), np.random.default_rng(options.seed)
+        generator = np.random.default_rng(options.seed)
         seen, text = list(window), TextStream(options.stop)
-        logits_BV = decoder.prefill([window])
+        decoder, logits_BV = prefilled()
+        decoder = decoder.branch()
         for count in range(1, options.max_tokens + 1):
-            probabilities_V = sampling.distribution(logits_BV[0], options, seen)
+            probabilities_V = sampling.distribution(logits_BV[0], options, seen, count - 1)
             token = sampling.choose(probabilities_V, generator)
             content = self._content(token)
             shown, stopped = text.add(content)
@@ -150,6 +175,51 @@ class Generator:
         for piece in self.stream(prompt, options):
             recorder.add(piece)
         return recorder.result()
+
+    def beam_search(
+        self,
+        prompt: str,
+        options: GenerateOptions | None = None,
+        beams: int = 4,
+        length_penalty: float = 1.0,
+    ) -> list[Result]:
+        """The `beams` continuations found most probable as a whole, the best first; see `kgpt.inference.beams`.
+
+        Raises:
+            KgptError: the prompt is longer than the context, or the options are those of sampling.
+            KgptFailure: the model's scores are NaN.
+        """
+        options = options or GenerateOptions(temperature=0)
+        start, window = time.perf_counter(), self.encode_prompt(prompt)
+        search = BeamSearch(self.decoder.fresh(), options, beams, length_penalty, self._ending)
+        found = search.run(window)
+        seconds = time.perf_counter() - start
+        results = []
+        for hypothesis in found:
+            text = TextStream(options.stop)
+            shown = "".join(text.add(self._content(token))[0] for token in hypothesis.ids)
+            shown += "" if hypothesis.reason == "stop" else text.rest()
+            count = len(hypothesis.ids)
+            results.append(
+                Result(
+                    text=shown,
+                    ids=hypothesis.ids,
+                    tokens=count,
+                    seconds=seconds,
+                    seconds_to_first_token=seconds,
+                    tokens_per_second=count / seconds,
+                    reason=hypothesis.reason,
+                )
+            )
+        return results
+
+    def _ending(self, ids: Sequence[int], options: GenerateOptions) -> Reason | None:
+        """Why a continuation ends with its last id; None if it may go on."""
+        if ids[-1] == self.tokenizer.end_of_text:
+            return "end_of_text"
+        text = TextStream(options.stop)
+        stopped = any([text.add(self._content(token))[1] for token in ids] if options.stop else [])
+        return "stop" if stopped else None
 
     def complete_batch(
         self,

@@ -1,39 +1,59 @@
 """The choice of the next token: scores (logits) in, a distribution and a token out. Pure functions on numpy.
 
-The options mean what they mean in transformers and apply in its order: repetition penalty, temperature, top-k,
-top-p, min-p. Everything is computed in float64, whatever the scores come in. Axes: B batch, V vocabulary.
+The options mean what they mean in transformers and apply in its order: logit bias, repetition penalty, frequency and
+presence penalties (OpenAI's; transformers has none), repeated n-grams, forbidden tokens, temperature, top-k, top-p,
+min-p, typical-p. Everything is computed in float64, whatever the scores come in. Axes: B batch, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgpt.errors import KgptFailure
+from kgpt.errors import KgptError, KgptFailure
 from kgpt.protocol import GenerateOptions
 
 Scores = NDArray[np.float64]
 
 
-def distribution(logits_V: NDArray[Any], options: GenerateOptions, seen: Iterable[int]) -> Scores:
-    """Probability (V,) of each token to be taken, `seen` being the ids of the prompt and of the text so far.
+def distribution(
+    logits_V: NDArray[Any], options: GenerateOptions, seen: Sequence[int], generated: int = 0
+) -> Scores:
+    """Probability (V,) of each token to be taken, `seen` being the ids so far, the last `generated` after the prompt.
 
     With temperature 0 the whole probability is on the first of the highest scores.
 
     Raises:
+        KgptError: the options name an id that is none, or forbid every token.
         KgptFailure: a score is NaN, or none is above minus infinity.
     """
-    scores_V = penalize(finite_scores(logits_V), seen, options.repetition_penalty)
+    scores_V = adjusted(finite_scores(logits_V), options, seen, generated)
     if options.temperature == 0:
         return np.eye(1, scores_V.size, int(scores_V.argmax()), dtype=np.float64).ravel()
     with np.errstate(over="ignore"):  # a tiny temperature sends every score but the highest to -inf
         scores_V = (scores_V - scores_V.max()) / options.temperature
-    return keep_min_p(
-        keep_top_p(softmax(keep_top_k(scores_V, options.top_k)), options.top_p), options.min_p
-    )
+    probabilities_V = softmax(keep_top_k(scores_V, options.top_k))
+    probabilities_V = keep_min_p(keep_top_p(probabilities_V, options.top_p), options.min_p)
+    return keep_typical_p(probabilities_V, options.typical_p)
+
+
+def adjusted(
+    scores_V: Scores, options: GenerateOptions, seen: Sequence[int], generated: int = 0
+) -> Scores:
+    """The scores after biases, penalties and prohibitions; the arguments are those of `distribution`.
+
+    Raises:
+        KgptError: the options name an id that is none, or forbid every token.
+    """
+    o = options
+    scores_V = penalize(bias(scores_V, o.logit_bias), seen, o.repetition_penalty)
+    news = seen[len(seen) - generated :]
+    scores_V = discourage(scores_V, news, o.frequency_penalty, o.presence_penalty)
+    scores_V = forbid(scores_V, repeating(seen, o.no_repeat_ngram_size))
+    return forbid(scores_V, o.forbidden)
 
 
 def choose(probabilities_V: Scores, generator: np.random.Generator) -> int:
@@ -88,14 +108,65 @@ def finite_scores(logits_V: NDArray[Any]) -> Scores:
 # === The options, in their order ===
 
 
-def penalize(scores_V: Scores, seen: Iterable[int], penalty: float) -> Scores:
+def bias(scores_V: Scores, biases: Mapping[int, float]) -> Scores:
+    """Add to the scores of some ids."""
+    if not biases:
+        return scores_V
+    scores_V = scores_V.copy()
+    scores_V[_known(biases, scores_V.size)] += np.fromiter(biases.values(), dtype=np.float64)
+    return scores_V
+
+
+def penalize(scores_V: Scores, seen: Sequence[int], penalty: float) -> Scores:
     """Divide the positive scores of the `seen` ids by `penalty` and multiply the negative ones (arXiv:1909.05858)."""
     if penalty == 1.0:
         return scores_V
-    ids = np.unique(np.fromiter(seen, dtype=np.int64))
+    ids = np.unique(np.asarray(seen, dtype=np.int64))
     chosen = scores_V[ids]
     scores_V = scores_V.copy()
     scores_V[ids] = np.where(chosen < 0, chosen * penalty, chosen / penalty)
+    return scores_V
+
+
+def discourage(
+    scores_V: Scores, generated: Sequence[int], frequency: float, presence: float
+) -> Scores:
+    """Take from each generated id's score `frequency` for each time it came and `presence` once (OpenAI's rule)."""
+    if not generated or frequency == presence == 0.0:
+        return scores_V
+    ids, counts = np.unique(np.asarray(generated, dtype=np.int64), return_counts=True)
+    scores_V = scores_V.copy()
+    scores_V[ids] -= frequency * counts + presence
+    return scores_V
+
+
+def repeating(seen: Sequence[int], size: int) -> list[int]:
+    """The ids that would complete a sequence of `size` ids that was `seen` before (Paulus et al., arXiv:1705.04304)."""
+    if not 0 < size <= len(seen):
+        return []
+    ids = np.asarray(seen, dtype=np.int64)
+    starts = np.lib.stride_tricks.sliding_window_view(ids, size)
+    is_begun = (starts[:, :-1] == ids[len(ids) - size + 1 :]).all(axis=1)
+    return [int(token) for token in np.unique(starts[is_begun, -1])]
+
+
+def forbid(scores_V: Scores, ids: Iterable[int]) -> Scores:
+    """Minus infinity for some ids.
+
+    Raises:
+        KgptError: one is no id, or nothing is left.
+    """
+    chosen = _known(ids, scores_V.size)
+    if not len(chosen):
+        return scores_V
+    scores_V = scores_V.copy()
+    scores_V[chosen] = -np.inf
+    if scores_V.max() == -np.inf:
+        raise KgptError(
+            "Every token is forbidden",
+            "By forbidden and no_repeat_ngram_size no token is left that may be taken.",
+            "Forbid less.",
+        )
     return scores_V
 
 
@@ -126,6 +197,29 @@ def keep_min_p(probabilities_V: Scores, p: float) -> Scores:
     return _only(
         probabilities_V, np.flatnonzero(probabilities_V >= p * float(probabilities_V.max()))
     )
+
+
+def keep_typical_p(probabilities_V: Scores, p: float) -> Scores:
+    """The tokens whose surprise is nearest to its mean, until they reach `p` (Meister et al., arXiv:2202.00666)."""
+    if p >= 1.0:
+        return probabilities_V
+    candidates = np.flatnonzero(probabilities_V)
+    surprise = -np.log(probabilities_V[candidates])
+    distance = np.abs(surprise - probabilities_V[candidates] @ surprise)
+    candidates = candidates[np.argsort(distance, kind="stable")]
+    reached = probabilities_V[candidates].cumsum()
+    return _only(probabilities_V, candidates[: int((reached < p).sum()) + 1])
+
+
+def _known(ids: Iterable[int], size: int) -> NDArray[np.int64]:
+    found = np.fromiter(ids, dtype=np.int64)
+    if len(found) and found.max() >= size:
+        raise KgptError(
+            "No such token",
+            f"The model knows ids 0 to {size - 1}. Received: {found.max()}.",
+            "`kgpt tokenize` shows the ids of a text.",
+        )
+    return found
 
 
 def _only(probabilities_V: Scores, kept: NDArray[np.intp]) -> Scores:

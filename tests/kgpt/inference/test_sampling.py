@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from kgpt.errors import KgptFailure
-from kgpt.inference.sampling import choose, distribution, most_probable, top
+from kgpt.errors import KgptError, KgptFailure
+from kgpt.inference.sampling import choose, distribution, most_probable, repeating, top
 from kgpt.protocol import GenerateOptions
 
 NUMBERS = np.random.default_rng(7)
 LOGITS = [NUMBERS.normal(0, 3, 60).astype(np.float32) for _ in range(6)]
-SEEN = (3, 3, 17, 40)
+SEEN = (3, 17, 40, 3, 17, 5, 5, 3, 17)
+GENERATED = 5
 
 
 def options(**values) -> GenerateOptions:
@@ -23,9 +24,21 @@ def options(**values) -> GenerateOptions:
 def reference(logits, o: GenerateOptions, seen) -> list[float]:
     """Each processor as its definition says, on a list, removing tokens by setting them to minus infinity."""
     scores = [float(score) for score in logits]
+    for token, added in o.logit_bias.items():
+        scores[token] += added
     for token in set(seen):
         positive = scores[token] > 0
         scores[token] *= 1 / o.repetition_penalty if positive else o.repetition_penalty
+    for token in seen[len(seen) - GENERATED :]:
+        scores[token] -= o.frequency_penalty
+    for token in set(seen[len(seen) - GENERATED :]):
+        scores[token] -= o.presence_penalty
+    n = o.no_repeat_ngram_size
+    grams = {tuple(seen[i : i + n]) for i in range(len(seen) - n + 1)} if n else set()
+    for token in range(len(scores)):
+        last = tuple(seen[len(seen) - n + 1 :]) if n else ()
+        if token in o.forbidden or (*last, token) in grams:
+            scores[token] = -math.inf
     scores = [score / o.temperature for score in scores]
     if o.top_k:
         kth = sorted(scores, reverse=True)[min(o.top_k, len(scores)) - 1]
@@ -42,6 +55,17 @@ def reference(logits, o: GenerateOptions, seen) -> list[float]:
         least = o.min_p * max(probabilities)
         pairs = zip(scores, probabilities, strict=True)
         scores = [s if probability >= least else -math.inf for s, probability in pairs]
+    if o.typical_p < 1:
+        probabilities = plain_softmax(scores)
+        possible = [token for token, probability in enumerate(probabilities) if probability]
+        surprise = {token: -math.log(probabilities[token]) for token in possible}
+        mean = sum(probabilities[token] * surprise[token] for token in possible)
+        kept, mass = [], 0.0
+        for token in sorted(possible, key=lambda token: abs(surprise[token] - mean)):
+            if mass < o.typical_p:
+                kept.append(token)
+            mass += probabilities[token]
+        scores = [s if token in kept else -math.inf for token, s in enumerate(scores)]
     return plain_softmax(scores)
 
 
@@ -65,6 +89,17 @@ CASES = [
     options(min_p=0.9),
     options(repetition_penalty=1.7),
     options(repetition_penalty=0.5),
+    options(typical_p=0.2),
+    options(typical_p=0.9),
+    options(frequency_penalty=1.5),
+    options(presence_penalty=2.5),
+    options(frequency_penalty=-1.0, presence_penalty=0.5),
+    options(no_repeat_ngram_size=1),
+    options(no_repeat_ngram_size=2),
+    options(no_repeat_ngram_size=3),
+    options(logit_bias={0: 4.0, 59: -2.5}),
+    options(forbidden=(0, 17, 59)),
+    options(top_k=30, top_p=0.9, typical_p=0.7, no_repeat_ngram_size=2, forbidden=(1,)),
     options(temperature=0.7, top_k=20, top_p=0.8, min_p=0.1, repetition_penalty=1.3),
     options(temperature=1.9, top_k=7, top_p=0.95, min_p=0.02, repetition_penalty=5.0),
 ]
@@ -73,16 +108,28 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_distribution_is_that_of_the_definitions(case):
     for logits in LOGITS:
-        received = distribution(logits, case, SEEN)
+        received = distribution(logits, case, SEEN, GENERATED)
         np.testing.assert_allclose(received, reference(logits, case, SEEN), atol=1e-12)
         assert received.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("case", CASES[1:5] + CASES[7:], ids=str)
 def test_every_option_changes_the_distribution(case):
-    assert not np.allclose(
-        distribution(LOGITS[0], case, SEEN), distribution(LOGITS[0], options(), ())
-    )
+    received = distribution(LOGITS[0], case, SEEN, GENERATED)
+    assert not np.allclose(received, distribution(LOGITS[0], options(), ()))
+
+
+def test_a_repeated_sequence_ends_in_the_tokens_that_followed_it():
+    assert repeating([1, 2, 3, 1, 2, 4, 1, 2], 3) == [3, 4]
+    assert repeating([1, 2, 3], 1) == [1, 2, 3]
+    assert repeating([1, 2], 3) == [] == repeating([], 1)
+
+
+def test_ids_that_are_none_and_a_forbidden_vocabulary_are_refused():
+    with pytest.raises(KgptError, match="ids 0 to 59. Received: 60"):
+        distribution(LOGITS[0], options(logit_bias={60: 1.0}), ())
+    with pytest.raises(KgptError, match="no token is left"):
+        distribution(LOGITS[0], options(forbidden=tuple(range(60))), ())
 
 
 def test_temperature_0_is_greedy_and_takes_the_first_of_equals():
