@@ -131,7 +131,7 @@ def _split(args: argparse.Namespace) -> tuple[bytes, bytes]:
 
 
 def _kgpt(name: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
-    from kgpt.config import from_dict, parse_override
+    from kgpt.config_values import from_dict, parse_override
     from kgpt.presets import preset
     from kgpt.training.trainer import train
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kgpt.config import TrainConfig, from_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict
 from kgpt.errors import KgptFailure
 from kgpt.model.size import parameter_count
 from kgpt.presets import preset

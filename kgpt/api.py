@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgpt.config import TrainConfig, from_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder, find_run
 

@@ -7,7 +7,8 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from kgpt.config import TrainConfig, from_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict
 from kgpt.errors import KgptError
 
 

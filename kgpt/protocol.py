@@ -4,7 +4,7 @@ Requests carry an `id`; every reply repeats it. The engine is `python -m kgpt.se
 first client. Standard library only.
 
 Requests (to the engine)
-    load        slot, run, checkpoint ("best" | "last" | step)
+    load        slot, run, checkpoint ("best" | "last" | step), decoder (one of `DECODERS`)
     generate    slot, prompt, options (see `GenerateOptions`), alternatives (how many to report with each token)
     tokenize    run or data (a folder), text             -> tokens: ids, bytes_hex
     detokenize  run or data (a folder), ids              -> detokenized: text, bytes_hex
@@ -32,6 +32,8 @@ from typing import Any
 from kgpt.errors import KgptError
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+DECODERS = ("auto", "keras", "litert", "litert-int8")
+"""What computes: Keras, or LiteRT in float32 or with int8 weights. `auto`: LiteRT on a CPU, Keras on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

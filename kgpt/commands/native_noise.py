@@ -6,6 +6,7 @@ write goes through a pipe; lines that look like such notes are dropped, everythi
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -17,6 +18,8 @@ from typing import TextIO
 NOTE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|[IWE]0000 \d\d:\d\d"
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |To enable the following instructions"
+    rb"|(INFO|WARNING): (\[[a-z_]+\.cc:\d+\]|Created TensorFlow Lite)"
+    rb"|\xe2\x94\x94 Could not load shared library"  # a plugin for hardware that is not there
 )
 
 
@@ -38,6 +41,10 @@ def filtered() -> Iterator[None]:
         with suppress(OSError, ValueError):  # whoever read it has left
             sys.stderr.flush()
         sys.stderr = python_stderr
+        if (
+            "ai_edge_litert" in sys.modules
+        ):  # LiteRT takes leave of every accelerator, after Python's end
+            atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
         os.dup2(real, 2)  # closes the pipe's last writing end, so the pump sees its end
         pump.join(timeout=1)
 

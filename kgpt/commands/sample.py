@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kgpt.errors import KgptError
-from kgpt.protocol import GenerateOptions
+from kgpt.protocol import DECODERS, GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
@@ -113,6 +113,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="continuations, with seeds N, N+1, ..., or the best of --beams",
     )
     add("--seed", metavar="N", type=int, help="same seed, same text (default: another each time)")
+    add(
+        "--decoder",
+        choices=DECODERS,
+        default="auto",
+        help="what computes (auto: litert on a CPU, keras on a GPU)",
+    )
     add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
 
 
@@ -123,7 +129,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     options = _options(args)
     prompt = _read_prompt() if args.prompt == "-" else args.prompt
     folder = find_run(args.name, args.saved_models)
-    generator = load_generator(folder, folder.checkpoint(args.checkpoint))
+    checkpoint = folder.checkpoint(args.checkpoint)
+    generator = load_generator(folder, checkpoint, args.decoder, _report)
     results = (_searched if args.beams else _sampled)(generator, prompt, options, args)
     results = [{"run": folder.name, **values} for values in results]
     return {
@@ -131,6 +138,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         **({"samples": results} if args.num_samples > 1 else {}),
         "exit_code": 130 if results[-1]["reason"] == "cancelled" else 0,
     }
+
+
+def _report(stage: str) -> None:
+    if "LiteRT" in stage:  # what takes longer than a start usually does
+        print(f"{stage} ...", file=sys.stderr, flush=True)
 
 
 def _options(args: argparse.Namespace) -> GenerateOptions:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgpt.config import TrainConfig, dotted, from_dict, merged
+from kgpt.config import TrainConfig
+from kgpt.config_values import dotted, from_dict, merged
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import is_number
 from kgpt.packages import optional_package

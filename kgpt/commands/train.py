@@ -15,17 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.tables import print_table
-from kgpt.config import (
-    UNLIMITED_STEPS,
-    Distribute,
-    Precision,
-    TrainConfig,
-    dotted,
-    from_dict,
-    merged,
-    parse_override,
-    read_config_file,
-)
+from kgpt.config import UNLIMITED_STEPS, Distribute, Precision, TrainConfig
+from kgpt.config_values import dotted, from_dict, merged, parse_override, read_config_file
 from kgpt.errors import KgptError
 from kgpt.presets import PRESETS, preset
 from kgpt.runs import find_run, new_run

@@ -20,7 +20,10 @@ class Decoder(Protocol):
     context_length: int
     vocabulary_size: int
     size: int
-    length: int
+
+    @property
+    def length(self) -> int:
+        """Places taken."""
 
     def fresh(self) -> Decoder:
         """A decoder with an empty cache that shares the model."""
@@ -64,4 +67,35 @@ def too_long(length: int, context_length: int) -> KgptError:
         "Prompt does not fit",
         f"Expected 1 to {context_length} tokens, the model's context. Received: {length} tokens.",
         "Shorten the prompt, or use a model with a longer context.",
+    )
+
+
+def check_prompts(
+    prompts: Sequence[Sequence[int]], context_length: int, vocabulary_size: int
+) -> None:
+    """Refuse what a model cannot read.
+
+    Raises:
+        KgptError: a prompt is empty or longer than the context, or holds an id that the model does not know.
+    """
+    for prompt in prompts:
+        if not 0 < len(prompt) <= context_length:
+            raise too_long(len(prompt), context_length)
+        # Out of range, a GPU reads zeros and a compiled lookup the nearest row: neither would say so.
+        if not 0 <= min(prompt) <= max(prompt) < vocabulary_size:
+            raise KgptError(
+                "Token id out of range",
+                f"The model knows ids 0 to {vocabulary_size - 1}. "
+                f"Received: ids from {min(prompt)} to {max(prompt)}.",
+                "Encode the text with the run's own tokenizer.",
+            )
+
+
+def no_place(rows: int, tokens: int, length: int, size: int) -> KgptError:
+    """The error for a step that does not fit what was prefilled."""
+    return KgptError(
+        "Cannot decode a step",
+        f"Expected {rows} tokens and a free place in the cache. Received: "
+        f"{tokens} tokens, {length} of {size} places taken.",
+        "Prefill first, and prefill again with fewer tokens when the cache is full.",
     )

@@ -13,9 +13,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from kgpt.errors import KgptError
 from kgpt.inference.compiled import compiled
-from kgpt.inference.context import power_of_two, too_long
+from kgpt.inference.context import check_prompts, no_place, power_of_two
 from kgpt.model.gpt import GPT
 
 SMALLEST_PREFILL = 16
@@ -81,7 +80,7 @@ class KerasDecoder:
         Raises:
             KgptError: a prompt is empty or longer than the context, or holds an id that the model does not know.
         """
-        self._check(prompts)
+        check_prompts(prompts, self.context_length, self.vocabulary_size)
         longest = max(map(len, prompts))
         self.size = self.context_length if size is None else max(size, longest)
         places = min(max(SMALLEST_PREFILL, power_of_two(longest)), self.size)
@@ -102,12 +101,7 @@ class KerasDecoder:
             KgptError: nothing was prefilled, another number of rows was, or the cache is full.
         """
         if len(tokens) != len(self._padding_B) or not 0 < self.length < self.size:
-            raise KgptError(
-                "Cannot decode a step",
-                f"Expected {len(self._padding_B)} tokens and a free place in the cache. Received: "
-                f"{len(tokens)} tokens, {self.length} of {self.size} places taken.",
-                "Prefill first, and prefill again with fewer tokens when the cache is full.",
-            )
+            raise no_place(len(self._padding_B), len(tokens), self.length, self.size)
         ids_B1 = np.asarray(tokens, dtype=np.int32)[:, None]
         start = np.asarray(self.length, dtype=np.int32)
         logits_BV, self._cache = self._step(ids_B1, self._cache, start, self._padding_B)
@@ -122,19 +116,6 @@ class KerasDecoder:
         return logits_BV, [
             tuple(ops.roll(part, -unused, axis=2) for part in layer) for layer in cache
         ]
-
-    def _check(self, prompts: Sequence[Sequence[int]]) -> None:
-        for prompt in prompts:
-            if not 0 < len(prompt) <= self.context_length:
-                raise too_long(len(prompt), self.context_length)
-            # Out of range, a GPU reads zeros and a compiled lookup the nearest row: neither would say so.
-            if not 0 <= min(prompt) <= max(prompt) < self.vocabulary_size:
-                raise KgptError(
-                    "Token id out of range",
-                    f"The model knows ids 0 to {self.vocabulary_size - 1}. "
-                    f"Received: ids from {min(prompt)} to {max(prompt)}.",
-                    "Encode the text with the run's own tokenizer.",
-                )
 
 
 def _grow(part_BKPD: Any, size: int) -> Any:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -326,10 +329,12 @@ def seeds(seed: int | None, count: int) -> list[int]:
 def load_generator(
     run: RunFolder,
     checkpoint: Checkpoint | None = None,
-    precision: str = "float32",
+    decoder: str = "auto",
     report: Callable[[str], object] = lambda stage: None,
 ) -> Generator:
     """The generator of a run's checkpoint, the best one by default; `report` is told what is being done.
+
+    `decoder` is one of `kgpt.protocol.DECODERS`.
 
     Raises:
         KgptError: the run, its checkpoint or its tokenizer is missing or does not fit.
@@ -338,10 +343,26 @@ def load_generator(
     run.read()
     checkpoint = checkpoint or run.checkpoint()
     tokenizer = Tokenizer.load(run.tokenizer_folder)
+    chosen = chosen_decoder(decoder)
+    if chosen != "keras":
+        from kgpt.inference.litert_files import load_litert_decoder
+
+        variant = "int8" if chosen == "litert-int8" else "float32"
+        return Generator(load_litert_decoder(run, checkpoint, variant, report), tokenizer)
     report("starting TensorFlow")
     from kgpt.inference.decoder import KerasDecoder
     from kgpt.model.weights import load_checkpoint_model
 
     report("loading the weights")
-    model = load_checkpoint_model(run, checkpoint, precision)
-    return Generator(KerasDecoder(model), tokenizer)
+    return Generator(KerasDecoder(load_checkpoint_model(run, checkpoint)), tokenizer)
+
+
+def chosen_decoder(name: str = "auto") -> str:
+    """The decoder that `auto` stands for: Keras on a GPU, LiteRT on a CPU."""
+    if name != "auto":
+        return name
+    has_gpu = shutil.which("nvidia-smi") and os.environ.get("CUDA_VISIBLE_DEVICES") not in (
+        "",
+        "-1",
+    )
+    return "keras" if has_gpu or find_spec("ai_edge_litert") is None else "litert"

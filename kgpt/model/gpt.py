@@ -14,7 +14,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgpt.config import ModelConfig, model_from_dict
+from kgpt.config import ModelConfig
+from kgpt.config_values import model_from_dict
 from kgpt.model.attention import Cache, WriteCache, write_slice
 from kgpt.model.dropout import derived, dropout, seed_from_state
 from kgpt.model.layers import TransformerBlock

@@ -1,60 +1,19 @@
-"""A model's weights in safetensors files, named by Keras path; and the model of a run's checkpoint.
+"""A model's variables and the tensors of a checkpoint, both by Keras path.
 
-In: a model or a checkpoint folder. Out: a file, or a model whose every weight was found, checked and set.
+In: a model, tensors. Out: the tensors of the model, or a model whose every weight was found, checked and set.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kgpt.config import ModelConfig, from_dict
-from kgpt.errors import KgptError, KgptFailure
-from kgpt.files import read_json, write_atomically
+from kgpt.errors import KgptError
 from kgpt.model.gpt import GPT, build_gpt
+from kgpt.model.tensors import load_tensors, model_config, verify_checksum
 from kgpt.runs import Checkpoint, RunFolder
-
-WEIGHTS_FILE = "weights.safetensors"
-
-
-def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
-    """Write a safetensors file atomically and return its sha256."""
-    from safetensors.numpy import save
-
-    content = save(
-        {name: np.asarray(value, order="C") for name, value in tensors.items()}, dict(metadata)
-    )
-    write_atomically(path, content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def load_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file.
-
-    Raises:
-        KgptFailure: the file is missing, cut or not a safetensors file.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return dict(load_file(path))
-    except FileNotFoundError:
-        raise KgptFailure(
-            "Missing file",
-            f"There is no {path}.",
-            "Choose another checkpoint: `--checkpoint last`, best or a step.",
-        ) from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise KgptFailure(
-            "Damaged file",
-            f"{path} cannot be read: {error}",
-            "Choose another checkpoint: `--checkpoint last`, best or a step.",
-        ) from None
 
 
 def tensors_of(variables: Iterable[Any]) -> dict[str, np.ndarray]:
@@ -102,31 +61,6 @@ def check_fit(
 def model_weights(model: GPT) -> list[Any]:
     """The variables that make the model: its weights, without the state of random generators."""
     return list(model.weights)
-
-
-def model_config(run: RunFolder) -> ModelConfig:
-    """Architecture of a run, from its `run.json`."""
-    return from_dict(run.configuration()).model
-
-
-def verify_checksum(checkpoint: Path, file: str) -> None:
-    """Compare a checkpoint's file with the sha256 in its `state.json`.
-
-    Raises:
-        KgptFailure: the file is missing or is not what was written.
-    """
-    expected = read_json(checkpoint / "state.json").get("sha256", {}).get(file)
-    path = checkpoint / file
-    if not path.is_file():
-        load_tensors(path)  # raises with the right words
-    with open(path, "rb") as content:
-        received = hashlib.file_digest(content, "sha256").hexdigest()
-    if received != expected:
-        raise KgptFailure(
-            "Damaged checkpoint",
-            f"{path} is cut or changed: sha256 {received[:12]}…, expected {str(expected)[:12]}….",
-            "Choose another checkpoint: `--checkpoint last`, best or a step.",
-        )
 
 
 def load_checkpoint_model(

@@ -16,13 +16,13 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.protocol import MAX_LINE_BYTES, GenerateOptions, decode, encode, error_message
+from kgpt.protocol import DECODERS, MAX_LINE_BYTES, GenerateOptions, decode, encode, error_message
 from kgpt.runs import data_folder, find_run
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ class Engine:
 
         run = find_run(_text(message, "run"), self._saved_models)
         checkpoint = run.checkpoint(str(message.get("checkpoint", "best")))
+        decoder = _choice(message, "decoder", DECODERS)
         from kgpt.inference.generation import load_generator
-
-        generator = load_generator(run, checkpoint, report=report)
         from kgpt.model.size import parameter_count
-        from kgpt.model.weights import model_config  # after the report that TensorFlow is starting
+        from kgpt.model.tensors import model_config
 
+        generator = load_generator(run, checkpoint, decoder, report)
         report("compiling")
         generator.warm_up()
         self._generators[slot] = generator
@@ -254,6 +254,15 @@ def _object(message: Message, key: str) -> Message:
     if not isinstance(value, dict):
         raise _bad_request(f'Expected an object under "{key}". Received: {value!r}')
     return value
+
+
+def _choice(message: Message, key: str, choices: Sequence[str]) -> str:
+    value = message.get(key, choices[0])
+    if value not in choices:
+        raise _bad_request(
+            f'Expected one of {", ".join(choices)} under "{key}". Received: {value!r}'
+        )
+    return str(value)
 
 
 def _count(message: Message, key: str, highest: int) -> int:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kgpt.config import TrainConfig, from_dict, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict, to_dict
 from kgpt.files import write_json
 from kgpt.runs import RunFolder, find_run, new_run, owned
 from kgpt.text.shards import Corpus

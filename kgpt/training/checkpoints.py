@@ -25,14 +25,8 @@ import numpy as np
 from kgpt.errors import KgptFailure
 from kgpt.files import disk_failure, json_safe, put_in_place, read_json, write_json
 from kgpt.model.gpt import GPT
-from kgpt.model.weights import (
-    WEIGHTS_FILE,
-    check_fit,
-    load_tensors,
-    model_weights,
-    save_tensors,
-    verify_checksum,
-)
+from kgpt.model.tensors import WEIGHTS_FILE, load_tensors, save_tensors, verify_checksum
+from kgpt.model.weights import check_fit, model_weights
 from kgpt.runs import AVERAGES_FILE, Checkpoint, RunFolder
 from kgpt.training.progress import Progress as Progress  # handed on
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kgpt.config import Precision, merged
+from kgpt.config import Precision
+from kgpt.config_values import merged
 from kgpt.errors import KgptError
 
 TABLE = Path(__file__).with_name("devices.toml")

@@ -20,7 +20,8 @@ from typing import Any
 
 import keras
 
-from kgpt.config import TrainConfig, from_dict, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
 from kgpt.model.gpt import GPT, build_gpt

@@ -11,7 +11,8 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from kgpt.config import TrainConfig, from_dict, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptFailure
 from kgpt.evaluation.loss import Loss
 from kgpt.files import append_json_line, disk_failure, write_json

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kgpt.config import TrainConfig, from_dict, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptFailure
 
 STEPS = 3

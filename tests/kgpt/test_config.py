@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgpt.config import (
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
+from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
+from kgpt.config_values import (
     dotted,
     from_dict,
     merged,

@@ -46,5 +46,13 @@ def test_a_tokenizer_needs_no_keras():
     assert not loaded_after(code) & {"keras", "tensorflow", "keras_nlp", "textual"}
 
 
+def test_writing_with_a_converted_model_needs_no_tensorflow(tiny_run):
+    from kgpt.inference.generation import load_generator
+
+    load_generator(tiny_run)  # converts
+    arguments = ("sample", "tiny", "Olá", "--saved-models", str(tiny_run.path.parent))
+    assert not loaded_after(command(*arguments)) & {"keras", "tensorflow", "keras_nlp", "textual"}
+
+
 def test_the_workbench_asks_for_help_without_a_terminal():
     assert loaded_after("import workbench; workbench.main(['--help'])") == set()

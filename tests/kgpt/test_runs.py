@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kgpt.config import TrainConfig, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import to_dict
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line, write_json
 from kgpt.runs import (

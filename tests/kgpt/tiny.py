@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kgpt.config import ModelConfig, TrainConfig, to_dict
+from kgpt.config import ModelConfig, TrainConfig
+from kgpt.config_values import to_dict
 from kgpt.files import write_json
 from kgpt.runs import RunFolder
 from kgpt.text.tokenizer import Tokenizer
@@ -56,7 +57,8 @@ def memorise(config: ModelConfig, tokenizer: Tokenizer, text: str, steps: int = 
 
 def write_run(folder: Path, model, tokenizer: Tokenizer, step: int = 10) -> RunFolder:
     """The run folder `folder` with one checkpoint, as the trainer leaves it."""
-    from kgpt.model.weights import WEIGHTS_FILE, model_weights, save_tensors, tensors_of
+    from kgpt.model.tensors import WEIGHTS_FILE, save_tensors
+    from kgpt.model.weights import model_weights, tensors_of
 
     run = RunFolder(Path(folder))
     checkpoint = run.checkpoints_folder / f"step-{step:08d}"

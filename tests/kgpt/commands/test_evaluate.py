@@ -11,7 +11,7 @@ from tiny import TEXT
 
 from kgpt.commands import main
 from kgpt.files import write_json
-from kgpt.model.weights import WEIGHTS_FILE, load_tensors, save_tensors
+from kgpt.model.tensors import WEIGHTS_FILE, load_tensors, save_tensors
 from kgpt.runs import RunFolder
 from kgpt.text.prepare import prepare
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from kgpt.commands import main
-from kgpt.config import TrainConfig, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import to_dict
 from kgpt.files import append_json_line, write_json
 from kgpt.runs import RunFolder
 

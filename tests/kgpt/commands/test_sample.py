@@ -62,6 +62,34 @@ def test_several_samples_have_seeds_in_a_row(sample):
     assert alone["ids"] == result["samples"][1]["ids"]
 
 
+def test_a_forbidden_token_is_not_written(sample, plain_ids):
+    first = str(plain_ids[0])
+    assert plain_ids[0] not in json.loads(sample(*BASE, "--forbid", first)[1])["ids"]
+
+
+def test_beams_are_searched_and_the_best_are_shown(sample):
+    options = ("--beams", "3", "--max-tokens", "12", "--json")
+    best = json.loads(sample("xyz", *options)[1])
+    both = json.loads(sample("xyz", *options, "--num-samples", "2")[1])
+    assert [item["ids"] for item in both["samples"]][0] == best["ids"] == both["ids"]
+    assert both["samples"][1]["ids"] != best["ids"] and "samples" not in best
+    ends = ("--stop", " ", "--stop", "o", "--length-penalty")
+    shorter, longer = (json.loads(sample("xyz", *options, *ends, x)[1]) for x in ("-9", "9"))
+    assert shorter["tokens"] < longer["tokens"]
+    code, _, err = sample("xyz", *options, "--num-samples", "4")
+    assert code == 2 and "from 1 to 3, the number of beams" in err
+    code, _, err = sample("xyz", "--length-penalty", "2")
+    assert code == 2 and "belongs to beam search" in err
+    code, _, err = sample("xyz", *options, "--top-k", "2")
+    assert code == 2 and "draws nothing" in err
+
+
+@pytest.mark.parametrize("decoder", ["keras", "litert", "litert-int8"])
+def test_every_decoder_writes_the_text(sample, decoder):
+    code, out, err = sample("Olá", *GREEDY, "--decoder", decoder)
+    assert (code, out) == (0, TEXT + "\n")
+
+
 def test_samples_are_titled_in_the_terminal(sample):
     _, out, _ = sample("Olá", *GREEDY, "--num-samples", "2", "--seed", "1")
     assert out == f"--- sample 1, seed 1\n{TEXT}\n--- sample 2, seed 2\n{TEXT}\n"
@@ -94,7 +122,6 @@ def plain_ids(tiny_run) -> list[int]:
         ("--presence-penalty", "9"),
         ("--no-repeat-ngram-size", "1"),
         ("--logit-bias", "65=50"),
-        ("--beams", "3", "--temperature", "0"),
         ("--max-tokens", "3"),
         ("--seed", "2"),
     ],

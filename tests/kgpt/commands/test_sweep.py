@@ -9,7 +9,7 @@ import pytest
 
 from kgpt.commands import main
 from kgpt.commands.sweep import Trial, best_first, read_sweep
-from kgpt.config import dotted, from_dict
+from kgpt.config_values import dotted, from_dict
 from kgpt.errors import KgptError
 from kgpt.runs import RunFolder
 

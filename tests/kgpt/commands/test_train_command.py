@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kgpt.commands import main
-from kgpt.config import dotted, from_dict
+from kgpt.config_values import dotted, from_dict
 from kgpt.runs import RunFolder
 
 TINY = (

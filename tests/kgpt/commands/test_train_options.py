@@ -11,7 +11,8 @@ import pytest
 
 from kgpt.commands import main
 from kgpt.commands.train import OPTIONS, add_arguments, configuration
-from kgpt.config import UNLIMITED_STEPS, TrainConfig, dotted, from_dict, to_dict, to_toml
+from kgpt.config import UNLIMITED_STEPS, TrainConfig
+from kgpt.config_values import dotted, from_dict, to_dict, to_toml
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line, write_json
 from kgpt.presets import preset

@@ -80,7 +80,7 @@ def test_the_checkpoint_is_chosen(run: RunFolder, tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     from kgpt.files import write_json
-    from kgpt.model.weights import WEIGHTS_FILE, save_tensors
+    from kgpt.model.tensors import WEIGHTS_FILE, save_tensors
 
     halved = {name: value / 2 for name, value in load_file(other / WEIGHTS_FILE).items()}
     sha256 = save_tensors(other / WEIGHTS_FILE, halved, {})

@@ -86,7 +86,8 @@ def test_a_saved_model_gives_the_same_logits(name, tmp_path):
 
 
 def test_weights_make_a_round_trip(tmp_path):
-    from kgpt.model.weights import assign, load_tensors, save_tensors, tensors_of
+    from kgpt.model.tensors import load_tensors, save_tensors
+    from kgpt.model.weights import assign, tensors_of
 
     model, ids = built(MODERN), ids_of(MODERN)
     save_tensors(tmp_path / "w.safetensors", tensors_of(model.weights), {})

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgpt.config import TrainConfig, to_toml
+from kgpt.config import TrainConfig
+from kgpt.config_values import to_toml
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.runs import RunFolder
 from kgpt.training.meeting import meet

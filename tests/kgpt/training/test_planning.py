@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgpt.config import from_dict, parse_override
+from kgpt.config_values import from_dict, parse_override
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.presets import PRESETS, preset
 from kgpt.training.machine import Machine

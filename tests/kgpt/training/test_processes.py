@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from kgpt.config import TrainConfig, to_toml
+from kgpt.config import TrainConfig
+from kgpt.config_values import to_toml
 from kgpt.runs import RunFolder
 
 PATIENCE = 600

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from kgpt.commands import main
-from kgpt.config import TrainConfig, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import to_dict
 from kgpt.files import append_json_line, write_json
 from kgpt.runs import RunFolder
 from kgpt.training.curves import MOST_POINTS, Curve, chart, ticks

@@ -9,7 +9,8 @@ import signal
 import pytest
 from disk import full_disk
 
-from kgpt.config import TrainConfig, from_dict, to_dict
+from kgpt.config import TrainConfig
+from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.runs import RunFolder
 

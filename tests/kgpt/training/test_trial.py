@@ -7,7 +7,8 @@ import json
 import pytest
 
 from kgpt.commands import main
-from kgpt.config import ModelConfig, TrainConfig, from_dict
+from kgpt.config import ModelConfig, TrainConfig
+from kgpt.config_values import from_dict
 from kgpt.errors import KgptFailure
 from kgpt.presets import preset
 from kgpt.training.memory import memory_plan
