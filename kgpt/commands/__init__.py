@@ -25,6 +25,7 @@ COMMANDS = {
     "sample": "let a model continue a prompt",
     "evaluate": "loss, perplexity and bits per byte of a run",
     "export": "write a model in another format, such as a TensorFlow SavedModel",
+    "serve": "answer requests over HTTP, as OpenAI's API does",
     "runs": "list the runs",
     "report": "write a run as one page of HTML",
     "tokenize": "show the tokens of a text",

@@ -17,7 +17,8 @@ from kgpt.protocol import DECODERS, GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
-    from kgpt.inference.generation import Generator, Piece, Result
+    from kgpt.inference.continuation import Piece
+    from kgpt.inference.generation import Generator, Result
 
 EXAMPLES = """examples:
   kgpt sample demo "Marte é um planeta"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from kgpt.errors import KgptError
 from kgpt.inference import sampling
 from kgpt.inference.context import Decoder, advance
+from kgpt.inference.continuation import Reason
 from kgpt.protocol import GenerateOptions
 
-Reason = Literal["length", "stop", "end_of_text", "cancelled"]
 Ending = Callable[[Sequence[int], GenerateOptions], Reason | None]
 
 OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")

@@ -6,7 +6,7 @@ from position 0, and the generation goes on. Axes: B rows decoded together, V vo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ class Decoder(Protocol):
     def fresh(self) -> Decoder:
         """A decoder with an empty cache that shares the model."""
 
+    def seats(self) -> Seats:
+        """Rows that share the model, for texts that come and go."""
+
     def branch(self) -> Decoder:
         """A decoder that goes on from here by itself; this one may go on too."""
 
@@ -41,6 +44,22 @@ class Decoder(Protocol):
         """Scores (B, V) after one more token for each row."""
 
 
+class Seats(Protocol):
+    """Rows that texts take and leave one by one, between the steps of the others."""
+
+    def join(self, prompt: Sequence[int]) -> tuple[int, NDArray[Any]]:
+        """A seat for a prompt, and the scores (V,) after it."""
+
+    def fork(self, seat: int) -> int:
+        """Another seat that goes on from where one is."""
+
+    def step(self, tokens: Mapping[int, int]) -> dict[int, NDArray[Any]]:
+        """Scores (V,) by seat, after one more token for every seat that is taken."""
+
+    def leave(self, seat: int) -> None:
+        """Free a seat."""
+
+
 def advance(decoder: Decoder, windows: list[list[int]], tokens: Sequence[int]) -> NDArray[Any]:
     """Scores (B, V) after `tokens`, which join the `windows`: the tokens of each row that the model still sees.
 
@@ -51,9 +70,16 @@ def advance(decoder: Decoder, windows: list[list[int]], tokens: Sequence[int]) -
     if decoder.length < decoder.size:
         return decoder.step(tokens)
     for window in windows:
-        if len(window) > decoder.context_length:
-            del window[: -max(1, decoder.context_length // 2)]
+        slide(window, decoder.context_length)
     return decoder.prefill(windows)
+
+
+def slide(window: list[int], context_length: int) -> bool:
+    """Leave the last half of a context to tokens that no longer fit into it; whether that was so."""
+    is_full = len(window) > context_length
+    if is_full:
+        del window[: -max(1, context_length // 2)]
+    return is_full
 
 
 def power_of_two(number: int) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kgpt.inference.compiled import compiled
 from kgpt.inference.context import check_prompts, no_place, power_of_two
+from kgpt.inference.keras_seats import KerasSeats
 from kgpt.model.gpt import GPT
 
 SMALLEST_PREFILL = 16
@@ -55,6 +56,10 @@ class KerasDecoder:
         other = copy.copy(self)
         other._cache, other.length = None, 0
         return other
+
+    def seats(self) -> KerasSeats:
+        """Rows that share the model and what is compiled, for texts that come and go."""
+        return KerasSeats(self._read, self._step, self.context_length)
 
     def branch(self) -> KerasDecoder:
         """A decoder that goes on from here, as this one may too: steps make a new cache and leave the old one."""
@@ -107,6 +112,10 @@ class KerasDecoder:
         logits_BV, self._cache = self._step(ids_B1, self._cache, start, self._padding_B)
         self.length += 1
         return np.asarray(ops.convert_to_numpy(logits_BV))
+
+    def _read(self, prompt: Sequence[int]) -> tuple[Logits, Any]:
+        reader = self.fresh()
+        return reader.prefill([prompt])[0], reader._cache
 
     def _prefill_cache(self, ids_BP: Any, padding_B: Any, unused: Any) -> tuple[Any, Any]:
         """Scores, and a cache of P places without the first `unused` ones, which are padding in every row."""

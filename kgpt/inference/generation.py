@@ -16,44 +16,23 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-
 from kgpt.errors import KgptError
 from kgpt.inference import sampling
-from kgpt.inference.beams import BeamSearch, Reason
+from kgpt.inference.beams import BeamSearch
 from kgpt.inference.context import Decoder, advance, power_of_two, too_long
+from kgpt.inference.continuation import (
+    Continuation,
+    Piece,
+    Reason,
+    content,
+    ending,
+)
 from kgpt.inference.text_stream import TextStream
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
 
 ROWS_AT_ONCE = 64
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Alternative:
-    """A token that the model could have taken."""
-
-    token: int
-    bytes: bytes
-    probability: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Piece:
-    """One token, and the text that may be shown now that it is there."""
-
-    token: int
-    bytes: bytes
-    """What the token adds to the text; nothing, if it is the end of text."""
-    text: str
-    """Whole characters. It can be empty, and it can hold the end of what earlier tokens began."""
-    probability: float
-    """How probable the model itself held this token, before the options."""
-    alternatives: tuple[Alternative, ...]
-    """The model's most probable tokens, by the same measure."""
-    reason: Reason | None
-    """Why the generation ends with this piece; None if it goes on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,38 +118,24 @@ class Generator:
         prefilled = functools.cache(functools.partial(self._prefilled, window))
         for seed in seeds:
             chosen = dataclasses.replace(options, seed=seed)
-            yield self._pieces(list(window), prefilled, chosen, alternatives)
+            text = Continuation(window, chosen, self.tokenizer, alternatives)
+            yield self._pieces(text, prefilled)
 
     def _prefilled(self, window: list[int]) -> tuple[Decoder, Any]:
         decoder = self.decoder.fresh()
         return decoder, decoder.prefill([window])
 
     def _pieces(
-        self,
-        window: list[int],
-        prefilled: Callable[[], tuple[Decoder, Any]],
-        options: GenerateOptions,
-        alternatives: int,
+        self, text: Continuation, prefilled: Callable[[], tuple[Decoder, Any]]
     ) -> Iterator[Piece]:
-        generator = np.random.default_rng(options.seed)
-        seen, text = list(window), TextStream(options.stop)
         decoder, logits_BV = prefilled()
         decoder = decoder.branch()
-        for count in range(1, options.max_tokens + 1):
-            probabilities_V = sampling.distribution(logits_BV[0], options, seen, count - 1)
-            token = sampling.choose(probabilities_V, generator)
-            content = self._content(token)
-            shown, stopped = text.add(content)
-            reason = self._reason(token, stopped, count == options.max_tokens)
-            if reason and not stopped:
-                shown += text.rest()
-            model_V = sampling.softmax(sampling.finite_scores(logits_BV[0]))
-            others = self._alternatives(model_V, alternatives)
-            yield Piece(token, content, shown, float(model_V[token]), others, reason)
-            if reason:
+        while True:
+            piece = text.take(logits_BV[0])
+            yield piece
+            if piece.reason:
                 return
-            seen.append(token)
-            logits_BV = advance(decoder, [window], [token])
+            logits_BV = advance(decoder, [text.window], [piece.token])
 
     def generate(self, prompt: str, options: GenerateOptions | None = None) -> Result:
         """The whole continuation of `prompt`; raises as `stream`."""
@@ -200,7 +165,7 @@ class Generator:
         results = []
         for hypothesis in found:
             text = TextStream(options.stop)
-            shown = "".join(text.add(self._content(token))[0] for token in hypothesis.ids)
+            shown = "".join(text.add(content(self.tokenizer, token))[0] for token in hypothesis.ids)
             shown += "" if hypothesis.reason == "stop" else text.rest()
             count = len(hypothesis.ids)
             results.append(
@@ -221,7 +186,9 @@ class Generator:
         if ids[-1] == self.tokenizer.end_of_text:
             return "end_of_text"
         text = TextStream(options.stop)
-        stopped = any([text.add(self._content(token))[1] for token in ids] if options.stop else [])
+        stopped = any(
+            [text.add(content(self.tokenizer, token))[1] for token in ids] if options.stop else []
+        )
         return "stop" if stopped else None
 
     def complete_batch(
@@ -263,8 +230,8 @@ class Generator:
         for count in range(1, max_tokens + 1):
             tokens = sampling.most_probable(logits_BV)
             for row, stream in list(streams.items()):
-                shown, stopped = stream.add(self._content(tokens[row]))
-                reason = self._reason(tokens[row], stopped, count == max_tokens)
+                shown, stopped = stream.add(content(self.tokenizer, tokens[row]))
+                reason = ending(self.tokenizer, tokens[row], stopped, count == max_tokens)
                 texts[row] += shown + (stream.rest() if reason and not stopped else "")
                 if reason:
                     del streams[row]
@@ -272,23 +239,6 @@ class Generator:
                 break
             logits_BV = advance(decoder, windows, tokens)
         return texts
-
-    def _content(self, token: int) -> bytes:
-        ends = token == self.tokenizer.end_of_text
-        return b"" if ends else self.tokenizer.token_bytes(token)
-
-    def _reason(self, token: int, stopped: bool, is_last: bool) -> Reason | None:
-        if token == self.tokenizer.end_of_text:
-            return "end_of_text"
-        return "stop" if stopped else "length" if is_last else None
-
-    def _alternatives(
-        self, probabilities_V: sampling.Scores, count: int
-    ) -> tuple[Alternative, ...]:
-        return tuple(
-            Alternative(token, self._content(token), float(probabilities_V[token]))
-            for token in sampling.top(probabilities_V, count)
-        )
 
 
 class Recorder:

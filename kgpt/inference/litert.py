@@ -4,43 +4,29 @@ The file that `kgpt.inference.litert_convert` writes holds a graph for each size
 checkpoint's own file, and keys and values lie in arrays that the graphs read where they are. Every row has its own
 length, so uneven prompts cost no padding.
 
-Axes: B rows of a group, P places of a prompt, S places of the cache, C channels, K key and value heads, D channels of a
-head, L layers, V vocabulary.
+Axes: B rows, V vocabulary.
 """
 
 from __future__ import annotations
 
 import copy
-import math
-import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kgpt.config import ModelConfig
 from kgpt.inference.context import check_prompts, no_place
-from kgpt.inference.litert_shapes import (
-    decode_name,
-    extend_name,
-    prefill_name,
-    shapes_for,
-)
+from kgpt.inference.litert_model import Array, LiteRTModel
+from kgpt.inference.litert_rows import Rows
 
-Array = NDArray[Any]
-HIDDEN = -1e9
-"""Score of a place that holds nothing."""
-ALIGNMENT = 64
-"""Bytes; what LiteRT asks of memory that it reads in place."""
+Place = tuple[Rows, int]
+"""A row."""
 
 
 class LiteRTDecoder:
     """Continues B rows of tokens with a converted model; a `kgpt.inference.context.Decoder`.
 
     Example:
-        >>> decoder = LiteRTDecoder(LiteRTModel(file, embedding, config))
+        >>> decoder = LiteRTDecoder(LiteRTModel(file, embedding, positions, config))
         >>> decoder.prefill([[1, 2, 3], [4]]).shape
         (2, 4096)
         >>> decoder.step([5, 6]).shape
@@ -53,30 +39,33 @@ class LiteRTDecoder:
         self.size = self.context_length
         """Tokens that a row may grow to."""
         self._model = model
-        self._rows = 0
-        self._groups: list[_Group] = []
+        self._places: list[Place] = []
 
     @property
     def length(self) -> int:
         """Tokens of the longest row."""
-        return max((group.longest for group in self._groups), default=0)
+        return max((rows.lengths[row] for rows, row in self._places), default=0)
 
     def fresh(self) -> LiteRTDecoder:
-        """A decoder with a cache of its own that shares the model."""
+        """A decoder with an empty cache that shares the model."""
         return LiteRTDecoder(self._model)
+
+    def seats(self) -> LiteRTSeats:
+        """Rows that share the model, for texts that come and go."""
+        return LiteRTSeats(self._model)
 
     def branch(self) -> LiteRTDecoder:
         """A decoder that goes on from here, with a copy of the cache."""
         other = copy.copy(self)
-        other._groups = [group.selected(range(group.rows)) for group in self._groups]
+        other.select(range(len(self._places)))
         return other
 
     def select(self, rows: Sequence[int]) -> None:
-        """Go on with these rows, in this order; one may come several times."""
-        places = [(group, row) for group in self._groups for row in range(group.rows)]
-        chosen = [places[row] for row in rows]
-        self._groups = [_Group.of(self._model, part) for part in self._model.split(chosen)]
-        self._rows = len(chosen)
+        """Go on with copies of these rows, in this order; one may come several times."""
+        old = [self._places[row] for row in rows]
+        self._places = self._made(len(old), self.length)
+        for (rows_, row), place in zip(self._places, old, strict=True):
+            rows_.take(row, *place)
 
     def prefill(self, prompts: Sequence[Sequence[int]], size: int | None = None) -> Array:
         """Scores (B, V) after each prompt. What was decoded before is forgotten.
@@ -87,14 +76,11 @@ class LiteRTDecoder:
             KgptError: a prompt is empty or longer than the context, or holds an id that the model does not know.
         """
         check_prompts(prompts, self.context_length, self.vocabulary_size)
-        self.size = self.context_length if size is None else max(size, max(map(len, prompts)))
-        self._rows = len(prompts)
-        self._groups, logits = [], []
-        for part in self._model.split(list(prompts)):
-            group = _Group(self._model, len(part), max(map(len, part)))
-            logits += [group.read(row, prompt) for row, prompt in enumerate(part)]
-            self._groups.append(group)
-        return np.stack(logits)
+        longest = max(map(len, prompts))
+        self.size = self.context_length if size is None else max(size, longest)
+        self._places = self._made(len(prompts), longest)
+        pairs = zip(self._places, prompts, strict=True)
+        return np.stack([rows.read(row, prompt) for (rows, row), prompt in pairs])
 
     def step(self, tokens: Sequence[int]) -> Array:
         """Scores (B, V) after one more token for each row.
@@ -102,237 +88,105 @@ class LiteRTDecoder:
         Raises:
             KgptError: nothing was prefilled, another number of rows was, or the cache is full.
         """
-        if len(tokens) != self._rows or not 0 < self.length < self.size:
-            raise no_place(self._rows, len(tokens), self.length, self.size)
-        logits, first = [], 0
-        for group in self._groups:
-            logits.append(group.step(tokens[first : first + group.rows]))
-            first += group.rows
-        return np.concatenate(logits)
+        if len(tokens) != len(self._places) or not 0 < self.length < self.size:
+            raise no_place(len(self._places), len(tokens), self.length, self.size)
+        return np.stack(
+            list(_step(dict(enumerate(tokens)), dict(enumerate(self._places))).values())
+        )
+
+    def _made(self, count: int, length: int) -> list[Place]:
+        """Free rows, with a place for one token more than `length` where the context has it."""
+        most, length = max(self._model.shapes.rows), min(length + 1, self.context_length)
+        sizes = [min(most, count - first) for first in range(0, count, most)]
+        groups = [(Rows(self._model, size, length), size) for size in sizes]
+        return [(rows, row) for rows, size in groups for row in range(size)]
 
 
-class LiteRTModel:
-    """A converted model, its graphs compiled as they are needed.
+class LiteRTSeats:
+    """Rows that texts take and leave one by one, between steps; a `kgpt.inference.context.Seats`.
 
-    `token_embedding` gives the rows (N, C) of N ids, `position_embedding` is a table (T, C) or None.
+    A text alone has the graph of one row, which is the fastest for it; others share the graphs of many.
     """
 
-    def __init__(
-        self,
-        file: Path,
-        token_embedding: Any,
-        position_embedding: Array | None,
-        config: ModelConfig,
-        packed_weights: Path | None = None,
-    ) -> None:
-        from ai_edge_litert.compiled_model import CompiledModel
-        from ai_edge_litert.options import CpuOptions, Options
+    def __init__(self, model: LiteRTModel) -> None:
+        self._model = model
+        self._places: dict[int, Place] = {}
+        self._next = 0
 
-        cpu = CpuOptions(
-            num_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
-            xnnpack_weight_cache_path="" if packed_weights is None else str(packed_weights),
-        )
-        self._compiled = CompiledModel.from_file(str(file), options=Options(cpu_options=cpu))
-        self.config, self.shapes = config, shapes_for(config.context_length)
-        self._tokens, self._positions = token_embedding, position_embedding
-        half = config.head_dim // 2
-        frequency = np.exp(np.arange(half) * (-math.log(config.rotary_base) / half))
-        angle = np.arange(config.context_length)[:, None] * frequency
-        self._turns = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    def join(self, prompt: Sequence[int]) -> tuple[int, Array]:
+        """A seat for a prompt, and the scores (V,) after it.
 
-    def split(self, items: list[Any]) -> list[list[Any]]:
-        """Items in groups, as many as the graphs have rows."""
-        most = max(self.shapes.rows)
-        return [items[first : first + most] for first in range(0, len(items), most)]
+        Raises:
+            KgptError: it is empty or longer than the context, or holds an id that the model does not know.
+        """
+        c = self._model.config
+        check_prompts([prompt], c.context_length, c.vocabulary_size)
+        rows, row = self._free(min(len(prompt) + 1, c.context_length))
+        logits_V = rows.read(row, prompt)
+        return self._seat((rows, row)), logits_V
 
-    def vectors(self, tokens: Sequence[int], positions: Sequence[int]) -> Array:
-        """What the first block reads (N, C)."""
-        x_NC = self._tokens(tokens)
-        return np.asarray(
-            x_NC if self._positions is None else x_NC + self._positions[list(positions)]
-        )
+    def fork(self, seat: int) -> int:
+        """Another seat that goes on from where one is."""
+        rows, row = self._free(self._places[seat][0].lengths[self._places[seat][1]])
+        rows.take(row, *self._places[seat])
+        return self._seat((rows, row))
 
-    def turns(self, positions: Sequence[int]) -> tuple[Array, Array] | None:
-        """Cosines and sines of rotary positions (N, D / 2)."""
-        if self.config.positions != "rotary":
-            return None
-        cos, sin = self._turns
-        return cos[list(positions)], sin[list(positions)]
+    def step(self, tokens: Mapping[int, int]) -> dict[int, Array]:
+        """Scores (V,) by seat, after one more token for each of these."""
+        return _step(tokens, self._places)
 
-    def call(self, name: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-        """Run a graph on buffers."""
-        self._compiled.run_by_name(name, inputs, outputs)
+    def leave(self, seat: int) -> None:
+        """Free a seat."""
+        rows, row = self._places.pop(seat)
+        rows.leave(row)
+        self._gather()
 
+    def _seat(self, place: Place) -> int:
+        self._next += 1
+        self._places[self._next] = place
+        return self._next
 
-class Arrays:
-    """Named arrays that a graph reads or writes where they lie."""
+    def _groups(self) -> list[Rows]:
+        return list({id(rows): rows for rows, _ in self._places.values()}.values())
 
-    def __init__(self, **shapes: tuple[int, ...]) -> None:
-        self.arrays: dict[str, Array] = {}
-        self.buffers: dict[str, Any] = {}
-        for name, shape in shapes.items():
-            self.add(name, _aligned(shape, np.int32 if name == "last" else np.float32))
+    def _free(self, length: int) -> Place:
+        groups = self._groups()
+        found = next((rows for rows in groups if rows.free), None)
+        if found is None:
+            found = Rows(self._model, max(self._model.shapes.rows) if groups else 1, length)
+            if len(groups) == 1 and groups[0].count == 1:
+                self._move(groups[0], found)
+        return found, found.free[0]
 
-    def add(self, name: str, array: Array) -> None:
-        """Take an aligned array."""
-        from ai_edge_litert.tensor_buffer import TensorBuffer
+    def _gather(self) -> None:
+        """Give back rows that are not needed: one step then computes less."""
+        groups = sorted(self._groups(), key=lambda rows: len(rows.free) - rows.count)
+        if not groups:
+            return
+        last = groups[-1]
+        taken = last.count - len(last.free)
+        others = next((rows for rows in groups[:-1] if len(rows.free) >= taken), None)
+        if others is not None:
+            self._move(last, others)
+        elif len(groups) == 1 and taken == 1 < last.count:
+            self._move(last, Rows(self._model, 1, last.longest))
 
-        self.arrays[name] = array  # LiteRT holds no reference
-        self.buffers[name] = TensorBuffer.create_from_host_memory(array.reshape(-1))
-
-    def __getitem__(self, name: str) -> Array:
-        return self.arrays[name]
-
-
-class _Group:
-    """Rows that are decoded together, with their cache."""
-
-    def __init__(self, model: LiteRTModel, rows: int, length: int) -> None:
-        self.model, self.rows = model, rows
-        self.graph_rows = min(count for count in model.shapes.rows if count >= rows)
-        self.lengths = [0] * rows
-        self._make(length)
-
-    @property
-    def longest(self) -> int:
-        return max(self.lengths)
-
-    @classmethod
-    def of(cls, model: LiteRTModel, places: Sequence[tuple[_Group, int]]) -> _Group:
-        """A group with copies of rows of others."""
-        made = cls(model, len(places), max(group.lengths[row] for group, row in places))
-        for new, (group, row) in enumerate(places):
-            made._take(new, group, row)
-        return made
-
-    def selected(self, rows: Sequence[int]) -> _Group:
-        """A group with copies of these rows."""
-        return _Group.of(self.model, [(self, row) for row in rows])
-
-    def read(self, row: int, prompt: Sequence[int]) -> Array:
-        """Fill a row's cache with a prompt; scores (V,) after it."""
-        shapes, start = self.model.shapes, 0
-        logits: Array = np.zeros(0, dtype=np.float32)
-        while start < len(prompt):
-            left = len(prompt) - start
-            if start == 0:
-                places = min((p for p in shapes.prompts if p >= left), default=shapes.prompts[-1])
-            else:
-                places = shapes.extension
-            part = list(prompt[start : start + places])
-            logits = self._read_part(row, part, start, places)
-            start += len(part)
-        self.lengths[row] = len(prompt)
-        self.inputs["mask"][row, : len(prompt)] = 0.0
-        return logits
-
-    def step(self, tokens: Sequence[int]) -> Array:
-        """Scores (B, V) after one more token a row."""
-        if self.longest == self.places:
-            self._grow()
-        inputs, model = self.inputs, self.model
-        inputs["x"][: self.rows] = model.vectors(tokens, self.lengths)
-        self._turn(inputs, self.lengths)
-        name = decode_name(self.graph_rows, self.places)
-        model.call(name, inputs.buffers, self.outputs.buffers)
-        keys, values = self.outputs["keys"], self.outputs["values"]
-        for row, length in enumerate(self.lengths):
-            for layer, (k, v) in enumerate(self.cache):
-                k[row, :, length] = keys[layer, row]
-                v[row, :, :, length] = values[layer, row]
-            inputs["mask"][row, length] = 0.0
-            self.lengths[row] = length + 1
-        return self.outputs["logits"][: self.rows].copy()
-
-    # === The cache ===
-
-    def _make(self, length: int) -> None:
-        """Empty arrays for at least one token more than `length`, where the context has room."""
-        model, c = self.model, self.model.config
-        needed = min(length + 1, c.context_length)
-        self.places = min(size for size in model.shapes.sizes if size >= needed)
-        rows, places = self.graph_rows, self.places
-        self.inputs = Arrays(x=(rows, c.width), mask=(rows, places), **_turn_shapes(c, rows))
-        self.inputs["mask"][:] = HIDDEN
-        self.cache = []
-        for layer in range(c.num_layers):
-            k = _aligned((rows, c.kv_heads, places, c.head_dim))
-            v = _aligned((rows, c.kv_heads, c.head_dim, places))
-            self.inputs.add(f"k{layer}", k)
-            self.inputs.add(f"v{layer}", v)
-            self.cache.append((k, v))
-        new = (c.num_layers, rows, c.kv_heads, c.head_dim)
-        self.outputs = Arrays(logits=(rows, c.vocabulary_size), keys=new, values=new)
-
-    def _take(self, row: int, other: _Group, other_row: int) -> None:
-        length = other.lengths[other_row]
-        for (k, v), (other_k, other_v) in zip(self.cache, other.cache, strict=True):
-            k[row, :, :length] = other_k[other_row, :, :length]
-            v[row, :, :, :length] = other_v[other_row, :, :, :length]
-        self.inputs["mask"][row, :length] = 0.0
-        self.lengths[row] = length
-
-    def _grow(self) -> None:
-        """Move into larger arrays."""
-        old = copy.copy(self)
-        self._make(self.longest)
-        for row in range(self.rows):
-            self._take(row, old, row)
-
-    # === Prompts ===
-
-    def _read_part(self, row: int, part: list[int], start: int, places: int) -> Array:
-        c, model = self.model.config, self.model
-        positions = range(start, start + len(part))
-        shapes: dict[str, tuple[int, ...]] = {"x": (places, c.width), "last": (1,)}
-        inputs = Arrays(**shapes, **_turn_shapes(c, places))
-        inputs["x"][: len(part)] = model.vectors(part, positions)
-        inputs["last"][...] = len(part) - 1
-        self._turn(inputs, positions)
-        name = prefill_name(places)
-        if start:
-            name = extend_name(places, c.context_length)
-            self._add_past(inputs, row, start)
-        heads = (c.num_layers, c.kv_heads)
-        outputs = Arrays(
-            logits=(c.vocabulary_size,),
-            keys=(*heads, places, c.head_dim),
-            values=(*heads, c.head_dim, places),
-        )
-        model.call(name, inputs.buffers, outputs.buffers)
-        for layer, (k, v) in enumerate(self.cache):
-            k[row, :, start : start + len(part)] = outputs["keys"][layer, :, : len(part)]
-            v[row, :, :, start : start + len(part)] = outputs["values"][layer, :, :, : len(part)]
-        return outputs["logits"]
-
-    def _add_past(self, inputs: Arrays, row: int, start: int) -> None:
-        c = self.model.config
-        mask = _aligned((c.context_length,))
-        mask[start:] = HIDDEN
-        inputs.add("mask", mask)
-        for layer, (k, v) in enumerate(self.cache):
-            past_k = _aligned((1, c.kv_heads, c.context_length, c.head_dim))
-            past_v = _aligned((1, c.kv_heads, c.head_dim, c.context_length))
-            past_k[0, :, :start] = k[row, :, :start]
-            past_v[0, :, :, :start] = v[row, :, :, :start]
-            inputs.add(f"k{layer}", past_k)
-            inputs.add(f"v{layer}", past_v)
-
-    def _turn(self, inputs: Arrays, positions: Sequence[int]) -> None:
-        turns = self.model.turns(positions)
-        if turns is not None:
-            inputs["cos"][: len(positions)], inputs["sin"][: len(positions)] = turns
+    def _move(self, old: Rows, new: Rows) -> None:
+        for seat, (rows, row) in list(self._places.items()):
+            if rows is old:
+                place = new.free[0]
+                new.take(place, old, row)
+                self._places[seat] = (new, place)
 
 
-def _turn_shapes(c: ModelConfig, count: int) -> dict[str, tuple[int, ...]]:
-    if c.positions != "rotary":
-        return {}
-    return {name: (count, c.head_dim // 2) for name in ("cos", "sin")}
-
-
-def _aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-    """Zeros at an address that LiteRT reads in place."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return np.asarray(raw[start : start + size].view(dtype).reshape(shape))
+def _step(tokens: Mapping[int, int], places: Mapping[int, Place]) -> dict[int, Array]:
+    """Scores (V,) by key, each group of rows computed at once."""
+    groups: dict[int, tuple[Rows, dict[int, int]]] = {}
+    for key in tokens:
+        rows, row = places[key]
+        groups.setdefault(id(rows), (rows, {}))[1][key] = row
+    scores: dict[int, Array] = {}
+    for rows, keys in groups.values():
+        logits = rows.step({row: tokens[key] for key, row in keys.items()})
+        scores.update(zip(keys, logits, strict=True))
+    return {key: scores[key] for key in tokens}

@@ -21,11 +21,12 @@ import numpy as np
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import read_json, write_json
 from kgpt.inference.folding import centred
-from kgpt.inference.litert import LiteRTDecoder, LiteRTModel
+from kgpt.inference.litert import LiteRTDecoder
+from kgpt.inference.litert_model import LiteRTModel
 from kgpt.model.tensors import model_config, verify_checksum
 from kgpt.runs import Checkpoint, RunFolder
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the graphs change."""
 VARIANTS = ("float32", "int8")
 
@@ -67,8 +68,7 @@ def load_litert_decoder(
     positions = None
     if config.positions == "learned":
         positions = embedding.centred(tensors.get_tensor("gpt/position_embedding/embeddings"))
-    packed = file.with_suffix(".packed")
-    return LiteRTDecoder(LiteRTModel(file, embedding, positions, config, packed))
+    return LiteRTDecoder(LiteRTModel(file, embedding, positions, config, _packed(file)))
 
 
 class Embedding:
@@ -136,6 +136,8 @@ def convert(
             (errors.strip().splitlines() or ["LiteRT's converter gave no reason."])[-1][:500],
             "Use --decoder keras.",
         )
+    # What XNNPACK packed of other weights would be taken for these.
+    _packed(file).unlink(missing_ok=True)
     status = file.stat()
     about = About(
         FORMAT, _weights_sha256(checkpoint), status.st_size, status.st_mtime_ns, _sha256(file)
@@ -155,6 +157,10 @@ def _writable(files: list[Path]) -> Path:
         f"Neither {files[0].parent} nor {files[1].parent} can be written.",
         "Make one of them writable, or use --decoder keras.",
     )
+
+
+def _packed(file: Path) -> Path:
+    return file.with_suffix(".packed")
 
 
 def _about(file: Path) -> Path:

@@ -2,7 +2,8 @@
 
 The options mean what they mean in transformers and apply in its order: logit bias, repetition penalty, frequency and
 presence penalties (OpenAI's; transformers has none), repeated n-grams, forbidden tokens, temperature, top-k, top-p,
-min-p, typical-p. Everything is computed in float64, whatever the scores come in. Axes: B batch, V vocabulary.
+min-p, typical-p. Everything but powers of e is computed in float64, whatever the scores come in. Axes: B batch, V
+vocabulary.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def distribution(
         KgptError: the options name an id that is none, or forbid every token.
         KgptFailure: a score is NaN, or none is above minus infinity.
     """
-    scores_V = adjusted(finite_scores(logits_V), options, seen, generated)
+    with np.errstate(over="ignore"):  # so can a huge penalty or bias
+        scores_V = adjusted(finite_scores(logits_V), options, seen, generated)
+    scores_V = finite_scores(scores_V)
     if options.temperature == 0:
         return np.eye(1, scores_V.size, int(scores_V.argmax()), dtype=np.float64).ravel()
     with np.errstate(over="ignore"):  # a tiny temperature sends every score but the highest to -inf
@@ -75,7 +78,7 @@ def most_probable(logits_BV: NDArray[Any]) -> list[int]:
     return [int(token) for token in logits_BV.argmax(axis=-1)]
 
 
-def top(probabilities_V: Scores, count: int) -> list[int]:
+def top(probabilities_V: NDArray[Any], count: int) -> list[int]:
     """The `count` most probable tokens, the most probable first, equal ones by id."""
     count = min(count, probabilities_V.size)
     if count == 0:
@@ -87,9 +90,25 @@ def top(probabilities_V: Scores, count: int) -> list[int]:
 
 
 def softmax(scores_V: Scores) -> Scores:
-    """Probabilities (V,) of scores whose highest is finite."""
-    weights_V = np.exp(scores_V - scores_V.max())
-    return np.asarray(weights_V / weights_V.sum(), dtype=np.float64)
+    """Probabilities (V,) of scores whose highest is finite, to seven digits: float32's powers are the fast ones."""
+    shifted_V = np.subtract(scores_V, scores_V.max(), dtype=np.float32, casting="same_kind")
+    weights_V = np.exp(shifted_V).astype(np.float64)
+    weights_V *= 1.0 / weights_V.sum()
+    return np.asarray(weights_V)
+
+
+def own_probabilities(logits_V: NDArray[Any]) -> NDArray[Any]:
+    """Probabilities (V,) by the scores alone, in float32: to show, not to draw from.
+
+    Raises:
+        KgptFailure: a score is NaN, or none is above minus infinity.
+    """
+    highest = logits_V.max()
+    if not np.isfinite(highest):
+        return softmax(finite_scores(logits_V))
+    weights_V = np.exp(logits_V - highest)
+    weights_V *= 1.0 / float(weights_V.sum(dtype=np.float64))
+    return np.asarray(weights_V)
 
 
 def finite_scores(logits_V: NDArray[Any]) -> Scores:

@@ -26,7 +26,8 @@ from kgpt.protocol import DECODERS, MAX_LINE_BYTES, GenerateOptions, decode, enc
 from kgpt.runs import data_folder, find_run
 
 if TYPE_CHECKING:
-    from kgpt.inference.generation import Generator, Piece
+    from kgpt.inference.continuation import Piece
+    from kgpt.inference.generation import Generator
     from kgpt.text.tokenizer import Tokenizer
 
 Message = Mapping[str, Any]

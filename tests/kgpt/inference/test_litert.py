@@ -11,7 +11,8 @@ from tiny import GPT2_SHAPE, MODERN_SHAPE
 
 from kgpt.errors import KgptError
 from kgpt.inference.folding import folded
-from kgpt.inference.litert import LiteRTDecoder, LiteRTModel
+from kgpt.inference.litert import LiteRTDecoder
+from kgpt.inference.litert_model import LiteRTModel
 from kgpt.inference.litert_shapes import shapes_for
 
 LONG = dataclasses.replace(MODERN_SHAPE, context_length=700, num_layers=1)

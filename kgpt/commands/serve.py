@@ -1,0 +1,130 @@
+"""Serve a model over HTTP, as OpenAI's API does.
+
+Clients of that API work with it: point them to http://HOST:PORT/v1. A page to try the model is at /, the documentation
+at /docs, counts for Prometheus at /metrics. Requests that come together are written together. Ctrl-C ends it, after
+what is being written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from kgpt.errors import KgptError
+from kgpt.packages import optional_package
+from kgpt.protocol import DECODERS
+from kgpt.runs import find_run
+
+EXAMPLES = """examples:
+  kgpt serve demo
+  curl http://127.0.0.1:8000/v1/completions -H "Content-Type: application/json" -d '{"prompt": "Marte é"}'
+  KGPT_API_KEY=secret kgpt serve demo --host 0.0.0.0 --port 80
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `kgpt serve`."""
+    parser.add_argument("name", metavar="RUN", help="a run: its name or its folder")
+    add = parser.add_argument_group("server").add_argument
+    add("--host", default="127.0.0.1", help="0.0.0.0: every machine may call (%(default)s)")
+    add("--port", type=int, default=8000, help="0: any that is free (%(default)s)")
+    add(
+        "--api-key",
+        metavar="KEY",
+        default=os.environ.get("KGPT_API_KEY", ""),
+        help="ask callers for this key (default: $KGPT_API_KEY, which other users do not see)",
+    )
+    add(
+        "--cors",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="pages of this origin may call, such as https://example.com (repeatable; default: none)",
+    )
+    add("--decoder", choices=DECODERS, default="auto", help="what computes (%(default)s)")
+    add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
+    add = parser.add_argument_group("limits").add_argument
+    add("--streams", type=int, default=32, help="texts written at once (%(default)s)")
+    add("--queue", type=int, default=256, help="texts that may wait (%(default)s)")
+    add("--max-tokens", type=int, default=4096, help="tokens of one text (%(default)s)")
+    add("--seconds", type=float, default=300, help="for one request (%(default)s)")
+    add("--body-bytes", type=int, default=1_000_000, help="size of one request (%(default)s)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Serve until a signal ends it."""
+    uvicorn = optional_package("uvicorn", "serve", "kgpt serve")
+    optional_package("fastapi", "serve", "kgpt serve")
+    optional_package("prometheus_client", "serve", "kgpt serve")
+    _check(args)
+    folder = find_run(args.name, args.saved_models)
+    checkpoint = folder.checkpoint(args.checkpoint)
+    listener = _listener(args.host, args.port)
+    from kgpt.inference.generation import load_generator
+    from kgpt.serving.http import create_app
+    from kgpt.serving.service import Limits
+
+    generator = load_generator(folder, checkpoint, args.decoder, _report)
+    generator.warm_up()
+    limits = Limits(
+        streams=args.streams,
+        waiting=args.queue,
+        max_tokens=args.max_tokens,
+        seconds=args.seconds,
+        body_bytes=args.body_bytes,
+    )
+    app = create_app(generator, folder.name, limits, args.api_key, args.cors)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=int(args.seconds) + 1, ws="none"
+        )
+    )
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    print(f"Serving {folder.name} at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn's own handlers end it; then these come
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+    counts = app.state.service.batcher.counts
+    return {"run": folder.name, "url": url, "tokens": counts.tokens}
+
+
+def _report(stage: str) -> None:
+    print(f"{stage} ...", file=sys.stderr, flush=True)
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name in ("streams", "max_tokens", "body_bytes", "seconds"):
+        if not getattr(args, name) > 0:
+            raise KgptError(
+                "Bad limit",
+                f"--{name.replace('_', '-')} must be above 0. Received: {getattr(args, name)}",
+                "See `kgpt serve --help`.",
+            )
+    if args.queue < 0 or not 0 <= args.port < 65536:
+        raise KgptError(
+            "Bad arguments",
+            f"--queue must be 0 or more, --port from 0 to 65535. Received: {args.queue}, {args.port}",
+            "See `kgpt serve --help`.",
+        )
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket that listens, before the model is loaded: a port in use is known at once."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        raise KgptError(
+            "Cannot listen",
+            f"{host}, port {port}: {error.strerror or error}.",
+            "Choose another with --port, or --port 0 for any that is free.",
+        ) from None
+    return listener

@@ -1,0 +1,276 @@
+"""Many texts written at once: requests in, pieces out as they come. Texts join and leave between two tokens.
+
+One thread computes. Each round gives every running text its next token; before it, texts that wait take the places that
+are free: one prompt a round, so that long prompts do not hold up those that write, and every text that begins with the
+same prompt, which is read once. Clients take turns, whatever each of them has waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from kgpt.errors import KgptError, KgptFailure
+from kgpt.inference.context import slide
+from kgpt.inference.continuation import Continuation, Piece
+from kgpt.inference.generation import Generator
+from kgpt.protocol import GenerateOptions
+
+
+class Busy(KgptError):
+    """There is no place for a request now; another time there may be."""
+
+
+class WaitedTooLong(Busy):
+    """No place was free in the time that a request has."""
+
+
+class Closing(Busy):
+    """The server is shutting down."""
+
+
+@dataclass(eq=False)
+class Order:
+    """A text that a client wants written. `deliver` is called in the batcher's thread."""
+
+    prompt: Sequence[int]
+    options: GenerateOptions
+    deliver: Callable[[Piece | KgptError], object] = lambda item: None
+    alternatives: int = 0
+    client: str = ""
+    """Whoever orders has turns of its own."""
+    deadline: float = float("inf")
+    """By `time.monotonic`: the text ends here, with what is written."""
+    is_cancelled: bool = False
+
+
+@dataclass(eq=False)
+class _Text:
+    """An order that is being written."""
+
+    order: Order
+    seat: int
+    logits_V: NDArray[Any]
+    continuation: Continuation
+
+
+@dataclass
+class Counts:
+    """What the batcher has done, and does."""
+
+    running: int = 0
+    waiting: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    steps: int = 0
+    cancelled: int = 0
+
+
+@dataclass
+class _Queue:
+    """Orders by client; the clients take turns."""
+
+    clients: dict[str, deque[Order]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.clients.values()))
+
+    def add(self, order: Order) -> None:
+        self.clients.setdefault(order.client, deque()).append(order)
+
+    def next(self) -> Order:
+        client = next(iter(self.clients))
+        orders = self.clients.pop(client)
+        order = orders.popleft()
+        if orders:
+            self.clients[client] = orders  # behind the others
+        return order
+
+    def like(self, order: Order) -> list[Order]:
+        """The client's next orders for the same prompt."""
+        orders = self.clients.get(order.client, deque())
+        found = []
+        for other in orders:
+            if other.prompt != order.prompt:
+                break
+            found.append(other)
+        return found
+
+    def take(self, order: Order) -> None:
+        """Remove an order."""
+        orders = self.clients[order.client]
+        orders.remove(order)
+        if not orders:
+            del self.clients[order.client]
+
+
+class Batcher:
+    """Writes at most `streams` texts at once and lets `waiting` more wait.
+
+    Example:
+        >>> batcher = Batcher(load_generator(find_run("demo")), streams=8, waiting=64)
+        >>> batcher.submit([Order(ids, GenerateOptions(), print)])
+        >>> batcher.close()
+    """
+
+    def __init__(self, generator: Generator, streams: int = 32, waiting: int = 256) -> None:
+        self.generator, self.streams, self.most_waiting = generator, streams, waiting
+        self.counts = Counts()
+        self._context_length = generator.decoder.context_length
+        self._seats = generator.decoder.seats()
+        self._texts: list[_Text] = []
+        self._queue = _Queue()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._thread.start()
+
+    def submit(self, orders: Sequence[Order]) -> None:
+        """Let orders wait for their places: all of them or none.
+
+        Raises:
+            Busy: too many wait already.
+            Closing: the server is shutting down.
+        """
+        with self._changed:
+            if self._is_closing:
+                raise Closing("Shutting down", "The server takes no more requests.", "Try another.")
+            waiting, free = len(self._queue), self.streams - len(self._texts)
+            if waiting + len(orders) > self.most_waiting + max(free, 0):
+                raise Busy(
+                    "Too many requests",
+                    f"{len(self._texts)} texts are being written and {waiting} wait; "
+                    f"{self.most_waiting} may. Received: {len(orders)} more.",
+                    "Try again later.",
+                )
+            for order in orders:
+                self._queue.add(order)
+            self._changed.notify()
+
+    def cancel(self, order: Order) -> None:
+        """Give up an order, before its next token."""
+        order.is_cancelled = True
+
+    def close(self) -> None:
+        """Finish what was ordered, then end."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    # === The thread ===
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._texts or self._is_closing)
+                if not self._queue and not self._texts:
+                    return
+            try:
+                self._round()
+            except Exception as error:  # what fails for all at once; the next texts begin anew
+                traceback.print_exc()
+                failed, self._texts = self._texts, []
+                self._seats = self.generator.decoder.seats()
+                for text in failed:
+                    text.order.deliver(_failure(error))
+
+    def _round(self) -> None:
+        for text in [text for text in self._texts if text.order.is_cancelled]:
+            self.counts.cancelled += 1
+            self._leave(text)
+        self._admit()
+        tokens: dict[int, int] = {}
+        for text in list(self._texts):
+            if (token := self._choose(text)) is None:
+                self._leave(text)
+            else:
+                window = text.continuation.window
+                window.append(token)
+                if slide(window, self._context_length):
+                    self._seats.leave(text.seat)
+                    text.seat, text.logits_V = self._seats.join(window)
+                else:
+                    tokens[text.seat] = token
+        if tokens:
+            scores = self._seats.step(tokens)
+            self.counts.steps += 1
+            for text in self._texts:
+                text.logits_V = scores.get(text.seat, text.logits_V)
+        self.counts.running, self.counts.waiting = len(self._texts), len(self._queue)
+
+    def _choose(self, text: _Text) -> int | None:
+        """The next token, delivered; None if it is the last."""
+        try:
+            is_late = time.monotonic() >= text.order.deadline
+            piece = text.continuation.take(text.logits_V, is_last=is_late)
+        except KgptError as error:
+            text.order.deliver(error)
+            return None
+        self.counts.tokens += 1
+        text.order.deliver(piece)
+        return None if piece.reason else piece.token
+
+    def _leave(self, text: _Text) -> None:
+        self._texts.remove(text)
+        self._seats.leave(text.seat)
+
+    # === Those who wait ===
+
+    def _admit(self) -> None:
+        """Begin one prompt, and every text of it that has a place."""
+        first = self._next()
+        if first is None:
+            return
+        try:
+            seat, logits_V = self._seats.join(first.prompt)
+        except KgptError as error:
+            first.deliver(error)
+            return
+        self.counts.prompt_tokens += len(first.prompt)
+        self._begin(first, seat, logits_V)
+        with self._changed:
+            others = self._queue.like(first)[: self.streams - len(self._texts)]
+            for order in others:
+                self._queue.take(order)
+        for order in others:
+            self._begin(order, self._seats.fork(seat), logits_V)
+
+    def _next(self) -> Order | None:
+        """The order whose turn it is, if there is a place for it."""
+        while len(self._texts) < self.streams:
+            with self._changed:
+                if not self._queue:
+                    return None
+                order = self._queue.next()
+            if order.is_cancelled:
+                self.counts.cancelled += 1
+            elif time.monotonic() >= order.deadline:
+                message = "No place was free in the time that a request has."
+                order.deliver(WaitedTooLong("Waited too long", message, "Try again later."))
+            else:
+                return order
+        return None
+
+    def _begin(self, order: Order, seat: int, logits_V: NDArray[Any]) -> None:
+        continuation = Continuation(
+            order.prompt, order.options, self.generator.tokenizer, order.alternatives
+        )
+        self._texts.append(_Text(order, seat, logits_V, continuation))
+
+
+def _failure(error: Exception) -> KgptError:
+    if isinstance(error, KgptError):
+        return error
+    return KgptFailure(
+        f"The model failed: {type(error).__name__}",
+        str(error).strip()[:2000] or "No details.",
+        "The server's log has the traceback.",
+    )

@@ -1,0 +1,211 @@
+"""A model that answers completions: a request's body in, its answer out, whole or as a stream."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from kgpt.errors import KgptError
+from kgpt.inference.continuation import Piece
+from kgpt.inference.generation import Generator, seeds
+from kgpt.protocol import GenerateOptions
+from kgpt.serving.batching import Batcher, Order
+from kgpt.serving.completions import Choice, usage
+from kgpt.serving.event_stream import EventStream, unless_gone
+from kgpt.serving.guards import TooLarge, body_of
+from kgpt.serving.metrics import Metrics
+from kgpt.serving.openai_models import CompletionRequest
+from kgpt.serving.writing import Writing
+
+DEFAULT_MAX_TOKENS = 16
+"""The API's own."""
+Pieces = AsyncGenerator[tuple[int, Piece], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one server does at once, and for one request."""
+
+    streams: int = 32
+    """Texts written at once."""
+    waiting: int = 256
+    """Texts that may wait for a place."""
+    max_tokens: int = 4096
+    """Tokens of a text."""
+    seconds: float = 300.0
+    """From a request to its end: a text that takes longer ends there."""
+    body_bytes: int = 1_000_000
+
+
+class Service:
+    """A generator under a name, its batcher and its limits."""
+
+    def __init__(self, generator: Generator, name: str, limits: Limits) -> None:
+        self.generator, self.name, self.limits = generator, name, limits
+        self.created = int(time.time())
+        self.batcher = Batcher(generator, limits.streams, limits.waiting)
+        self.metrics = Metrics(self.batcher)
+
+    async def complete(self, body: CompletionRequest, request: Request) -> Response:
+        """Answer `POST /v1/completions`.
+
+        Raises:
+            HTTPException: there is no such model here.
+            KgptError: the prompt or the text is too long, an id or an option is none, or there is no place.
+            Gone: the client has left.
+        """
+        if body.model not in (None, self.name):
+            raise HTTPException(404, f"There is no model {body.model!r} here, but {self.name!r}.")
+        started = time.monotonic()
+        options = body.options(self._max_tokens(body.max_tokens))
+        ids = await run_in_threadpool(lambda: [self._ids(prompt) for prompt in body.prompts])
+        client = f"{request.client.host if request.client else ''} {body.user or ''}"
+        orders = self._orders(body, ids, options, client, started + self.limits.seconds)
+        count = len(orders) // len(ids)
+        choices = [
+            Choice(index, self._echo(body, index // count), body.logprobs is not None)
+            for index in range(len(orders))
+        ]
+        answer = _Answer(self.name, ids, choices)
+        pieces = self._pieces(orders, started)
+        if body.stream:
+            lines = _lines(answer, pieces, body.wants_usage)
+            return EventStream(await unless_gone(request.receive, _begun(lines)))
+        await unless_gone(request.receive, answer.collect(pieces))
+        return JSONResponse(answer.whole())
+
+    def _orders(
+        self,
+        body: CompletionRequest,
+        prompts: Sequence[list[int]],
+        options: GenerateOptions,
+        client: str,
+        deadline: float,
+    ) -> list[Order]:
+        return [
+            Order(
+                prompt,
+                replace(options, seed=seed),
+                alternatives=body.logprobs or 0,
+                client=client,
+                deadline=deadline,
+            )
+            for prompt in prompts
+            for seed in seeds(body.seed, body.n or 1)
+        ]
+
+    async def _pieces(self, orders: Sequence[Order], started: float) -> Pieces:
+        waiting = set(range(len(orders)))
+        async with Writing(self.batcher, orders) as writing:
+            async for index, piece in writing.pieces():
+                if index in waiting:
+                    waiting.discard(index)
+                    self.metrics.first_token.observe(time.monotonic() - started)
+                yield index, piece
+        self.metrics.request_seconds.observe(time.monotonic() - started)
+
+    def _ids(self, prompt: str | list[int]) -> list[int]:
+        tokenizer, most = self.generator.tokenizer, self.generator.decoder.context_length
+        ids = tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        if len(ids) > most:
+            raise TooLarge(
+                "Prompt does not fit",
+                f"The model's context has {most} tokens. Received: {len(ids)}.",
+                "Shorten the prompt.",
+            )
+        if max(ids, default=0) >= tokenizer.vocabulary_size:
+            raise KgptError(
+                "No such token",
+                f"The model knows ids 0 to {tokenizer.vocabulary_size - 1}. Received: {max(ids)}.",
+                "Send the text itself.",
+            )
+        return ids or [tokenizer.end_of_text]
+
+    def _echo(self, body: CompletionRequest, index: int) -> str:
+        prompt = body.prompts[index] if body.echo else ""
+        return prompt if isinstance(prompt, str) else self.generator.tokenizer.decode(prompt)
+
+    def _max_tokens(self, asked: int | None) -> int:
+        most = self.limits.max_tokens
+        if asked is None:
+            return min(most, DEFAULT_MAX_TOKENS)
+        if asked > most:
+            raise TooLarge(
+                "Text too long",
+                f"max_tokens is at most {most}. Received: {asked}.",
+                "Ask for less.",
+            )
+        return asked
+
+
+class _Answer:
+    """One answer, as it grows."""
+
+    def __init__(self, model: str, prompts: Sequence[list[int]], choices: list[Choice]) -> None:
+        self._prompts, self._choices = prompts, choices
+        self._head = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+        }
+
+    async def collect(self, pieces: Pieces) -> None:
+        """Take every piece."""
+        async with aclosing(pieces):
+            async for index, piece in pieces:
+                self._choices[index].add(piece)
+
+    async def chunks(self, pieces: Pieces) -> AsyncIterator[Any]:
+        """What to send of every piece."""
+        async with aclosing(pieces):
+            async for index, piece in pieces:
+                choice = self._choices[index].add(piece)
+                if choice is not None:
+                    yield {**self._head, "choices": [choice]}
+
+    def whole(self) -> Any:
+        """The answer, complete."""
+        return {**self.counted(), "choices": [choice.whole() for choice in self._choices]}
+
+    def counted(self) -> Any:
+        """No text, but the counts."""
+        return {**self._head, "choices": [], "usage": usage(self._prompts, self._choices)}
+
+
+async def _lines(answer: _Answer, pieces: Pieces, with_usage: bool) -> AsyncGenerator[str, None]:
+    is_begun = False
+    try:
+        async for chunk in answer.chunks(pieces):
+            is_begun = True
+            yield json.dumps(chunk)
+    except KgptError as error:
+        if not is_begun:
+            raise
+        yield json.dumps(body_of(error))
+    if with_usage:
+        yield json.dumps(answer.counted())
+    yield "[DONE]"
+
+
+async def _begun(lines: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """The same lines, once there is one: what fails before has a status of its own."""
+    first = await anext(lines)
+
+    async def all_lines() -> AsyncGenerator[str, None]:
+        async with aclosing(lines):
+            yield first
+            async for line in lines:
+                yield line
+
+    return all_lines()

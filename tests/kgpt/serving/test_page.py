@@ -1,0 +1,87 @@
+"""The page at `/`, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from served import served
+from tiny import TEXT
+
+from kgpt.inference.generation import load_generator
+from kgpt.serving.http import create_app
+from kgpt.serving.service import Limits
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def url(tiny_run):
+    generator = load_generator(tiny_run, decoder="litert")
+    with served(create_app(generator, "tiny", Limits(max_tokens=10**6), "secret")) as address:
+        yield address
+
+
+@pytest.fixture
+async def page(url):
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        opened = await browser.new_page()
+        opened.problems = []
+        opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+        opened.on(
+            "console",
+            lambda message: (
+                opened.problems.append(message.text) if message.type == "error" else None
+            ),
+        )
+        await opened.goto(url)
+        yield opened
+        await browser.close()
+
+
+async def test_a_prompt_is_continued(page):
+    assert await page.text_content("#title") in ("kgpt: tiny", "kgpt")
+    await page.fill("#prompt", TEXT[:10])
+    await page.fill("#temperature", "0")
+    await page.fill("#key", "secret")
+    await page.click("#write")
+    await page.wait_for_selector("#state:has-text('a second')")
+    assert await page.text_content("#text") == TEXT
+    assert (await page.text_content("#state")).startswith(f"{len(TEXT[10:].encode()) + 1} tokens")
+    assert page.problems == []
+
+
+async def test_a_refusal_is_shown(page):
+    await page.fill("#prompt", "a")
+    await page.click("#write")
+    await page.wait_for_selector("#state.wrong")
+    assert "key" in await page.text_content("#state")
+
+
+async def test_writing_can_be_stopped(page):
+    await page.fill("#prompt", "a")
+    await page.fill("#temperature", "30")
+    await page.fill("#max_tokens", "100000")
+    await page.fill("#key", "secret")
+    for _ in range(20):  # the end of the text may come by chance
+        await page.click("#write")
+        await page.click("#stop")
+        await page.wait_for_selector("#write:not([disabled])")
+        if await page.text_content("#state") == "Stopped.":
+            return
+    pytest.fail("It was never stopped.")
