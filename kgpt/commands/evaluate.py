@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kgpt.commands.tables import print_table
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line
+from kgpt.protocol import DECODERS
 from kgpt.runs import Checkpoint, RunFolder, find_run
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ TASKS = ("encyclopedia", "completion")
 EXAMPLES = """examples:
   kgpt evaluate demo
   kgpt evaluate demo machado --text book.txt         compare two runs on one text, by bits per byte
+  kgpt evaluate demo --decoder litert-int8           what the smaller weights cost
   kgpt evaluate demo --task encyclopedia             facts asked for in phrasings that training never used
   kgpt evaluate demo --task completion --file mine.jsonl   lines of {"prompt": ..., "answer": ...}"""
 
@@ -40,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--task", choices=TASKS, help="completions with known answers instead of a loss")
     add("--file", metavar="FILE", help="prompts and answers of --task completion, as JSONL")
     add("--checkpoint", default="best", metavar="best|last|STEP", help="default: best")
+    add(
+        "--decoder",
+        choices=DECODERS,
+        help="what computes, as `kgpt sample` would (default: for a task auto, for a loss Keras, whole texts at once)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -85,13 +93,20 @@ def _measure_loss(
 
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
     tokens, num_bytes, source = _tokens(args, folder, tokenizer)
-    from kgpt.evaluation.loss import LossEvaluator
-    from kgpt.model.weights import load_checkpoint_model
+    if args.decoder in (None, "keras"):
+        from kgpt.evaluation.loss import LossEvaluator
+        from kgpt.model.weights import load_checkpoint_model
 
-    model = load_checkpoint_model(folder, checkpoint)
-    loss = LossEvaluator(model, tokenizer.end_of_text).measure(tokens, num_bytes)
+        model = load_checkpoint_model(folder, checkpoint)
+        loss = LossEvaluator(model, tokenizer.end_of_text).measure(tokens, num_bytes)
+    else:
+        from kgpt.evaluation.decoded_loss import decoded_loss
+
+        decoder = _load(args, folder, checkpoint).decoder
+        loss = decoded_loss(decoder, tokens, num_bytes, tokenizer.end_of_text, _show_progress)
     return {
         "source": source,
+        **({"decoder": args.decoder} if args.decoder else {}),
         "loss": loss.loss,
         "perplexity": loss.perplexity,
         "bits_per_byte": loss.bits_per_byte,
@@ -100,10 +115,16 @@ def _measure_loss(
     }
 
 
+def _show_progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == of else "\r"
+        print(f"{done:,} of {of:,} tokens", end=end, file=sys.stderr, flush=True)
+
+
 def _tokens(
     args: argparse.Namespace, folder: RunFolder, tokenizer: Tokenizer
 ) -> tuple[Any, int, str]:
-    from kgpt.evaluation.loss import InMemoryTokens
+    from kgpt.evaluation.tokens import InMemoryTokens
     from kgpt.text.shards import Corpus
 
     if args.text:
@@ -158,7 +179,7 @@ def _measure_task(
     from kgpt.evaluation.recall import encyclopedia_prompts, measure_recall, read_prompts
 
     prompts = read_prompts(Path(args.file)) if args.file else encyclopedia_prompts()
-    generator = _load(folder, checkpoint)
+    generator = _load(args, folder, checkpoint)
     recall = measure_recall(
         lambda texts, count: generator.complete_batch(texts, count, stop=(".", "\n")), prompts
     )
@@ -188,7 +209,7 @@ def _print_recall(name: str, recall: Recall) -> None:
     )
 
 
-def _load(folder: RunFolder, checkpoint: Checkpoint) -> Generator:
+def _load(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -> Generator:
     from kgpt.inference.generation import load_generator
 
-    return load_generator(folder, checkpoint)
+    return load_generator(folder, checkpoint, args.decoder or "auto")

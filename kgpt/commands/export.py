@@ -1,7 +1,7 @@
 """Write a model in another format.
 
 saved-model is a folder that TensorFlow loads by itself: text in, text out, tokenizer included. keras is a .keras file,
-for keras.models.load_model where kgpt is installed.
+for keras.models.load_model where kgpt is installed. litert is a folder for ai-edge-litert, with an example.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgpt.errors import KgptError
+
 if TYPE_CHECKING:
     from kgpt.protocol import GenerateOptions
 
@@ -18,6 +20,7 @@ EXAMPLES = """examples:
   kgpt export demo --format saved-model --output exported/demo
   kgpt export demo --format saved-model --output exported/greedy --temperature 0 --max-tokens 20
   kgpt export demo --format keras --output demo.keras --checkpoint last
+  kgpt export demo --format litert --weights int8 --output exported/phone
 """
 
 
@@ -25,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run", metavar="RUN", help="a run's name, or its path")
     parser.add_argument(
-        "--format", required=True, choices=("saved-model", "keras"), help="what to write"
+        "--format", required=True, choices=("saved-model", "keras", "litert"), help="what to write"
     )
     parser.add_argument(
         "--output",
@@ -38,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="best",
         metavar="best|last|STEP",
         help="which weights (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "int8"),
+        help="of litert (default: float32)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     writing = parser.add_argument_group(
@@ -61,12 +69,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from kgpt.interop.exports import export_keras, export_saved_model
     from kgpt.runs import find_run
 
+    if args.weights and args.format != "litert":
+        raise KgptError(
+            "--weights belongs to litert",
+            f"A {args.format} export has the weights as they were trained.",
+            "Leave --weights out.",
+        )
+
     folder = find_run(args.run, args.saved_models)
     folder.read()
     chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
     if args.format == "saved-model":
         target = export_saved_model(
             *chosen, _defaults(args), overwrite=args.overwrite, report=_report
+        )
+    elif args.format == "litert":
+        from kgpt.interop.litert_export import export_litert
+
+        target = export_litert(
+            *chosen, args.weights or "float32", overwrite=args.overwrite, report=_report
         )
     else:
         target = export_keras(*chosen, overwrite=args.overwrite, report=_report)

@@ -6,53 +6,19 @@ batches. Axes: B batch, T time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
-from kgpt.errors import KgptError
+from kgpt.evaluation.tokens import Loss, TokenStream, check_not_empty, window
 from kgpt.inference.compiled import compiled
 from kgpt.model.cross_entropy import chunk_size, cross_entropy_of
 from kgpt.model.gpt import GPT
 
 TOKENS_AT_ONCE = 8192
 """In a batch, where that is no more than 16 windows."""
-
-
-class TokenStream(Protocol):
-    """Token ids that can be read at random places."""
-
-    def __len__(self) -> int:
-        """Number of tokens."""
-
-    def window(self, start: int, length: int) -> npt.NDArray[np.integer]:
-        """The `length` tokens from `start` on."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Negative log-likelihood of a text."""
-
-    loss: float
-    """Nats a token."""
-    tokens: int
-    bytes: int
-    """Bytes of the raw UTF-8 text that the tokens stand for."""
-
-    @property
-    def perplexity(self) -> float:
-        """exp(loss)."""
-        return math.exp(min(self.loss, 700.0))
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Loss in bits over the bytes of the raw text: comparable between tokenizers."""
-        return self.loss * self.tokens / math.log(2) / max(self.bytes, 1)
 
 
 class LossEvaluator:
@@ -62,15 +28,20 @@ class LossEvaluator:
     in its window; the first of each window from the token before the window (end of text at the very beginning).
 
     Memory is bounded: a batch has about `TOKENS_AT_ONCE` tokens whatever the context, unless `batch_size` (windows)
-    says otherwise, and the logits of a chunk of them exist at a time.
+    says otherwise, and the logits of a chunk of them exist at a time. `jit_compile` uses XLA: what is measured often is
+    then measured in half the time.
     """
 
-    def __init__(self, model: GPT, end_of_text: int, batch_size: int = 0) -> None:
+    def __init__(
+        self, model: GPT, end_of_text: int, batch_size: int = 0, *, jit_compile: bool = False
+    ) -> None:
         self.model, self.end_of_text = model, end_of_text
         self.context_length: int = model.config.context_length
         self.batch_size = batch_size or max(1, min(16, TOKENS_AT_ONCE // self.context_length))
         self._cross_entropy = cross_entropy_of(model)
-        self._sum: Callable[..., Any] = compiled(self._negative_log_likelihood, model.variables)
+        self._sum: Callable[..., Any] = compiled(
+            self._negative_log_likelihood, model.variables, jit_compile=jit_compile
+        )
 
     def measure(
         self,
@@ -83,11 +54,8 @@ class LossEvaluator:
         Raises:
             KgptError: there are no tokens.
         """
+        check_not_empty(tokens)
         count, time = len(tokens), self.context_length
-        if not count:
-            raise KgptError(
-                "Nothing to measure", "The text has no tokens.", "Give a text that is not empty."
-            )
         starts = range(0, count, time)
         total = 0.0
         for first in range(0, len(starts), self.batch_size):
@@ -109,14 +77,12 @@ class LossEvaluator:
 
     def _window(self, tokens: TokenStream, start: int) -> tuple[Any, Any, Any]:
         time = self.context_length
-        length = min(time, len(tokens) - start)
-        target = np.asarray(tokens.window(start, length))
-        before = int(tokens.window(start - 1, 1)[0]) if start else self.end_of_text
+        inputs, targets = window(tokens, start, time, self.end_of_text)
+        length = len(targets)
         inputs_T, targets_T, weights_T = (
             np.zeros(time, dtype) for dtype in ("int32", "int32", "float32")
         )
-        inputs_T[0], inputs_T[1:length] = before, target[:-1]
-        targets_T[:length], weights_T[:length] = target, 1.0
+        inputs_T[:length], targets_T[:length], weights_T[:length] = inputs, targets, 1.0
         return inputs_T, targets_T, weights_T
 
     def _negative_log_likelihood(self, inputs_BT: Any, targets_BT: Any, weights_BT: Any) -> Any:
@@ -126,17 +92,3 @@ class LossEvaluator:
         target_N = ops.reshape(targets_BT, (-1,))
         loss_N = self._cross_entropy.each(x_NC, self.model.head_matrix, target_N, chunk)
         return ops.sum(ops.reshape(loss_N, ops.shape(weights_BT)) * weights_BT, axis=-1)
-
-
-class InMemoryTokens:
-    """A list of token ids as a token stream."""
-
-    def __init__(self, ids: list[int]) -> None:
-        self._ids = np.asarray(ids, dtype="int64")
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def window(self, start: int, length: int) -> npt.NDArray[np.integer]:
-        """The `length` tokens from `start` on."""
-        return self._ids[start : start + length]

@@ -55,20 +55,35 @@ def load_litert_decoder(
         KgptError: the package ai-edge-litert is missing, or the conversion failed.
         KgptFailure: a file is missing or damaged, or the disk is full.
     """
-    file = current_file(checkpoint, variant)
-    if file is None:
-        verify_checksum(checkpoint.path, checkpoint.weights_file)
-        report(f"converting for LiteRT in {variant} (once for each checkpoint)")
-        file = convert(run, checkpoint, variant, report)
-    from safetensors import safe_open
-
-    config = model_config(run)
-    tensors: Any = safe_open(checkpoint.path / checkpoint.weights_file, framework="numpy")
+    file = converted_file(run, checkpoint, variant, report)
+    config, tensors = model_config(run), checkpoint_tensors(checkpoint)
     embedding = Embedding(tensors, is_centred=config.norm == "layer")
     positions = None
     if config.positions == "learned":
         positions = embedding.centred(tensors.get_tensor("gpt/position_embedding/embeddings"))
     return LiteRTDecoder(LiteRTModel(file, embedding, positions, config, _packed(file)))
+
+
+def converted_file(
+    run: RunFolder,
+    checkpoint: Checkpoint,
+    variant: str,
+    report: Callable[[str], object] = lambda stage: None,
+) -> Path:
+    """The file of these weights, made now if it is not there. Raises as `load_litert_decoder`."""
+    file = current_file(checkpoint, variant)
+    if file is None:
+        verify_checksum(checkpoint.path, checkpoint.weights_file)
+        report(f"converting for LiteRT in {variant} (once for each checkpoint)")
+        file = convert(run, checkpoint, variant, report)
+    return file
+
+
+def checkpoint_tensors(checkpoint: Checkpoint) -> Any:
+    """The weights, read as they are needed."""
+    from safetensors import safe_open
+
+    return safe_open(checkpoint.path / checkpoint.weights_file, framework="numpy")
 
 
 class Embedding:

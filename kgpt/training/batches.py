@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgpt.errors import KgptError
-from kgpt.evaluation.loss import TokenStream
+from kgpt.evaluation.tokens import TokenStream
 
 Ids = npt.NDArray[np.int32]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptFailure
-from kgpt.evaluation.loss import Loss
+from kgpt.evaluation.tokens import Loss
 from kgpt.files import append_json_line, disk_failure, write_json
 from kgpt.packages import optional_package
 from kgpt.runs import RunFolder

@@ -81,7 +81,8 @@ def _measure(config: TrainConfig, steps: int) -> Trial:
     with _peak_of("program", peaks):
         import numpy as np
 
-        from kgpt.evaluation.loss import InMemoryTokens, LossEvaluator
+        from kgpt.evaluation.loss import LossEvaluator
+        from kgpt.evaluation.tokens import InMemoryTokens
         from kgpt.runs import RunFolder
         from kgpt.training.batches import Batches
         from kgpt.training.checkpoints import Progress, save_checkpoint

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 from kgpt.config import TrainConfig
-from kgpt.evaluation.loss import Loss, LossEvaluator
+from kgpt.evaluation.loss import LossEvaluator
+from kgpt.evaluation.tokens import Loss
 from kgpt.files import append_json_line
 from kgpt.inference.decoder import KerasDecoder
 from kgpt.inference.generation import Generator
@@ -42,7 +43,9 @@ class Validation:
     ) -> None:
         self.run, self.config, self.corpus = run, config, corpus
         self.tokenizer, self.model, self.stop = tokenizer, model, stop
-        self.evaluator = LossEvaluator(model, tokenizer.end_of_text)
+        self.evaluator = LossEvaluator(
+            model, tokenizer.end_of_text, jit_compile=bool(model.jit_compile)
+        )
         self.generator = Generator(KerasDecoder(model), tokenizer)
 
     @property

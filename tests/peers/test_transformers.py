@@ -86,7 +86,8 @@ def test_logits_are_gpt2s(model, peer, ids):
 
 
 def test_the_loss_is_pytorchs(model, peer, ids):
-    from kgpt.evaluation.loss import InMemoryTokens, LossEvaluator
+    from kgpt.evaluation.loss import LossEvaluator
+    from kgpt.evaluation.tokens import InMemoryTokens
 
     row = [int(token) for token in ids[0]]
     measured = LossEvaluator(model, end_of_text=7).measure(InMemoryTokens(row), num_bytes=1)

@@ -87,6 +87,21 @@ def test_a_text_is_measured_and_the_result_kept(evaluate, runs, files):
     assert row.pop("time") and row == result
 
 
+def test_a_decoder_measures_what_it_writes_with(evaluate, files):
+    losses = {}
+    for decoder in (None, "keras", "litert", "litert-int8"):
+        chosen = ["--decoder", decoder] if decoder else []
+        code, out, _ = evaluate("tiny", "--text", files / "known.txt", "--json", *chosen)
+        result = json.loads(out.splitlines()[-1])
+        assert code == 0
+        assert result.get("decoder") == decoder
+        losses[decoder] = result["loss"]
+    assert losses["keras"] == losses[None]
+    assert losses["litert"] == pytest.approx(losses["keras"], rel=1e-3)
+    assert losses["litert-int8"] != losses["litert"]
+    assert losses["litert-int8"] == pytest.approx(losses["litert"], abs=0.05)
+
+
 def test_two_runs_and_their_checkpoints_are_compared(evaluate, files):
     both = ("tiny", "worse", "--text", files / "known.txt", "--json")
     best = json.loads(evaluate(*both)[1])["evaluations"]

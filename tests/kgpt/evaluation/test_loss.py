@@ -9,7 +9,10 @@ import pytest
 
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
-from kgpt.evaluation.loss import InMemoryTokens, Loss, LossEvaluator
+from kgpt.evaluation.decoded_loss import decoded_loss
+from kgpt.evaluation.loss import LossEvaluator
+from kgpt.evaluation.tokens import InMemoryTokens, Loss
+from kgpt.inference.decoder import KerasDecoder
 
 SHAPE = ModelConfig(vocabulary_size=257, context_length=8, num_layers=1, num_heads=2, width=16)
 END = 256
@@ -46,6 +49,22 @@ def plain_loss(model, ids: list[int]) -> float:
         log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
         total -= sum(log_probabilities[place, target] for place, target in enumerate(targets))
     return total / len(ids)
+
+
+@pytest.mark.parametrize("length", [1, 8, 75])
+def test_a_decoder_measures_the_same(model, length):
+    ids = tokens_of(length)
+    measured = decoded_loss(KerasDecoder(model), InMemoryTokens(ids), 10, END)
+    assert measured.loss == pytest.approx(plain_loss(model, ids), rel=1e-5)
+    assert (measured.tokens, measured.bytes) == (length, 10)
+
+
+def test_xla_measures_the_same(model):
+    ids = tokens_of(45)
+    measured = LossEvaluator(model, END, batch_size=3, jit_compile=True).measure(
+        InMemoryTokens(ids), num_bytes=10
+    )
+    assert measured.loss == pytest.approx(plain_loss(model, ids), rel=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 24, 25, 45])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgpt.errors import KgptError
-from kgpt.evaluation.loss import InMemoryTokens
+from kgpt.evaluation.tokens import InMemoryTokens
 from kgpt.training.batches import Batches
 
 
