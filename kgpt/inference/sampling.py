@@ -2,8 +2,7 @@
 
 The options mean what they mean in transformers and apply in its order: logit bias, repetition penalty, frequency and
 presence penalties (OpenAI's; transformers has none), repeated n-grams, forbidden tokens, temperature, top-k, top-p,
-min-p, typical-p. Everything but powers of e is computed in float64, whatever the scores come in. Axes: B batch, V
-vocabulary.
+min-p, typical-p. Everything is computed in float64, whatever the scores come in. Axes: B batch, V vocabulary.
 """
 
 from __future__ import annotations
@@ -90,11 +89,10 @@ def top(probabilities_V: NDArray[Any], count: int) -> list[int]:
 
 
 def softmax(scores_V: Scores) -> Scores:
-    """Probabilities (V,) of scores whose highest is finite, to seven digits: float32's powers are the fast ones."""
-    shifted_V = np.subtract(scores_V, scores_V.max(), dtype=np.float32, casting="same_kind")
-    weights_V = np.exp(shifted_V).astype(np.float64)
-    weights_V *= 1.0 / weights_V.sum()
-    return np.asarray(weights_V)
+    """Probabilities (V,) of scores whose highest is finite."""
+    weights_V = np.exp(scores_V - scores_V.max())
+    weights_V /= weights_V.sum()
+    return np.asarray(weights_V, dtype=np.float64)
 
 
 def own_probabilities(logits_V: NDArray[Any]) -> NDArray[Any]:

@@ -208,7 +208,7 @@ def test_a_vocabulary_that_does_not_match_is_named_with_both_numbers():
 
 def test_a_run_is_loaded_with_its_own_tokenizer(tiny_run):
     stages: list[str] = []
-    loaded = load_generator(tiny_run, report=stages.append)
+    loaded = load_generator(tiny_run, decoder="keras", report=stages.append)
     assert loaded.generate("", GREEDY).text == TEXT
     assert stages
 
