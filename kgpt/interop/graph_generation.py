@@ -1,8 +1,9 @@
-"""The writing loop as a TensorFlow graph: prompt ids in, the ids of their continuations out.
+"""The writing loop as a TensorFlow graph: prompt ids in, the ids of their continuations out; and the scores of a text.
 
 The network is the model's own layers. What is here is the cache, the loop, and the bookkeeping of uneven rows.
 
-Axes: B batch, T time (new tokens), S time (all tokens in the cache), N new tokens, C channels, K key and value heads,
+Axes: B batch, T time (new tokens), S time (all tokens in the cache), N new tokens
+(or all tokens of a batch), W windows, C channels, K key and value heads,
 H query heads, D channels of a head, V vocabulary.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from kgpt.interop.graph_sampling import Controls, next_token, uniform_numbers
+from kgpt.model.cross_entropy import CHUNK_BYTES, SMALLEST_CHUNK, cross_entropy_of
 from kgpt.model.gpt import GPT
 
 Caches = list[tuple[Any, Any]]
@@ -58,6 +60,25 @@ def generate(
         parallel_iterations=1,  # more would keep the caches of several steps
     )[2]
     return ids_BN, tf.reduce_sum(tf.cast(ids_BN != end_of_text, tf.int32), axis=1)
+
+
+def log_probabilities(model: GPT, ids_BT: Any, end_of_text: int) -> Any:
+    """Of each id, float32 (B, T), given those before it in its window of at most the context's length.
+
+    The first id of a row is read after the end of a text, that of a later window after the token before it.
+    """
+    batch, time = tf.unstack(tf.shape(ids_BT))
+    size = tf.clip_by_value(time, 1, model.config.context_length)
+    missing = -time % size
+    target_WT = tf.reshape(tf.pad(ids_BT, [[0, 0], [0, missing]]), [-1, size])
+    before_BT = tf.concat([tf.fill([batch, 1], end_of_text), ids_BT], axis=1)[:, :time]
+    before_WT = tf.reshape(tf.pad(before_BT, [[0, 0], [0, missing]]), [-1, size])
+    x_NC = tf.reshape(model.hidden_states(before_WT), [-1, model.config.width])
+    chunk = max(SMALLEST_CHUNK, CHUNK_BYTES // (4 * model.config.padded_vocabulary_size))
+    loss_N = cross_entropy_of(model).each(
+        x_NC, model.head_matrix, tf.reshape(target_WT, [-1]), chunk
+    )
+    return -tf.reshape(loss_N, [batch, time + missing])[:, :time]
 
 
 def left_padded(ids_BT: Any, length_B: Any, longest_B: Any, end_of_text: int) -> tuple[Any, Any]:

@@ -1,6 +1,6 @@
 """A run as a TensorFlow SavedModel: text in, text out, wherever TensorFlow alone is installed.
 
-In: a model and its tokenizer. Out: a folder with four signatures. Tokenizer, KV-cached loop and sampling are part of
+In: a model and its tokenizer. Out: a folder with five signatures. Tokenizer, KV-cached loop and sampling are part of
 the graph; whoever loads it needs neither kgpt nor Keras nor tensorflow-text.
 
 Axes: B texts, T tokens of a text, N new tokens.
@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from kgpt.errors import KgptError
-from kgpt.interop.graph_generation import generate
+from kgpt.interop.graph_generation import generate, log_probabilities
 from kgpt.interop.graph_sampling import CONTROL_TYPES, Controls, checked
 from kgpt.model.gpt import GPT
 from kgpt.model.weights import model_weights
@@ -87,6 +87,17 @@ class TextModel(tf.Module):
         return {**self.detokenize(ids_BN, count_B), "ids": ids_BN, "num_tokens": count_B}
 
     @_signature(_TEXT)
+    def score(self, text: Any) -> dict[str, Any]:
+        """The natural logarithm of each token's probability, given those before it; 0 behind a row's end.
+
+        The first follows the end of a text. A text longer than the context is read in windows of its length.
+        """
+        found = self.tokenize(text)
+        scores_BT = log_probabilities(self._model, found["ids"], self.tokenizer.end_of_text)
+        is_token_BT = tf.sequence_mask(found["num_tokens"], tf.shape(scores_BT)[1])
+        return {**found, "log_probabilities": tf.where(is_token_BT, scores_BT, 0.0)}
+
+    @_signature(_TEXT)
     def tokenize(self, text: Any) -> dict[str, Any]:
         """The ids of each text."""
         ids = self.tokenizer.tokenize(text)
@@ -114,7 +125,7 @@ def write_saved_model(
     """
     _check(model, tokenizer, defaults)
     module = TextModel(model, tokenizer, defaults)
-    names = ("serving_default", "generate", "tokenize", "detokenize")
+    names = ("serving_default", "generate", "score", "tokenize", "detokenize")
     signatures = {name: getattr(module, name) for name in names}
     try:
         tf.saved_model.save(module, str(folder), signatures)
