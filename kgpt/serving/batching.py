@@ -1,8 +1,8 @@
 """Many texts written at once: requests in, pieces out as they come. Texts join and leave between two tokens.
 
 One thread computes. Each round gives every running text its next token; before it, texts that wait take the places that
-are free: one prompt a round, so that long prompts do not hold up those that write, and every text that begins with the
-same prompt, which is read once. Clients take turns, whatever each of them has waiting.
+are free: one prompt a round, so that long prompts do not hold up those that write, and its client's other texts of that
+prompt, which is read once. Clients take turns, whatever each of them has waiting.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from numpy.typing import NDArray
@@ -86,29 +87,30 @@ class _Queue:
         self.clients.setdefault(order.client, deque()).append(order)
 
     def next(self) -> Order:
-        client = next(iter(self.clients))
-        orders = self.clients.pop(client)
-        order = orders.popleft()
-        if orders:
-            self.clients[client] = orders  # behind the others
+        order = next(iter(self.clients.values()))[0]
+        self.discard(order)
+        if orders := self.clients.pop(order.client, None):
+            self.clients[order.client] = orders  # behind the others
         return order
 
     def like(self, order: Order) -> list[Order]:
         """The client's next orders for the same prompt."""
-        orders = self.clients.get(order.client, deque())
-        found = []
-        for other in orders:
-            if other.prompt != order.prompt:
-                break
-            found.append(other)
-        return found
+        orders = self.clients.get(order.client, ())
+        return list(takewhile(lambda other: other.prompt == order.prompt, orders))
 
-    def take(self, order: Order) -> None:
-        """Remove an order."""
-        orders = self.clients[order.client]
-        orders.remove(order)
+    def late(self, now: float) -> list[Order]:
+        """Those whose time is over."""
+        return [
+            order for orders in self.clients.values() for order in orders if order.deadline <= now
+        ]
+
+    def discard(self, order: Order) -> None:
+        """Remove an order, if it is there."""
+        orders = self.clients.get(order.client, deque())
+        if order in orders:
+            orders.remove(order)
         if not orders:
-            del self.clients[order.client]
+            self.clients.pop(order.client, None)
 
 
 class Batcher:
@@ -126,6 +128,8 @@ class Batcher:
         self._context_length = generator.decoder.context_length
         self._seats = generator.decoder.seats()
         self._texts: list[_Text] = []
+        self._admitted: list[Order] = []
+        """Out of the queue, not among the texts yet."""
         self._queue = _Queue()
         self._changed = threading.Condition()
         self._is_closing = False
@@ -157,6 +161,8 @@ class Batcher:
     def cancel(self, order: Order) -> None:
         """Give up an order, before its next token."""
         order.is_cancelled = True
+        with self._changed:
+            self._queue.discard(order)
 
     def close(self) -> None:
         """Finish what was ordered, then end."""
@@ -177,33 +183,39 @@ class Batcher:
                 self._round()
             except Exception as error:  # what fails for all at once; the next texts begin anew
                 traceback.print_exc()
-                failed, self._texts = self._texts, []
+                failed = [*self._admitted, *(text.order for text in self._texts)]
+                self._texts, self._admitted = [], []
                 self._seats = self.generator.decoder.seats()
-                for text in failed:
-                    text.order.deliver(_failure(error))
+                for order in failed:
+                    order.deliver(_failure(error))
 
     def _round(self) -> None:
         for text in [text for text in self._texts if text.order.is_cancelled]:
             self.counts.cancelled += 1
             self._leave(text)
+        self._refuse_late()
         self._admit()
         tokens: dict[int, int] = {}
+        moved = []
         for text in list(self._texts):
             if (token := self._choose(text)) is None:
                 self._leave(text)
+                continue
+            window = text.continuation.window
+            window.append(token)
+            if slide(window, self._context_length):
+                self._seats.leave(text.seat)
+                moved.append(text)
             else:
-                window = text.continuation.window
-                window.append(token)
-                if slide(window, self._context_length):
-                    self._seats.leave(text.seat)
-                    text.seat, text.logits_V = self._seats.join(window)
-                else:
-                    tokens[text.seat] = token
+                tokens[text.seat] = token
         if tokens:
             scores = self._seats.step(tokens)
             self.counts.steps += 1
             for text in self._texts:
-                text.logits_V = scores.get(text.seat, text.logits_V)
+                if text not in moved:
+                    text.logits_V = scores[text.seat]
+        for text in moved:  # after the step, which takes every seat one token further
+            text.seat, text.logits_V = self._seats.join(text.continuation.window)
         self.counts.running, self.counts.waiting = len(self._texts), len(self._queue)
 
     def _choose(self, text: _Text) -> int | None:
@@ -224,40 +236,39 @@ class Batcher:
 
     # === Those who wait ===
 
+    def _refuse_late(self) -> None:
+        with self._changed:
+            late = self._queue.late(time.monotonic())
+            for order in late:
+                self._queue.discard(order)
+        for order in late:
+            message = "No place was free in the time that a request has."
+            order.deliver(WaitedTooLong("Waited too long", message, "Try again later."))
+
     def _admit(self) -> None:
-        """Begin one prompt, and every text of it that has a place."""
-        first = self._next()
-        if first is None:
-            return
+        """Begin one prompt, and other texts of it that have places which no other client waits for."""
+        with self._changed:
+            free = self.streams - len(self._texts)
+            if not free or not self._queue:
+                return
+            first = self._queue.next()
+            others = self._queue.clients.keys() - {first.client}
+            same = self._queue.like(first)[: max(0, free - 1 - len(others))]
+            for order in same:
+                self._queue.discard(order)
+            self._admitted = [first, *same]
         try:
             seat, logits_V = self._seats.join(first.prompt)
         except KgptError as error:
-            first.deliver(error)
+            for order in self._admitted:
+                order.deliver(error)
+            self._admitted = []
             return
         self.counts.prompt_tokens += len(first.prompt)
         self._begin(first, seat, logits_V)
-        with self._changed:
-            others = self._queue.like(first)[: self.streams - len(self._texts)]
-            for order in others:
-                self._queue.take(order)
-        for order in others:
+        for order in same:
             self._begin(order, self._seats.fork(seat), logits_V)
-
-    def _next(self) -> Order | None:
-        """The order whose turn it is, if there is a place for it."""
-        while len(self._texts) < self.streams:
-            with self._changed:
-                if not self._queue:
-                    return None
-                order = self._queue.next()
-            if order.is_cancelled:
-                self.counts.cancelled += 1
-            elif time.monotonic() >= order.deadline:
-                message = "No place was free in the time that a request has."
-                order.deliver(WaitedTooLong("Waited too long", message, "Try again later."))
-            else:
-                return order
-        return None
+        self._admitted = []
 
     def _begin(self, order: Order, seat: int, logits_V: NDArray[Any]) -> None:
         continuation = Continuation(
