@@ -99,10 +99,10 @@ def _report(stage: str) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     for name in ("streams", "max_tokens", "body_bytes", "seconds"):
-        if not getattr(args, name) > 0:
+        if not 0 < getattr(args, name) < sys.maxsize:
             raise KgptError(
                 "Bad limit",
-                f"--{name.replace('_', '-')} must be above 0. Received: {getattr(args, name)}",
+                f"--{name.replace('_', '-')} must be above 0 and finite. Received: {getattr(args, name)}",
                 "See `kgpt serve --help`.",
             )
     if args.queue < 0 or not 0 <= args.port < 65536:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -140,11 +141,13 @@ def convert(
     command = [sys.executable, "-m", "kgpt.inference.litert_convert", str(run.path)]
     command += [str(checkpoint.path / checkpoint.weights_file), variant, str(file)]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment, **pipes) as child:
-        for line in child.stdout or ():
-            report(line.strip())
-        errors = child.stderr.read() if child.stderr else ""
+    with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would fill up
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": log, "text": True}
+        with subprocess.Popen(command, env=environment, **pipes) as child:
+            for line in child.stdout or ():
+                report(line.strip())
+        log.seek(0)
+        errors = log.read()
     if child.returncode:
         raise KgptFailure(
             "Conversion failed",

@@ -24,6 +24,7 @@ keys = np.zeros((layers, heads, context, size), "float32")
 values = np.zeros((layers, heads, size, context), "float32")
 mask = np.full(context, -1e9, "float32")
 ids = tokenizer.encode(sys.argv[1]).ids or [model["end_of_text"]]
+ids = ids[-context // 2 :]
 last = min(context, len(ids) + int(sys.argv[2])) - 1
 for place in range(last):
     x = embedding[ids[place]] + (0 if positions is None else positions[place])

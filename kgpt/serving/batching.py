@@ -11,7 +11,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -34,7 +35,7 @@ class WaitedTooLong(Busy):
 
 
 class Closing(Busy):
-    """The server is shutting down."""
+    """The server is shutting down, or its model works no more."""
 
 
 @dataclass(eq=False)
@@ -45,8 +46,8 @@ class Order:
     options: GenerateOptions
     deliver: Callable[[Piece | KgptError], object] = lambda item: None
     alternatives: int = 0
-    client: str = ""
-    """Whoever orders has turns of its own."""
+    client: tuple[str, str] = ("", "")
+    """A machine and one of its users: machines take turns, and so do the users of each."""
     deadline: float = float("inf")
     """By `time.monotonic`: the text ends here, with what is written."""
     is_cancelled: bool = False
@@ -66,8 +67,6 @@ class _Text:
 class Counts:
     """What the batcher has done, and does."""
 
-    running: int = 0
-    waiting: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
     steps: int = 0
@@ -76,41 +75,56 @@ class Counts:
 
 @dataclass
 class _Queue:
-    """Orders by client; the clients take turns."""
+    """Orders by machine and user, the next one first."""
 
-    clients: dict[str, deque[Order]] = field(default_factory=dict)
+    machines: dict[str, dict[str, deque[Order]]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Order]:
+        for users in self.machines.values():
+            for orders in users.values():
+                yield from orders
 
     def __len__(self) -> int:
-        return sum(map(len, self.clients.values()))
+        return sum(len(orders) for users in self.machines.values() for orders in users.values())
+
+    @property
+    def users(self) -> int:
+        """Users that wait."""
+        return sum(map(len, self.machines.values()))
 
     def add(self, order: Order) -> None:
-        self.clients.setdefault(order.client, deque()).append(order)
+        machine, user = order.client
+        self.machines.setdefault(machine, {}).setdefault(user, deque()).append(order)
 
     def next(self) -> Order:
-        order = next(iter(self.clients.values()))[0]
+        order = next(iter(self))
         self.discard(order)
-        if orders := self.clients.pop(order.client, None):
-            self.clients[order.client] = orders  # behind the others
+        machine, user = order.client
+        if users := self.machines.pop(machine, None):  # behind the others
+            self.machines[machine] = users
+            if orders := users.pop(user, None):
+                users[user] = orders
         return order
 
     def like(self, order: Order) -> list[Order]:
-        """The client's next orders for the same prompt."""
-        orders = self.clients.get(order.client, ())
+        """The user's next orders for the same prompt."""
+        machine, user = order.client
+        orders = self.machines.get(machine, {}).get(user, ())
         return list(takewhile(lambda other: other.prompt == order.prompt, orders))
 
     def late(self, now: float) -> list[Order]:
         """Those whose time is over."""
-        return [
-            order for orders in self.clients.values() for order in orders if order.deadline <= now
-        ]
+        return [order for order in self if order.deadline <= now]
 
     def discard(self, order: Order) -> None:
-        """Remove an order, if it is there."""
-        orders = self.clients.get(order.client, deque())
-        if order in orders:
-            orders.remove(order)
-        if not orders:
-            self.clients.pop(order.client, None)
+        """Remove an order that is there."""
+        machine, user = order.client
+        users = self.machines[machine]
+        users[user].remove(order)
+        if not users[user]:
+            del users[user]
+        if not users:
+            del self.machines[machine]
 
 
 class Batcher:
@@ -146,6 +160,10 @@ class Batcher:
         with self._changed:
             if self._is_closing:
                 raise Closing("Shutting down", "The server takes no more requests.", "Try another.")
+            if not self._thread.is_alive():
+                raise Closing(
+                    "Out of order", "The model works no more.", "The server's log says why."
+                )
             waiting, free = len(self._queue), self.streams - len(self._texts)
             if waiting + len(orders) > self.most_waiting + max(free, 0):
                 raise Busy(
@@ -162,7 +180,9 @@ class Batcher:
         """Give up an order, before its next token."""
         order.is_cancelled = True
         with self._changed:
-            self._queue.discard(order)
+            if order in self._queue:
+                self._queue.discard(order)
+                self.counts.cancelled += 1
 
     def close(self) -> None:
         """Finish what was ordered, then end."""
@@ -170,6 +190,16 @@ class Batcher:
             self._is_closing = True
             self._changed.notify()
         self._thread.join()
+
+    @property
+    def running(self) -> int:
+        """Texts that are being written."""
+        return len(self._texts)
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for a place."""
+        return len(self._queue)
 
     # === The thread ===
 
@@ -182,12 +212,13 @@ class Batcher:
             try:
                 self._round()
             except Exception as error:  # what fails for all at once; the next texts begin anew
-                traceback.print_exc()
                 failed = [*self._admitted, *(text.order for text in self._texts)]
                 self._texts, self._admitted = [], []
-                self._seats = self.generator.decoder.seats()
                 for order in failed:
                     order.deliver(_failure(error))
+                with suppress(OSError):  # the log's reader may be gone
+                    traceback.print_exc()
+                self._seats = self.generator.decoder.seats()
 
     def _round(self) -> None:
         for text in [text for text in self._texts if text.order.is_cancelled]:
@@ -216,7 +247,6 @@ class Batcher:
                     text.logits_V = scores[text.seat]
         for text in moved:  # after the step, which takes every seat one token further
             text.seat, text.logits_V = self._seats.join(text.continuation.window)
-        self.counts.running, self.counts.waiting = len(self._texts), len(self._queue)
 
     def _choose(self, text: _Text) -> int | None:
         """The next token, delivered; None if it is the last."""
@@ -252,8 +282,9 @@ class Batcher:
             if not free or not self._queue:
                 return
             first = self._queue.next()
-            others = self._queue.clients.keys() - {first.client}
-            same = self._queue.like(first)[: max(0, free - 1 - len(others))]
+            same = self._queue.like(first)
+            others = self._queue.users - bool(same)
+            same = same[: max(0, free - 1 - others)]
             for order in same:
                 self._queue.discard(order)
             self._admitted = [first, *same]

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from typing import Any
 
 from fastapi.responses import Response
 
 
 class EventStream(Response):
-    """Server-sent events, given up as soon as the client is gone."""
+    """Server-sent events, given up as soon as the client is gone, or has not read them within `seconds`."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, lines: AsyncIterator[str]) -> None:
+    def __init__(self, lines: AsyncGenerator[str, None], seconds: float) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
-        self._lines = lines
+        self._lines, self._seconds = lines, seconds
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send the lines as they come."""
@@ -26,13 +26,17 @@ class EventStream(Response):
         async def sent() -> None:
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
-            async for line in self._lines:
-                body = f"data: {line}\n\n".encode()
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+            async with aclosing(self._lines):
+                async for line in self._lines:
+                    body = f"data: {line}\n\n".encode()
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 
         with suppress(Gone):
-            await unless_gone(receive, sent())
+            async with asyncio.timeout(
+                self._seconds
+            ):  # raises: the server then drops the connection
+                await unless_gone(receive, sent())
 
 
 class Gone(Exception):

@@ -5,6 +5,7 @@ ASGI middlewares; each answers by itself what it does not let through.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.serving.batching import Busy, Closing, WaitedTooLong
 
+UPLOAD_SECONDS = 30
+"""For the body of a request to arrive."""
 OPEN_PATHS = ("/", "/health")
 """Need no key."""
 
@@ -65,18 +68,26 @@ class BodyGuard:
         self._app, self._most = app, most
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer 413, or go on."""
+        """Answer 408 or 413, or go on."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body, more = b"", True
-        while more and len(body) <= self._most:
-            message_ = await receive()
-            if message_["type"] == "http.disconnect":
-                return
-            body += message_.get("body", b"")
-            more = message_.get("more_body", False)
-        if len(body) > self._most:
+        parts, size, more = list[bytes](), 0, True
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                while more and size <= self._most:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        return
+                    parts.append(event.get("body", b""))
+                    size += len(parts[-1])
+                    more = event.get("more_body", False)
+        except TimeoutError:
+            message = f"Expected the whole body within {UPLOAD_SECONDS} seconds."
+            headers = [(b"connection", b"close")]
+            await _answer(send, 408, error_body(message, "invalid_request_error"), headers)
+            return
+        if size > self._most:
             message = f"Expected a body of at most {self._most:,} bytes."
             headers = [(b"connection", b"close")]
             await _answer(send, 413, error_body(message, "invalid_request_error"), headers)
@@ -88,7 +99,7 @@ class BodyGuard:
             if is_read:
                 return await receive()
             is_read = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
         await self._app(scope, replayed, send)
 

@@ -150,7 +150,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unanswered(request: Request, error: HTTPException) -> Response:
-        is_model = error.status_code == 404 and request.url.path.startswith("/v1/")
+        is_model = error.status_code == 404 and "no model" in str(error.detail)
         code = "model_not_found" if is_model else None
         body = error_body(str(error.detail), "invalid_request_error", code)
         return JSONResponse(body, error.status_code, error.headers)

@@ -48,8 +48,8 @@ class _Batch:
 
     def collect(self) -> Iterator[Any]:
         counts = self._batcher.counts
-        yield GaugeMetricFamily("kgpt_texts_running", "Texts being written.", counts.running)
-        yield GaugeMetricFamily("kgpt_texts_waiting", "Texts that wait.", counts.waiting)
+        yield GaugeMetricFamily("kgpt_texts_running", "Texts being written.", self._batcher.running)
+        yield GaugeMetricFamily("kgpt_texts_waiting", "Texts that wait.", self._batcher.waiting)
         yield CounterMetricFamily("kgpt_tokens", "Tokens written.", counts.tokens)
         yield CounterMetricFamily("kgpt_prompt_tokens", "Tokens read.", counts.prompt_tokens)
         yield CounterMetricFamily("kgpt_steps", "Steps of the batch.", counts.steps)
@@ -68,10 +68,18 @@ class MetricsGuard:
             await self._app(scope, receive, send)
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
+        is_answered = False
 
         async def counted(message: Any) -> None:
+            nonlocal is_answered
             if message["type"] == "http.response.start":
+                is_answered = True
                 self._metrics.requests.labels(path, str(message["status"])).inc()
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            if not is_answered:  # the answer to it is made outside
+                self._metrics.requests.labels(path, "500").inc()
+            raise

@@ -44,17 +44,26 @@ class _Request(BaseModel):
     ) = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     user: str | None = None
-    """Users of a client take turns."""
+    """Users of a machine take turns, as machines do."""
     temperature: Annotated[Number, Field(ge=0)] | None = None
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
     min_p: Annotated[Number, Field(ge=0, lt=1)] | None = None
     typical_p: Annotated[Number, Field(gt=0, le=1)] | None = None
-    repetition_penalty: Annotated[Number, Field(gt=0)] | None = None
-    frequency_penalty: Number | None = None
-    presence_penalty: Number | None = None
+    repetition_penalty: Annotated[Number, Field(ge=0.01, le=100)] | None = None
+    frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] | None = None
-    logit_bias: dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Number] | None = None
+    logit_bias: (
+        Annotated[
+            dict[
+                Annotated[str, Field(pattern=r"^[0-9]{1,9}$")],
+                Annotated[Number, Field(ge=-100, le=100)],
+            ],
+            Field(max_length=1024),
+        ]
+        | None
+    ) = None
 
     def options(self, max_tokens: int) -> GenerateOptions:
         """How to continue, with the API's defaults: temperature 1, and a seed by chance.

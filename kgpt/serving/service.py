@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +29,8 @@ from kgpt.serving.writing import Writing
 
 DEFAULT_MAX_TOKENS = 16
 """The API's own."""
+READING_SECONDS = 30
+"""That a client may take to read the rest of a text that has ended."""
 Pieces = AsyncGenerator[tuple[int, Piece], None]
 
 
@@ -66,21 +68,29 @@ class Service:
         """
         if body.model not in (None, self.name):
             raise HTTPException(404, f"There is no model {body.model!r} here, but {self.name!r}.")
-        started = time.monotonic()
+        started, count = time.monotonic(), body.n or 1
+        most = self.limits.streams + self.limits.waiting
+        if count * len(body.prompts) > most:
+            raise TooLarge(
+                "Too many texts",
+                f"One request may ask for {most}. Received: {len(body.prompts)} prompts, n={count}.",
+                "Ask for less.",
+            )
         options = body.options(self._max_tokens(body.max_tokens))
         ids = await run_in_threadpool(lambda: [self._ids(prompt) for prompt in body.prompts])
-        client = f"{request.client.host if request.client else ''} {body.user or ''}"
+        client = (request.client.host if request.client else "", body.user or "")
         orders = self._orders(body, ids, options, client, started + self.limits.seconds)
-        count = len(orders) // len(ids)
+        shown = [self._text(prompt) if body.echo else "" for prompt in body.prompts]
         choices = [
-            Choice(index, self._echo(body, index // count), body.logprobs is not None)
+            Choice(index, shown[index // count], body.logprobs is not None)
             for index in range(len(orders))
         ]
         answer = _Answer(self.name, ids, choices)
         pieces = self._pieces(orders, started)
         if body.stream:
             lines = _lines(answer, pieces, body.wants_usage)
-            return EventStream(await unless_gone(request.receive, _begun(lines)))
+            lines = await unless_gone(request.receive, _begun(lines))
+            return EventStream(lines, self.limits.seconds + READING_SECONDS)
         await unless_gone(request.receive, answer.collect(pieces))
         return JSONResponse(answer.whole())
 
@@ -89,7 +99,7 @@ class Service:
         body: CompletionRequest,
         prompts: Sequence[list[int]],
         options: GenerateOptions,
-        client: str,
+        client: tuple[str, str],
         deadline: float,
     ) -> list[Order]:
         return [
@@ -131,8 +141,7 @@ class Service:
             )
         return ids or [tokenizer.end_of_text]
 
-    def _echo(self, body: CompletionRequest, index: int) -> str:
-        prompt = body.prompts[index] if body.echo else ""
+    def _text(self, prompt: str | list[int]) -> str:
         return prompt if isinstance(prompt, str) else self.generator.tokenizer.decode(prompt)
 
     def _max_tokens(self, asked: int | None) -> int:
@@ -166,7 +175,7 @@ class _Answer:
             async for index, piece in pieces:
                 self._choices[index].add(piece)
 
-    async def chunks(self, pieces: Pieces) -> AsyncIterator[Any]:
+    async def chunks(self, pieces: Pieces) -> AsyncGenerator[Any, None]:
         """What to send of every piece."""
         async with aclosing(pieces):
             async for index, piece in pieces:
@@ -186,9 +195,10 @@ class _Answer:
 async def _lines(answer: _Answer, pieces: Pieces, with_usage: bool) -> AsyncGenerator[str, None]:
     is_begun = False
     try:
-        async for chunk in answer.chunks(pieces):
-            is_begun = True
-            yield json.dumps(chunk)
+        async with aclosing(answer.chunks(pieces)) as chunks:
+            async for chunk in chunks:
+                is_begun = True
+                yield json.dumps(chunk)
     except KgptError as error:
         if not is_begun:
             raise

@@ -12,6 +12,7 @@ bounded (about 150 MB) on any text.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -53,6 +54,7 @@ class Encoder:
         dtype: np.dtype[Any],
     ) -> None:
         self._merge, self._rule, self._dtype = merge, rule, dtype
+        self._in_use = threading.Lock()
         self._forget()
 
     def _forget(self) -> None:
@@ -73,7 +75,8 @@ class Encoder:
         found = [np.empty(0, self._dtype)]
         counts: list[int] = []
         for block in _blocks(piece for parts in cut for piece in parts):
-            ids, numbers = self._block(block)
+            with self._in_use:  # threads share what is remembered
+                ids, numbers = self._block(block)
             found.append(ids)
             counts += numbers
         in_order = iter(counts)

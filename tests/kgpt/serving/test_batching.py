@@ -103,17 +103,30 @@ def test_texts_of_one_prompt_read_it_once(litert, batcher_of):
     assert batcher.counts.prompt_tokens == 3
 
 
-def test_clients_take_turns(litert, batcher_of):
+@pytest.mark.parametrize(("one", "two"), [(("a", ""), ("b", "")), (("a", "x"), ("a", "y"))])
+def test_machines_take_turns_and_so_do_their_users(litert, batcher_of, one, two):
     batcher = batcher_of(litert, streams=1)
     first = [Collected(max_tokens=30, logit_bias={END: -100}) for _ in range(5)]
     for text in first:
-        text.order.client = "one"
+        text.order.client = one
     second = Collected(max_tokens=30, logit_bias={END: -100})
-    second.order.client = "two"
+    second.order.client = two
     batcher.submit([text.order for text in first])
     batcher.submit([second.order])
     assert all(text.text for text in [*first, second])
     assert sorted([*first, second], key=lambda text: text.place).index(second) <= 2
+
+
+def test_new_users_of_one_machine_do_not_push_another_back(litert, batcher_of):
+    batcher = batcher_of(litert, streams=1)
+    texts = [Collected(max_tokens=20, logit_bias={END: -100}) for _ in range(6)]
+    for number, text in enumerate(texts):
+        text.order.client = ("many", f"user {number}")
+    one = Collected(max_tokens=20, logit_bias={END: -100})
+    one.order.client = ("one", "")
+    batcher.submit([text.order for text in [*texts, one]])
+    assert all(text.text for text in [*texts, one])
+    assert sorted([*texts, one], key=lambda text: text.place).index(one) <= 1
 
 
 def test_many_texts_of_one_client_leave_a_place_to_another(litert, batcher_of):
@@ -123,8 +136,8 @@ def test_many_texts_of_one_client_leave_a_place_to_another(litert, batcher_of):
     many = [Collected(max_tokens=2000, logit_bias={END: -100}) for _ in range(3)]
     one = Collected("b", max_tokens=5, logit_bias={END: -100})
     for text in many:
-        text.order.client = "many"
-    one.order.client = "one"
+        text.order.client = ("many", "")
+    one.order.client = ("one", "")
     batcher.submit([text.order for text in many])
     batcher.submit([one.order])
     assert one.text

@@ -170,8 +170,8 @@ def test_log_probabilities(client, generator):
         ("min_p", 0.99),
         ("typical_p", 0.01),
         ("repetition_penalty", 50.0),
-        ("frequency_penalty", 40.0),
-        ("presence_penalty", 40.0),
+        ("frequency_penalty", 2.0),
+        ("presence_penalty", 2.0),
         ("no_repeat_ngram_size", 1),
         ("logit_bias", {str(ord("z")): 100}),
         ("temperature", 0),
@@ -197,6 +197,10 @@ def test_each_option_changes_the_text(client, name, value):
     ("change", "kind", "says"),
     [
         ({"temperature": -1}, openai.BadRequestError, "temperature"),
+        ({"n": 73}, openai.APIStatusError, "may ask for 72"),
+        ({"prompt": ["a"] * 37, "n": 2}, openai.APIStatusError, "may ask for 72"),
+        ({"logit_bias": {"1": 101}}, openai.BadRequestError, "logit_bias"),
+        ({"logit_bias": {str(i): 0 for i in range(1025)}}, openai.BadRequestError, "logit_bias"),
         ({"top_p": 0}, openai.BadRequestError, "top_p"),
         ({"max_tokens": 0}, openai.BadRequestError, "max_tokens"),
         ({"n": 0}, openai.BadRequestError, "n:"),
@@ -444,7 +448,8 @@ def test_many_clients_some_of_which_leave(generator, seconds):
         assert answered > 5 * seconds
         assert left > seconds
         time.sleep(0.5)
-        assert (counts.running, counts.waiting) == (0, 0)
+        batcher = app.state.service.batcher
+        assert (batcher.running, batcher.waiting) == (0, 0)
         assert counts.cancelled > 0
         assert resident_bytes() - before < 64e6
 

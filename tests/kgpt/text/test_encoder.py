@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis.strategies as st
 import numpy as np
@@ -109,3 +110,18 @@ def test_memory_is_bounded_on_text_that_never_repeats(monkeypatch: pytest.Monkey
         assert encode_much() < 1.2 * first
     finally:
         tracemalloc.stop()
+
+
+def test_threads_share_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets its own text's ids, also where the tables grow and are forgotten meanwhile."""
+    monkeypatch.setattr(encoder_module, "MOST_CHUNKS", 3000)
+    chance = random.Random(5)
+    texts = [
+        " ".join(f"{chance.choice('abcdef')}{chance.randrange(10**6):x}" for _ in range(3000))
+        for _ in range(24)
+    ]
+    shared = Tokenizer.train([TRAINING_TEXT], 400)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(shared.encode, texts))
+    alone = Tokenizer.train([TRAINING_TEXT], 400)
+    assert found == [alone.encode(text) for text in texts]
