@@ -132,7 +132,8 @@ def _write_run(folder: Path) -> None:
     """A run of GPT-2's shape with random weights, as the trainer would leave it."""
     import hashlib
 
-    from kgpt.config import TrainConfig, to_dict
+    from kgpt.config import TrainConfig
+    from kgpt.config_values import to_dict
     from kgpt.files import write_json
     from kgpt.model.gpt import build_gpt
     from kgpt.model.tensors import WEIGHTS_FILE, save_tensors
