@@ -7,10 +7,10 @@ for keras.models.load_model where kgpt is installed. litert is a folder for ai-e
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
 
 if TYPE_CHECKING:
@@ -81,16 +81,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
     if args.format == "saved-model":
         target = export_saved_model(
-            *chosen, _defaults(args), overwrite=args.overwrite, report=_report
+            *chosen, _defaults(args), overwrite=args.overwrite, report=show_stage
         )
     elif args.format == "litert":
         from kgpt.interop.litert_export import export_litert
 
         target = export_litert(
-            *chosen, args.weights or "float32", overwrite=args.overwrite, report=_report
+            *chosen, args.weights or "float32", overwrite=args.overwrite, report=show_stage
         )
     else:
-        target = export_keras(*chosen, overwrite=args.overwrite, report=_report)
+        target = export_keras(*chosen, overwrite=args.overwrite, report=show_stage)
     size = size_in_bytes(target)
     if not args.json:
         print(f"{target}  {size / 1e6:.1f} MB")
@@ -106,7 +106,3 @@ def _defaults(args: argparse.Namespace) -> GenerateOptions:
         top_k=args.top_k,
         seed=args.seed,
     )
-
-
-def _report(stage: str) -> None:
-    print(f"{stage} ...", file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
 from kgpt.protocol import DECODERS, GenerateOptions
 from kgpt.runs import find_run
@@ -26,6 +27,18 @@ EXAMPLES = """examples:
   echo "Era uma vez" | kgpt sample demo - --num-samples 3 --seed 1
 """
 DEFAULTS = GenerateOptions()
+NUMBERS = {
+    "max_tokens": "tokens at most (%(default)s)",
+    "temperature": "0 always takes the most probable token (%(default)s)",
+    "top_k": "keep the K most probable tokens; 0: all",
+    "top_p": "keep tokens up to this sum; 1: all",
+    "min_p": "drop tokens below this share of the most probable one; 0: none",
+    "typical_p": "keep typical tokens; 1: all",
+    "repetition_penalty": "above 1: fewer repetitions, of the prompt too (%(default)s)",
+    "frequency_penalty": "off a token's score for each time it was written (%(default)s)",
+    "presence_penalty": "off a token's score once it was written (%(default)s)",
+}
+"""Options of `GenerateOptions` by the same name, and what `--help` says of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,40 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "prompt", metavar="PROMPT", nargs="?", default="", help="text to continue; - reads stdin"
     )
     add = parser.add_argument_group("generation").add_argument
-    add("--max-tokens", type=int, default=DEFAULTS.max_tokens, help="tokens at most (%(default)s)")
-    add(
-        "--temperature",
-        type=float,
-        default=DEFAULTS.temperature,
-        help="0 always takes the most probable token (%(default)s)",
-    )
-    add("--top-k", type=int, default=DEFAULTS.top_k, help="keep the K most probable tokens; 0: all")
-    add("--top-p", type=float, default=DEFAULTS.top_p, help="keep tokens up to this sum; 1: all")
-    add(
-        "--min-p",
-        type=float,
-        default=DEFAULTS.min_p,
-        help="drop tokens below this share of the most probable one; 0: none",
-    )
-    add("--typical-p", type=float, default=DEFAULTS.typical_p, help="keep typical tokens; 1: all")
-    add(
-        "--repetition-penalty",
-        type=float,
-        default=DEFAULTS.repetition_penalty,
-        help="above 1: fewer repetitions, of the prompt too (%(default)s)",
-    )
-    add(
-        "--frequency-penalty",
-        type=float,
-        default=DEFAULTS.frequency_penalty,
-        help="off a token's score for each time it was written (%(default)s)",
-    )
-    add(
-        "--presence-penalty",
-        type=float,
-        default=DEFAULTS.presence_penalty,
-        help="off a token's score once it was written (%(default)s)",
-    )
+    for name, text in NUMBERS.items():
+        default = getattr(DEFAULTS, name)
+        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
     add(
         "--no-repeat-ngram-size",
         metavar="N",
@@ -143,7 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _report(stage: str) -> None:
     if "LiteRT" in stage:  # what takes longer than a start usually does
-        print(f"{stage} ...", file=sys.stderr, flush=True)
+        show_stage(stage)
 
 
 def _options(args: argparse.Namespace) -> GenerateOptions:

@@ -14,6 +14,7 @@ import socket
 import sys
 from typing import Any
 
+from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
 from kgpt.packages import optional_package
 from kgpt.protocol import DECODERS
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from kgpt.serving.http import create_app
     from kgpt.serving.service import Limits
 
-    generator = load_generator(folder, checkpoint, args.decoder, _report)
+    generator = load_generator(folder, checkpoint, args.decoder, show_stage)
     generator.warm_up()
     limits = Limits(
         streams=args.streams,
@@ -91,10 +92,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     server.run(sockets=[listener])
     counts = app.state.service.batcher.counts
     return {"run": folder.name, "url": url, "tokens": counts.tokens}
-
-
-def _report(stage: str) -> None:
-    print(f"{stage} ...", file=sys.stderr, flush=True)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from kgpt.config import ModelConfig
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import read_json, write_json
 from kgpt.inference.folding import centred
@@ -57,11 +58,8 @@ def load_litert_decoder(
         KgptFailure: a file is missing or damaged, or the disk is full.
     """
     file = converted_file(run, checkpoint, variant, report)
-    config, tensors = model_config(run), checkpoint_tensors(checkpoint)
-    embedding = Embedding(tensors, is_centred=config.norm == "layer")
-    positions = None
-    if config.positions == "learned":
-        positions = embedding.centred(tensors.get_tensor("gpt/position_embedding/embeddings"))
+    config = model_config(run)
+    embedding, positions = embeddings_of(checkpoint, config)
     return LiteRTDecoder(LiteRTModel(file, embedding, positions, config, _packed(file)))
 
 
@@ -80,11 +78,15 @@ def converted_file(
     return file
 
 
-def checkpoint_tensors(checkpoint: Checkpoint) -> Any:
-    """The weights, read as they are needed."""
+def embeddings_of(checkpoint: Checkpoint, config: ModelConfig) -> tuple[Embedding, Any]:
+    """What a file reads in the place of ids: token vectors, and a table (T, C) of positions where they are learned."""
     from safetensors import safe_open
 
-    return safe_open(checkpoint.path / checkpoint.weights_file, framework="numpy")
+    tensors: Any = safe_open(checkpoint.path / checkpoint.weights_file, framework="numpy")
+    embedding = Embedding(tensors, is_centred=config.norm == "layer")
+    if config.positions != "learned":
+        return embedding, None
+    return embedding, embedding.centred(tensors.get_tensor("gpt/position_embedding/embeddings"))
 
 
 class Embedding:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kgpt.files import write_json, written_aside
-from kgpt.inference.litert_files import Embedding, checkpoint_tensors, converted_file
+from kgpt.inference.litert_files import converted_file, embeddings_of
 from kgpt.interop.destination import check_destination
 from kgpt.interop.exports import Report
 from kgpt.model.tensors import model_config
@@ -38,15 +37,13 @@ def export_litert(
     check_destination(output, overwrite, lambda path: (path / ABOUT_FILE).is_file())
     tokenizer, config = Tokenizer.load(run.tokenizer_folder), model_config(run)
     file = converted_file(run, checkpoint, weights, report)
-    tensors: Any = checkpoint_tensors(checkpoint)
-    embedding = Embedding(tensors, is_centred=config.norm == "layer")
+    embedding, positions = embeddings_of(checkpoint, config)
     with written_aside(output) as aside:
         aside.mkdir()
         shutil.copyfile(file, aside / "model.tflite")
         np.save(aside / "embedding.npy", embedding(range(config.vocabulary_size)))
-        if config.positions == "learned":
-            table = tensors.get_tensor("gpt/position_embedding/embeddings")
-            np.save(aside / "positions.npy", embedding.centred(table))
+        if positions is not None:
+            np.save(aside / "positions.npy", positions)
         tokenizer.save(aside / "tokenizer")
         shutil.copyfile(EXAMPLE, aside / "example.py")
         write_json(

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from kgpt.errors import KgptError
+from kgpt.inference.context import check_prompts
 from kgpt.inference.continuation import Piece
 from kgpt.inference.generation import Generator, seeds
 from kgpt.protocol import GenerateOptions
@@ -133,13 +134,9 @@ class Service:
                 f"The model's context has {most} tokens. Received: {len(ids)}.",
                 "Shorten the prompt.",
             )
-        if max(ids, default=0) >= tokenizer.vocabulary_size:
-            raise KgptError(
-                "No such token",
-                f"The model knows ids 0 to {tokenizer.vocabulary_size - 1}. Received: {max(ids)}.",
-                "Send the text itself.",
-            )
-        return ids or [tokenizer.end_of_text]
+        ids = ids or [tokenizer.end_of_text]
+        check_prompts([ids], most, tokenizer.vocabulary_size)
+        return ids
 
     def _text(self, prompt: str | list[int]) -> str:
         return prompt if isinstance(prompt, str) else self.generator.tokenizer.decode(prompt)
