@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "tokenizing", "prepare", "prepare_memory", "planning", "training", "recall")
+NAMES = (
+    "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
+    "decoding", "serving", "recall",
+)  # fmt: skip
 
 LONG = ("prepare_memory",)
 """Run only by name: it writes gigabytes."""

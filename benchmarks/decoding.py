@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-SHAPE = {"num_layers": 12, "num_heads": 12, "width": 768, "context_length": 1024}
+from benchmarks.random_run import random_run
+
+SHAPE = {"layers": 12, "heads": 12, "width": 768, "context": 1024}
 VOCABULARY = 50257
 CASES = {
     "float32, one stream, context 128": ("float32", 1, 64, 64),
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args(arguments or None)
+    args = parser.parse_args(arguments)
     if args.child:
         peer, case = args.child
         print(json.dumps(MEASURES[peer](args.folder, *CASES[case])))
@@ -111,9 +113,7 @@ def _kgpt(folder: Path, weights: str, streams: int, prompt: int, tokens: int) ->
 
     run = RunFolder(folder / "gpt2")
     if not run.run_file.exists():
-        command = "from pathlib import Path; from benchmarks.decoding import _write_run; import sys"
-        command += "; _write_run(Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-c", command, str(run.path)], check=True)
+        random_run(run.path, **SHAPE)
     decoder = load_litert_decoder(run, run.checkpoint(), weights)
     prompts = _prompts(streams, prompt)
     logits: list[Any] = [None]
@@ -126,31 +126,6 @@ def _kgpt(folder: Path, weights: str, streams: int, prompt: int, tokens: int) ->
             logits[0] = decoder.step([int(token) for token in logits[0].argmax(axis=-1)])
 
     return _rate(read, write, streams, prompt, tokens)
-
-
-def _write_run(folder: Path) -> None:
-    """A run of GPT-2's shape with random weights, as the trainer would leave it."""
-    import hashlib
-
-    from kgpt.config import TrainConfig
-    from kgpt.config_values import to_dict
-    from kgpt.files import write_json
-    from kgpt.model.gpt import build_gpt
-    from kgpt.model.tensors import WEIGHTS_FILE, save_tensors
-    from kgpt.model.weights import model_weights, tensors_of
-    from kgpt.presets import preset
-    from kgpt.runs import RunFolder
-
-    run, config = RunFolder(folder), preset("gpt2-124m").model
-    checkpoint = run.checkpoints_folder / "step-00000001"
-    checkpoint.mkdir(parents=True)
-    save_tensors(checkpoint / WEIGHTS_FILE, tensors_of(model_weights(build_gpt(config))), {})
-    digest = hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest()
-    write_json(checkpoint / "state.json", {"step": 1, "sha256": {WEIGHTS_FILE: digest}})
-    for name in ("best", "last"):
-        write_json(run.checkpoints_folder / f"{name}.json", {"step": 1})
-    configuration = to_dict(TrainConfig(run=run.name, model=config))
-    write_json(run.run_file, {"format_version": 1, "task": "train", "configuration": configuration})
 
 
 def _transformers(
@@ -188,11 +163,11 @@ def _keras_hub(folder: Path, weights: str, streams: int, prompt: int, tokens: in
 
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=VOCABULARY,
-        num_layers=SHAPE["num_layers"],
-        num_heads=SHAPE["num_heads"],
+        num_layers=SHAPE["layers"],
+        num_heads=SHAPE["heads"],
         hidden_dim=SHAPE["width"],
         intermediate_dim=4 * SHAPE["width"],
-        max_sequence_length=SHAPE["context_length"],
+        max_sequence_length=SHAPE["context"],
         dropout=0.0,
     )
     model = keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=None)
@@ -222,7 +197,7 @@ def _llama_cpp(folder: Path, weights: str, streams: int, prompt: int, tokens: in
     threads = len(os.sched_getaffinity(0))
     model = Llama(
         str(file),
-        n_ctx=SHAPE["context_length"],
+        n_ctx=SHAPE["context"],
         n_threads=threads,
         n_threads_batch=threads,
         n_batch=512,
@@ -245,8 +220,8 @@ def _write_gguf(file: Path, kind: str) -> None:
     import gguf
 
     writer = gguf.GGUFWriter(str(file), "gpt2")
-    layers, heads, width = SHAPE["num_layers"], SHAPE["num_heads"], SHAPE["width"]
-    writer.add_context_length(SHAPE["context_length"])
+    layers, heads, width = SHAPE["layers"], SHAPE["heads"], SHAPE["width"]
+    writer.add_context_length(SHAPE["context"])
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
     writer.add_feed_forward_length(4 * width)
@@ -269,7 +244,7 @@ def _write_gguf(file: Path, kind: str) -> None:
             writer.add_tensor(name, values)
 
     add("token_embd.weight", VOCABULARY, width)
-    add("position_embd.weight", SHAPE["context_length"], width, quantize=False)
+    add("position_embd.weight", SHAPE["context"], width, quantize=False)
     for layer in range(layers):
         for norm in ("attn_norm", "ffn_norm"):
             add(f"blk.{layer}.{norm}.weight", width)
@@ -299,4 +274,4 @@ MEASURES: dict[str, Callable[..., float | None]] = {
 }
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

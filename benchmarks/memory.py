@@ -109,4 +109,4 @@ def _attention(how: str, context: int) -> tuple[list[Any], Callable[..., Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
