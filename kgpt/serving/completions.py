@@ -26,17 +26,18 @@ class Choice:
         self._length = len(prompt)
         self._sent = 0
 
-    def add(self, piece: Piece) -> dict[str, Any] | None:
-        """Take a piece; the choice of a chunk, if there is something to send."""
-        self.tokens += 1
-        if self._with_logprobs:
+    def add(self, pieces: Sequence[Piece]) -> dict[str, Any] | None:
+        """Take the next pieces; the choice of a chunk, if there is something to send."""
+        shown = "" if self.tokens else self._prompt
+        shown += "".join(piece.text for piece in pieces)
+        self._text.append(shown)
+        self.tokens += len(pieces)
+        for piece in pieces if self._with_logprobs else ():
             self._marks.append((self._length, piece))
             self._length += len(self._decoder.decode(piece.bytes))
-        shown = (self._prompt if self.tokens == 1 else "") + piece.text
-        self._text.append(shown)
-        if piece.reason:
-            self.finish_reason = "length" if piece.reason == "length" else "stop"
-        if not shown and not piece.reason:
+        if reason := pieces[-1].reason:
+            self.finish_reason = "length" if reason == "length" else "stop"
+        if not shown and not reason:
             return None
         first, self._sent = self._sent, len(self._marks)
         return self._as_dict(shown, self._marks[first:])

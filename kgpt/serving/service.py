@@ -32,7 +32,7 @@ DEFAULT_MAX_TOKENS = 16
 """The API's own."""
 READING_SECONDS = 30
 """That a client may take to read the rest of a text that has ended."""
-Pieces = AsyncGenerator[tuple[int, Piece], None]
+Pieces = AsyncGenerator[dict[int, list[Piece]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Service:
             for index in range(len(orders))
         ]
         answer = _Answer(self.name, ids, choices)
-        pieces = self._pieces(orders, started)
+        pieces = self._pieces(orders, started, bool(body.stream))
         if body.stream:
             lines = _lines(answer, pieces, body.wants_usage)
             lines = await unless_gone(request.receive, _begun(lines))
@@ -115,14 +115,14 @@ class Service:
             for seed in seeds(body.seed, body.n or 1)
         ]
 
-    async def _pieces(self, orders: Sequence[Order], started: float) -> Pieces:
+    async def _pieces(self, orders: Sequence[Order], started: float, streamed: bool) -> Pieces:
         waiting = set(range(len(orders)))
-        async with Writing(self.batcher, orders) as writing:
-            async for index, piece in writing.pieces():
-                if index in waiting:
-                    waiting.discard(index)
+        async with Writing(self.batcher, orders, streamed) as writing:
+            async for pieces in writing.pieces():
+                for _ in waiting & pieces.keys():
                     self.metrics.first_token.observe(time.monotonic() - started)
-                yield index, piece
+                waiting -= pieces.keys()
+                yield pieces
         self.metrics.request_seconds.observe(time.monotonic() - started)
 
     def _ids(self, prompt: str | list[int]) -> list[int]:
@@ -169,16 +169,18 @@ class _Answer:
     async def collect(self, pieces: Pieces) -> None:
         """Take every piece."""
         async with aclosing(pieces):
-            async for index, piece in pieces:
-                self._choices[index].add(piece)
+            async for found in pieces:
+                for index, some in found.items():
+                    self._choices[index].add(some)
 
     async def chunks(self, pieces: Pieces) -> AsyncGenerator[Any, None]:
-        """What to send of every piece."""
+        """What to send of the pieces that have come."""
         async with aclosing(pieces):
-            async for index, piece in pieces:
-                choice = self._choices[index].add(piece)
-                if choice is not None:
-                    yield {**self._head, "choices": [choice]}
+            async for found in pieces:
+                for index, some in found.items():
+                    choice = self._choices[index].add(some)
+                    if choice is not None:
+                        yield {**self._head, "choices": [choice]}
 
     def whole(self) -> Any:
         """The answer, complete."""

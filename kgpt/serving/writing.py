@@ -1,9 +1,13 @@
-"""The texts of one request, from the batcher's thread to the event loop."""
+"""The texts of one request, from the batcher's thread to the event loop.
+
+What comes while the loop is busy it takes in one piece, so that a server with much to do sends fewer and longer parts.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -17,13 +21,17 @@ Item = tuple[int, Piece | KgptError]
 class Writing:
     """Orders, submitted on entering and given up on leaving.
 
+    With `streamed` off nothing is told between a text's first token and its end.
+
     Raises:
         Busy: on entering, if there is no place for them.
     """
 
-    def __init__(self, batcher: Batcher, orders: Sequence[Order]) -> None:
-        self._batcher, self._orders = batcher, orders
-        self._items: asyncio.Queue[Item] = asyncio.Queue()
+    def __init__(self, batcher: Batcher, orders: Sequence[Order], streamed: bool = True) -> None:
+        self._batcher, self._orders, self._streamed = batcher, orders, streamed
+        self._items: deque[Item] = deque()
+        self._arrived = asyncio.Event()
+        self._is_waking = False
         self._running = len(orders)
 
     async def __aenter__(self) -> Writing:
@@ -42,23 +50,39 @@ class Writing:
         for order in self._orders:
             self._batcher.cancel(order)
 
-    async def pieces(self) -> AsyncIterator[tuple[int, Piece]]:
-        """The number of an order and its next piece, until all are complete.
+    async def pieces(self) -> AsyncIterator[dict[int, list[Piece]]]:
+        """By the number of an order the pieces that have come, until all orders are complete.
 
         Raises:
             KgptError: one of them failed.
         """
         while self._running:
-            index, item = await self._items.get()
-            if isinstance(item, KgptError):
-                raise item
-            if item.reason:
-                self._running -= 1
-            yield index, item
+            await self._arrived.wait()
+            self._arrived.clear()
+            self._is_waking = False  # before looking: what comes from now on wakes anew
+            found: dict[int, list[Piece]] = {}
+            while self._items:
+                index, item = self._items.popleft()
+                if isinstance(item, KgptError):
+                    raise item
+                self._running -= item.reason is not None
+                found.setdefault(index, []).append(item)
+            if found:
+                yield found
 
-    def _to(self, loop: asyncio.AbstractEventLoop, index: int):  # type: ignore[no-untyped-def]
+    def _to(
+        self, loop: asyncio.AbstractEventLoop, index: int
+    ) -> Callable[[Piece | KgptError], None]:
+        is_first = True
+
         def deliver(item: Piece | KgptError) -> None:
-            with suppress(RuntimeError):  # the loop has ended, and nobody listens
-                loop.call_soon_threadsafe(self._items.put_nowait, (index, item))
+            nonlocal is_first
+            is_due = is_first or self._streamed or isinstance(item, KgptError) or item.reason
+            is_first = False
+            self._items.append((index, item))
+            if is_due and not self._is_waking:
+                self._is_waking = True
+                with suppress(RuntimeError):  # the loop has ended, and nobody listens
+                    loop.call_soon_threadsafe(self._arrived.set)
 
         return deliver
