@@ -103,24 +103,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what computes (auto: litert on a CPU, keras on a GPU)",
     )
     add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
+    add(
+        "--draft",
+        metavar="RUN",
+        help="a smaller run with the same tokenizer, whose proposals RUN reads at once: the same text, sooner",
+    )
+    add("--draft-tokens", metavar="N", type=int, help="tokens of a proposal (4)")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Continue the prompt; returns the first result, and all of them under `samples` where more were asked for."""
     from kgpt.inference.generation import load_generator
+    from kgpt.inference.speculation import PROPOSED_AT_ONCE
 
     options = _options(args)
     prompt = _read_prompt() if args.prompt == "-" else args.prompt
     folder = find_run(args.name, args.saved_models)
     checkpoint = folder.checkpoint(args.checkpoint)
-    generator = load_generator(folder, checkpoint, args.decoder, _report)
+    draft = find_run(args.draft, args.saved_models) if args.draft else None
+    count = PROPOSED_AT_ONCE if args.draft_tokens is None else args.draft_tokens
+    generator = load_generator(folder, checkpoint, args.decoder, _report, draft, count)
     results = (_searched if args.beams else _sampled)(generator, prompt, options, args)
     results = [{"run": folder.name, **values} for values in results]
     return {
         **results[0],
         **({"samples": results} if args.num_samples > 1 else {}),
+        **_draft_counts(generator),
         "exit_code": 130 if results[-1]["reason"] == "cancelled" else 0,
     }
+
+
+def _draft_counts(generator: Generator) -> dict[str, Any]:
+    """How much of what the draft proposed was kept, told and returned."""
+    found = generator.speculation
+    if not found:
+        return {}
+    if found.proposed:
+        share = found.accepted / found.proposed
+        print(f"draft: {share:.0%} of {found.proposed} proposed tokens kept", file=sys.stderr)
+    return {"draft": {"proposed": found.proposed, "accepted": found.accepted}}
 
 
 def _report(stage: str) -> None:
@@ -142,6 +163,16 @@ def _options(args: argparse.Namespace) -> GenerateOptions:
             "Bad generation option",
             "length_penalty belongs to beam search.",
             "Add --beams N, or leave it out.",
+        )
+    if args.draft and args.beams:
+        raise KgptError(
+            "Bad generation option",
+            "A draft proposes what is sampled; beam search samples nothing.",
+            "Leave out --draft or --beams.",
+        )
+    if args.draft_tokens is not None and not args.draft:
+        raise KgptError(
+            "Bad generation option", "draft_tokens belongs to a draft.", "Add --draft RUN."
         )
     values = {item.name: getattr(args, item.name) for item in dataclasses.fields(GenerateOptions)}
     return GenerateOptions.from_dict({**values, "logit_bias": dict(args.logit_bias)})

@@ -43,6 +43,12 @@ class Decoder(Protocol):
     def step(self, tokens: Sequence[int]) -> NDArray[Any]:
         """Scores (B, V) after one more token for each row."""
 
+    def extend(self, tokens: Sequence[int]) -> NDArray[Any]:
+        """Scores (N, V) after each of N more tokens of the only row, read at once."""
+
+    def cut(self, length: int) -> None:
+        """Forget what the only row holds beyond so many tokens."""
+
 
 class Seats(Protocol):
     """Rows that texts take and leave one by one, between the steps of the others."""
@@ -115,6 +121,20 @@ def check_prompts(
                 f"Received: ids from {min(prompt)} to {max(prompt)}.",
                 "Encode the text with the run's own tokenizer.",
             )
+
+
+def check_extension(rows: int, tokens: int, length: int, size: int) -> None:
+    """Refuse tokens that cannot be read at once.
+
+    Raises:
+        KgptError: there is not one row, or no place for them.
+    """
+    if rows != 1 or not 0 < tokens <= size - length:
+        raise KgptError(
+            "Cannot extend a text",
+            f"Expected one row and 1 to {size - length} tokens. Received: {rows} rows, {tokens} tokens.",
+            "Prefill one prompt first, and prefill again with fewer tokens when the cache is full.",
+        )
 
 
 def no_place(rows: int, tokens: int, length: int, size: int) -> KgptError:

@@ -59,20 +59,32 @@ class Continuation:
         self.window = list(prompt)
         """The tokens that the model still sees: `kgpt.inference.context` adds to them and takes from them."""
         self._options, self._tokenizer, self._alternatives = options, tokenizer, alternatives
-        self._random = np.random.default_rng(options.seed)
+        self.random = np.random.default_rng(options.seed)
+        """All choices of this text come from it."""
         self._text = TextStream(options.stop)
         self._seen = list(prompt)
         self._count = 0
 
     def take(self, logits_V: NDArray[Any], is_last: bool = False) -> Piece:
-        """Choose the next token by the model's scores; `is_last` ends the text with it.
+        """Choose the next token by the model's scores; `is_last` ends the text with it. Raises as `distribution`."""
+        return self.add(self.draw(self.distribution(logits_V)), logits_V, is_last)
+
+    def distribution(self, logits_V: NDArray[Any], ahead: Sequence[int] = ()) -> sampling.Scores:
+        """Probability (V,) of each token to be taken by these scores, after the tokens `ahead` if there are any.
 
         Raises:
             KgptError: the options name an id that is none, or forbid every token.
             KgptFailure: a score is NaN, or none is above minus infinity.
         """
-        probabilities_V = sampling.distribution(logits_V, self._options, self._seen, self._count)
-        token = sampling.choose(probabilities_V, self._random)
+        seen = [*self._seen, *ahead] if ahead else self._seen
+        return sampling.distribution(logits_V, self._options, seen, self._count + len(ahead))
+
+    def draw(self, probabilities_V: sampling.Scores) -> int:
+        """A token drawn from a distribution."""
+        return sampling.choose(probabilities_V, self.random)
+
+    def add(self, token: int, logits_V: NDArray[Any], is_last: bool = False) -> Piece:
+        """Take a token that was chosen where the model's scores were these."""
         self._seen.append(token)
         self._count += 1
         added = content(self._tokenizer, token)

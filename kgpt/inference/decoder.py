@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kgpt.inference.compiled import compiled
-from kgpt.inference.context import check_prompts, no_place, power_of_two
+from kgpt.inference.context import check_extension, check_prompts, no_place, power_of_two
 from kgpt.inference.keras_seats import KerasSeats
 from kgpt.model.gpt import GPT
 
@@ -48,6 +49,7 @@ class KerasDecoder:
         self._model = model
         self._prefill = compiled(self._prefill_cache, model.variables)
         self._step = compiled(model.call_with_cache, model.variables)
+        self._extend = compiled(partial(model.call_with_cache, every=True), model.variables)
         self._cache: Any = None
         self._padding_B = np.zeros(0, dtype=np.int32)
 
@@ -112,6 +114,23 @@ class KerasDecoder:
         logits_BV, self._cache = self._step(ids_B1, self._cache, start, self._padding_B)
         self.length += 1
         return np.asarray(ops.convert_to_numpy(logits_BV))
+
+    def extend(self, tokens: Sequence[int]) -> Logits:
+        """Scores (N, V) after each of N more tokens of the only row, read at once.
+
+        Raises:
+            KgptError: there is not one row, or no place for them.
+        """
+        check_extension(len(self._padding_B), len(tokens), self.length, self.size)
+        ids_1N = np.asarray(tokens, dtype=np.int32)[None]
+        start = np.asarray(self.length, dtype=np.int32)
+        logits_1NV, self._cache = self._extend(ids_1N, self._cache, start, self._padding_B)
+        self.length += len(tokens)
+        return np.asarray(ops.convert_to_numpy(logits_1NV)[0])
+
+    def cut(self, length: int) -> None:
+        """Forget what the only row holds beyond so many tokens; later ones take its places."""
+        self.length = min(self.length, length)
 
     def _read(self, prompt: Sequence[int]) -> tuple[Logits, Any]:
         reader = self.fresh()

@@ -27,6 +27,7 @@ from kgpt.inference.continuation import (
     content,
     ending,
 )
+from kgpt.inference.speculation import PROPOSED_AT_ONCE, Proposer, Speculation
 from kgpt.inference.text_stream import TextStream
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
@@ -54,6 +55,8 @@ class Result:
 class Generator:
     """Continues texts with a model.
 
+    With a `draft` model streams are written by speculative decoding (`kgpt.inference.speculation`).
+
     Raises:
         KgptError: the tokenizer's vocabulary is not the model's.
 
@@ -63,7 +66,9 @@ class Generator:
         ...     print(piece.text, end="", flush=True)
     """
 
-    def __init__(self, decoder: Decoder, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, decoder: Decoder, tokenizer: Tokenizer, speculation: Speculation | None = None
+    ) -> None:
         if tokenizer.vocabulary_size != decoder.vocabulary_size:
             raise KgptError(
                 "Vocabulary does not match the model",
@@ -71,8 +76,7 @@ class Generator:
                 f"Received: one with {tokenizer.vocabulary_size}.",
                 "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
             )
-        self.decoder = decoder
-        self.tokenizer = tokenizer
+        self.decoder, self.tokenizer, self.speculation = decoder, tokenizer, speculation
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """The ids of a prompt; of an empty one, the end-of-text id, after which a document begins.
@@ -116,20 +120,29 @@ class Generator:
         """A stream for each seed, each the same as alone; they share one reading of the prompt. Raises as `stream`."""
         window = self.encode_prompt(prompt)
         prefilled = functools.cache(functools.partial(self._prefilled, window))
+        proposer = functools.cache(
+            lambda: self.speculation.read(window) if self.speculation else None
+        )
         for seed in seeds:
             chosen = dataclasses.replace(options, seed=seed)
             text = Continuation(window, chosen, self.tokenizer, alternatives)
-            yield self._pieces(text, prefilled)
+            yield self._pieces(text, prefilled, proposer)
 
     def _prefilled(self, window: list[int]) -> tuple[Decoder, Any]:
         decoder = self.decoder.fresh()
         return decoder, decoder.prefill([window])
 
     def _pieces(
-        self, text: Continuation, prefilled: Callable[[], tuple[Decoder, Any]]
+        self,
+        text: Continuation,
+        prefilled: Callable[[], tuple[Decoder, Any]],
+        proposer: Callable[[], Proposer | None],
     ) -> Iterator[Piece]:
         decoder, logits_BV = prefilled()
         decoder = decoder.branch()
+        if self.speculation and (draft := proposer()):
+            yield from self.speculation.pieces(text, decoder, logits_BV[0], draft.branch())
+            return
         while True:
             piece = text.take(logits_BV[0])
             yield piece
@@ -281,30 +294,58 @@ def load_generator(
     checkpoint: Checkpoint | None = None,
     decoder: str = "auto",
     report: Callable[[str], object] = lambda stage: None,
+    draft: RunFolder | None = None,
+    draft_tokens: int = PROPOSED_AT_ONCE,
 ) -> Generator:
     """The generator of a run's checkpoint, the best one by default; `report` is told what is being done.
+
+    The best checkpoint of the run `draft` proposes `draft_tokens` at once, computed by the same kind of decoder.
 
     `decoder` is one of `kgpt.protocol.DECODERS`.
 
     Raises:
-        KgptError: the run, its checkpoint or its tokenizer is missing or does not fit.
+        KgptError: the run, its checkpoint or its tokenizer is missing or does not fit, or the draft's is another.
         KgptFailure: the checkpoint is damaged.
     """
     run.read()
-    checkpoint = checkpoint or run.checkpoint()
+    if draft is not None:
+        draft.read()
+        _check_draft(run, draft)
     tokenizer = Tokenizer.load(run.tokenizer_folder)
     chosen = chosen_decoder(decoder)
-    if chosen != "keras":
+    target = _load_decoder(run, checkpoint, chosen, report)
+    if draft is None:
+        return Generator(target, tokenizer)
+    proposing = _load_decoder(draft, None, chosen, report)
+    return Generator(target, tokenizer, Speculation(proposing, draft_tokens))
+
+
+def _load_decoder(
+    run: RunFolder, checkpoint: Checkpoint | None, name: str, report: Callable[[str], object]
+) -> Decoder:
+    checkpoint = checkpoint or run.checkpoint()
+    if name != "keras":
         from kgpt.inference.litert_files import load_litert_decoder
 
-        variant = "int8" if chosen == "litert-int8" else "float32"
-        return Generator(load_litert_decoder(run, checkpoint, variant, report), tokenizer)
+        variant = "int8" if name == "litert-int8" else "float32"
+        return load_litert_decoder(run, checkpoint, variant, report)
     report("starting TensorFlow")
     from kgpt.inference.decoder import KerasDecoder
     from kgpt.model.weights import load_checkpoint_model
 
     report("loading the weights")
-    return Generator(KerasDecoder(load_checkpoint_model(run, checkpoint)), tokenizer)
+    return KerasDecoder(load_checkpoint_model(run, checkpoint))
+
+
+def _check_draft(run: RunFolder, draft: RunFolder) -> None:
+    """Refuse a draft whose ids mean other texts."""
+    own, other = (Tokenizer.load(folder.tokenizer_folder).sha256 for folder in (run, draft))
+    if own != other:
+        raise KgptError(
+            "Bad draft",
+            f"{draft.name} has another tokenizer than {run.name}.",
+            "Train both on the same data folder.",
+        )
 
 
 def chosen_decoder(name: str = "auto") -> str:

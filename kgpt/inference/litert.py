@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kgpt.inference.context import check_prompts, no_place
+from kgpt.inference.context import check_extension, check_prompts, no_place
 from kgpt.inference.litert_model import Array, LiteRTModel
 from kgpt.inference.litert_rows import Rows
 
@@ -93,6 +93,19 @@ class LiteRTDecoder:
         return np.stack(
             list(_step(dict(enumerate(tokens)), dict(enumerate(self._places))).values())
         )
+
+    def extend(self, tokens: Sequence[int]) -> Array:
+        """Scores (N, V) after each of N more tokens of the only row, read at once.
+
+        Raises:
+            KgptError: there is not one row, or no place for them.
+        """
+        check_extension(len(self._places), len(tokens), self.length, self.size)
+        return self._places[0][0].extend(tokens)
+
+    def cut(self, length: int) -> None:
+        """Forget what the only row holds beyond so many tokens."""
+        self._places[0][0].cut(length)
 
     def _made(self, count: int, length: int) -> list[Place]:
         """Free rows, with a place for one token more than `length` where the context has it."""

@@ -29,6 +29,7 @@ from kgpt.inference.litert_shapes import (
     extend_name,
     prefill_name,
     shapes_for,
+    together_name,
 )
 from kgpt.model.tensors import load_tensors, model_config
 from kgpt.runs import RunFolder
@@ -72,7 +73,7 @@ class Graphs(tf.Module):
     ) -> Any:
         """P tokens of one row, after those in the cache if there are any.
 
-        Logits (V,) after the token at `last`, keys (L, K, P, D) and values (L, K, D, P).
+        Logits (V,) after the token at `last`, or (P, V) without it, keys (L, K, P, D) and values (L, K, D, P).
         """
         c, news = self.config, []
         places = x_PC.shape[0]
@@ -110,8 +111,9 @@ class Graphs(tf.Module):
             x_PC = block.finish(x_PC, y_PC, c)
             news.append((k_KPD, tf.transpose(v_KPD, (0, 2, 1))))
         keys, values = (tf.stack(part) for part in zip(*news, strict=True))
-        logits_1V = self.scores(tf.gather(x_PC, tf.reshape(last, (1,))))
-        return {"logits": logits_1V[0], "keys": keys, "values": values}
+        if last is not None:
+            x_PC = tf.gather(x_PC, tf.reshape(last, (1,)))
+        return {"logits": self.scores(x_PC), "keys": keys, "values": values}
 
     def scores(self, x: Any) -> Any:
         """Logits of vectors."""
@@ -220,6 +222,7 @@ def _signatures(graphs: Graphs, c: ModelConfig, shapes: Shapes) -> dict[str, Any
             found[decode_name(rows, size)] = _function(
                 lambda x, mask, turns, cache: graphs.step(x, mask, turns, cache),
                 c,
+                last=False,
                 x=(rows, c.width),
                 mask=(rows, size),
                 turns=rows,
@@ -241,21 +244,32 @@ def _signatures(graphs: Graphs, c: ModelConfig, shapes: Shapes) -> dict[str, Any
             turns=shapes.extension,
             cache=(1, c.context_length),
         )
+    for size in shapes.sizes:
+        found[together_name(shapes.together, size)] = _function(
+            lambda x, mask, turns, cache: graphs.prompt(x, None, turns, mask[0], cache),
+            c,
+            last=False,
+            x=(shapes.together, c.width),
+            mask=(1, size),
+            turns=shapes.together,
+            cache=(1, size),
+        )
     return found
 
 
 def _function(
     body: Callable[..., Any],
     c: ModelConfig,
+    *,
     x: tuple[int, ...],
     turns: int,
+    last: bool = True,
     mask: tuple[int, ...] | None = None,
     cache: tuple[int, int] | None = None,
 ) -> Any:
     """A concrete function of named arrays, all flat: LiteRT takes memory of the host in one dimension alone."""
     shapes: dict[str, tuple[int, ...]] = {"x": x}
-    is_step = mask is not None and len(mask) == 2
-    if not is_step:
+    if last:
         shapes["last"] = (1,)
     if mask is not None:
         shapes["mask"] = mask

@@ -13,7 +13,7 @@ import numpy as np
 
 from kgpt.config import ModelConfig
 from kgpt.inference.litert_model import Array, Arrays, LiteRTModel, aligned
-from kgpt.inference.litert_shapes import decode_name, extend_name, prefill_name
+from kgpt.inference.litert_shapes import decode_name, extend_name, prefill_name, together_name
 
 HIDDEN = -1e9
 """Score of a place that holds nothing."""
@@ -75,6 +75,18 @@ class Rows:
             self.lengths[row] += 1
         return np.asarray(self.outputs["logits"][chosen])
 
+    def extend(self, tokens: Sequence[int]) -> Array:
+        """Scores (N, V) after each of N more tokens of the only row."""
+        most = self.model.shapes.together
+        self.reserve(self.longest + len(tokens))
+        parts = [tokens[first : first + most] for first in range(0, len(tokens), most)]
+        return np.concatenate([self._read_together(list(part)) for part in parts])
+
+    def cut(self, length: int) -> None:
+        """Forget what the only row holds beyond so many tokens."""
+        self.lengths[0] = min(self.lengths[0], length)
+        self.inputs["mask"][0, self.lengths[0] :] = HIDDEN
+
     def leave(self, row: int) -> None:
         """Free a row."""
         self.lengths[row] = 0
@@ -133,17 +145,38 @@ class Rows:
         if start:
             name = extend_name(places, c.context_length)
             self._add_past(inputs, row, start)
+        outputs = self._outputs(places, (c.vocabulary_size,))
+        model.call(name, inputs.buffers, outputs.buffers)
+        self._keep(row, start, len(part), outputs)
+        return outputs["logits"]
+
+    def _read_together(self, part: list[int]) -> Array:
+        c, model, places = self.model.config, self.model, self.model.shapes.together
+        start, end = self.lengths[0], self.lengths[0] + len(part)
+        inputs = Arrays(x=(places, c.width), **_turn_shapes(c, places))
+        inputs["x"][: len(part)] = model.vectors(part, range(start, end))
+        self._turn(inputs, range(len(part)), range(start, end))
+        outputs = self._outputs(places, (places, c.vocabulary_size))
+        name = together_name(places, self.places)
+        model.call(name, {**self.inputs.buffers, **inputs.buffers}, outputs.buffers)
+        self._keep(0, start, len(part), outputs)
+        self.lengths[0] = end
+        self.inputs["mask"][0, start:end] = 0.0
+        return np.asarray(outputs["logits"][: len(part)])
+
+    def _outputs(self, places: int, logits: tuple[int, ...]) -> Arrays:
+        c = self.model.config
         heads = (c.num_layers, c.kv_heads)
-        outputs = Arrays(
-            logits=(c.vocabulary_size,),
+        return Arrays(
+            logits=logits,
             keys=(*heads, places, c.head_dim),
             values=(*heads, c.head_dim, places),
         )
-        model.call(name, inputs.buffers, outputs.buffers)
+
+    def _keep(self, row: int, start: int, count: int, outputs: Arrays) -> None:
         for layer, (k, v) in enumerate(self.cache):
-            k[row, :, start : start + len(part)] = outputs["keys"][layer, :, : len(part)]
-            v[row, :, :, start : start + len(part)] = outputs["values"][layer, :, :, : len(part)]
-        return outputs["logits"]
+            k[row, :, start : start + count] = outputs["keys"][layer, :, :count]
+            v[row, :, :, start : start + count] = outputs["values"][layer, :, :, :count]
 
     def _add_past(self, inputs: Arrays, row: int, start: int) -> None:
         c = self.model.config

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 SMALLEST_CACHE = 128
 PROMPTS = (32, 128, 512)
 ROWS = (1, 8)
+TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Shapes:
     """Places of a prompt that begins a text."""
     extension: int
     """Places of a prompt that goes on with one; 0 where one graph reads a whole context."""
+    together: int
+    """Tokens read at once with the scores of each; the same sizes of the cache."""
 
 
 def shapes_for(context_length: int) -> Shapes:
@@ -37,6 +40,7 @@ def shapes_for(context_length: int) -> Shapes:
         sizes=(*sizes, context_length),
         prompts=tuple(prompts),
         extension=PROMPTS[1] if context_length > PROMPTS[-1] else 0,
+        together=min(TOGETHER, context_length),
     )
 
 
@@ -53,3 +57,8 @@ def prefill_name(places: int) -> str:
 def extend_name(places: int, size: int) -> str:
     """`places` more tokens after those in a cache of `size` places."""
     return f"extend_{places}_after_{size}"
+
+
+def together_name(places: int, size: int) -> str:
+    """`places` more tokens, with the scores of each, after those in a cache of `size` places."""
+    return f"together_{places}_after_{size}"

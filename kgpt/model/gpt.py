@@ -125,8 +125,9 @@ class GPT(keras.Model):
         start: Any,
         padding_B: Any,
         write: WriteCache = write_slice,
+        every: bool = False,
     ) -> tuple[Any, list[Cache]]:
-        """Logits (B, V) after the last of the T new tokens, and the cache that holds them too.
+        """Logits (B, V) after the last of the T new tokens, or (B, T, V) after `every`, and the cache with them too.
 
         `start` is the scalar place of the first new token in the cache; rows are aligned at their ends, `padding_B`
         says how many places at the beginning of each row are empty. `write` puts keys and values into a cache.
@@ -147,6 +148,8 @@ class GPT(keras.Model):
                 x_BTC, mask_BTS, positions_BT, layer_cache, start, write
             )
             new_cache.append(updated)
+        if every:
+            return self.logits(self.final_norm(x_BTC)), new_cache
         return self.logits(self.final_norm(x_BTC[:, -1:]))[:, 0], new_cache
 
     def empty_cache(self, batch_size: int, size: int) -> list[Cache]:

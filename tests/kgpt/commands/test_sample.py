@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from tiny import TEXT
 from kgpt.commands import main
 from kgpt.inference.generation import load_generator
 from kgpt.protocol import GenerateOptions
+from kgpt.text.tokenizer import Tokenizer
 
 
 @pytest.fixture
@@ -90,6 +92,24 @@ def test_every_decoder_writes_the_text(sample, decoder):
     assert (code, out) == (0, TEXT + "\n")
 
 
+def test_a_draft_changes_nothing_but_the_work(sample):
+    code, out, err = sample("Olá", *GREEDY, "--draft", "tiny", "--draft-tokens", "3")
+    assert (code, out) == (0, TEXT + "\n")
+    assert "100% of" in err
+    result = json.loads(sample("Olá", *GREEDY, "--draft", "tiny", "--json")[1])
+    proposed = result["draft"]["proposed"]
+    assert proposed > 40
+    assert proposed - 4 < result["draft"]["accepted"] <= proposed  # the last may go beyond the end
+
+
+def test_a_draft_with_another_tokenizer_is_refused(sample, tiny_run):
+    other = tiny_run.path.parent / "other"
+    shutil.copytree(tiny_run.path, other)
+    Tokenizer.train(["um texto", "outro texto"], 260).save(other / "tokenizer")
+    code, _, err = sample("Olá", "--draft", "other")
+    assert code == 2 and "another tokenizer" in err
+
+
 def test_samples_are_titled_in_the_terminal(sample):
     _, out, _ = sample("Olá", *GREEDY, "--num-samples", "2", "--seed", "1")
     assert out == f"--- sample 1, seed 1\n{TEXT}\n--- sample 2, seed 2\n{TEXT}\n"
@@ -140,6 +160,10 @@ def test_every_option_changes_the_text(sample, plain_ids, options):
         (["--top-p", "0"], ["top_p"]),
         (["--num-samples", "0"], ["num_samples"]),
         (["--stop", ""], ["stop"]),
+        (["--draft", "tiny", "--draft-tokens", "0"], ["draft_tokens", "0"]),
+        (["--draft-tokens", "3"], ["--draft RUN"]),
+        (["--draft", "tiny", "--beams", "2", "--temperature", "0"], ["--beams"]),
+        (["--draft", "nowhere"], ["nowhere"]),
     ],
     ids=str,
 )
