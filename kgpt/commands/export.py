@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   kgpt export demo --format saved-model --output exported/demo
   kgpt export demo --format saved-model --output exported/greedy --temperature 0 --max-tokens 20
+  kgpt export demo --format saved-model --weights bfloat16 --output exported/half
   kgpt export demo --format keras --output demo.keras --checkpoint last
   kgpt export demo --format litert --weights int8 --output exported/phone
 """
+WEIGHTS = {
+    "saved-model": ("float32", "bfloat16"),
+    "keras": ("float32",),
+    "litert": ("float32", "int8"),
+}
+"""How a format can store weights."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run", metavar="RUN", help="a run's name, or its path")
     parser.add_argument(
-        "--format", required=True, choices=("saved-model", "keras", "litert"), help="what to write"
+        "--format", required=True, choices=tuple(WEIGHTS), help="what to write"
     )
     parser.add_argument(
         "--output",
@@ -44,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
-        choices=("float32", "int8"),
-        help="of litert (default: float32)",
+        choices=("float32", "bfloat16", "int8"),
+        help="saved-model: float32 or bfloat16; litert: float32 or int8 (default: float32)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     writing = parser.add_argument_group(
@@ -69,26 +76,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from kgpt.interop.exports import export_keras, export_saved_model
     from kgpt.runs import find_run
 
-    if args.weights and args.format != "litert":
+    weights, possible = args.weights or "float32", WEIGHTS[args.format]
+    if weights not in possible:
         raise KgptError(
-            "--weights belongs to litert",
-            f"A {args.format} export has the weights as they were trained.",
-            "Leave --weights out.",
+            f"No {weights} weights in {args.format}",
+            f"It stores {' or '.join(possible)}. Received: --weights {weights}",
+            f"Use --weights {possible[-1]}, or leave it out.",
         )
-
     folder = find_run(args.run, args.saved_models)
     folder.read()
     chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
     if args.format == "saved-model":
         target = export_saved_model(
-            *chosen, _defaults(args), overwrite=args.overwrite, report=show_stage
+            *chosen, _defaults(args), weights, overwrite=args.overwrite, report=show_stage
         )
     elif args.format == "litert":
         from kgpt.interop.litert_export import export_litert
 
-        target = export_litert(
-            *chosen, args.weights or "float32", overwrite=args.overwrite, report=show_stage
-        )
+        target = export_litert(*chosen, weights, overwrite=args.overwrite, report=show_stage)
     else:
         target = export_keras(*chosen, overwrite=args.overwrite, report=show_stage)
     size = size_in_bytes(target)

@@ -27,11 +27,14 @@ def export_saved_model(
     checkpoint: Checkpoint,
     output: Path,
     defaults: GenerateOptions,
+    weights: str = "float32",
     *,
     overwrite: bool = False,
     report: Report = lambda stage: None,
 ) -> Path:
     """Write the folder `output`, a SavedModel whose `serving_default` writes by `defaults`.
+
+    `weights` is float32 or bfloat16.
 
     Raises:
         KgptError: something is at `output` that may not be replaced; tokenizer or `defaults` do not fit the model.
@@ -44,8 +47,8 @@ def export_saved_model(
 
     report("writing the SavedModel")
     with written_aside(output) as aside:
-        write_saved_model(aside, model, tokenizer, defaults)
-        _write_about(aside, run, checkpoint, defaults)
+        write_saved_model(aside, model, tokenizer, defaults, weights)
+        _write_about(aside, run, checkpoint, defaults, weights)
     return output
 
 
@@ -81,7 +84,7 @@ def _load(run: RunFolder, checkpoint: Checkpoint, report: Report) -> Any:
 
 
 def _write_about(
-    folder: Path, run: RunFolder, checkpoint: Checkpoint, defaults: GenerateOptions
+    folder: Path, run: RunFolder, checkpoint: Checkpoint, defaults: GenerateOptions, weights: str
 ) -> None:
     from importlib.metadata import version
 
@@ -94,6 +97,7 @@ def _write_about(
         {
             "run": run.name,
             "step": checkpoint.step,
+            "weights": weights,
             "serving_default": {name: getattr(defaults, name) for name in names},
             "versions": {name: version(name) for name in ("kgpt", "keras", "tensorflow")},
         },

@@ -46,15 +46,22 @@ class TextModel(tf.Module):
 
     `text` in results is valid UTF-8: where the last token ends inside a character, U+FFFD stands for what is there of
     it; `text_bytes` is exact. Of `ids`, the first `num_tokens` in a row count; the others are the end of text.
+
+    Matrices are stored as `weights` says. A call computes in float32 with either: it converts them once, at its start.
     """
 
-    def __init__(self, model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
+    def __init__(
+        self, model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions, weights: str = "float32"
+    ) -> None:
         super().__init__(name="text_model")
         # TensorFlow tracks what is assigned to a module. A Keras model brings objects that only Keras can load, and
         # its variables twice: of the model, only the plain variables may be tracked.
         object.__setattr__(self, "_model", model)
         object.__setattr__(self, "_defaults", defaults)
-        self.weights = [variable.value for variable in model_weights(model)]
+        variables = model_weights(model)
+        self.weights = [_stored(variable, weights) for variable in variables]
+        pairs = list(zip(variables, self.weights, strict=True))
+        object.__setattr__(self, "_converted", [] if weights == "float32" else pairs)
         self.tokenizer = GraphBPE(tokenizer)
 
     @_signature(_TEXT)
@@ -81,9 +88,10 @@ class TextModel(tf.Module):
         controls = checked(controls, tf.shape(text)[0], self._model.config.context_length)
         prompts = self.tokenize(text)  # calling the signatures keeps one copy of each in the file
         end_of_text = self.tokenizer.end_of_text
-        ids_BN, count_B = generate(
-            self._model, prompts["ids"], prompts["num_tokens"], controls, end_of_text
-        )
+        with self._weights_in_place():
+            ids_BN, count_B = generate(
+                self._model, prompts["ids"], prompts["num_tokens"], controls, end_of_text
+            )
         return {**self.detokenize(ids_BN, count_B), "ids": ids_BN, "num_tokens": count_B}
 
     @_signature(_TEXT)
@@ -93,7 +101,8 @@ class TextModel(tf.Module):
         The first follows the end of a text. A text longer than the context is read in windows of its length.
         """
         found = self.tokenize(text)
-        scores_BT = log_probabilities(self._model, found["ids"], self.tokenizer.end_of_text)
+        with self._weights_in_place():
+            scores_BT = log_probabilities(self._model, found["ids"], self.tokenizer.end_of_text)
         is_token_BT = tf.sequence_mask(found["num_tokens"], tf.shape(scores_BT)[1])
         return {**found, "log_probabilities": tf.where(is_token_BT, scores_BT, 0.0)}
 
@@ -114,17 +123,34 @@ class TextModel(tf.Module):
         }
 
 
+    def _weights_in_place(self) -> Any:
+        """A scope in which the model computes with the stored weights."""
+        pairs = [(variable, tf.cast(stored, tf.float32)) for variable, stored in self._converted]
+        return keras.StatelessScope(state_mapping=pairs)
+
+
+def _stored(variable: Any, dtype: str) -> Any:
+    """What the file has of a weight: vectors always as they are."""
+    if dtype == "float32" or len(variable.shape) < 2:
+        return variable.value
+    return tf.Variable(tf.cast(variable.value, dtype), trainable=False)
+
+
 def write_saved_model(
-    folder: Path, model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions
+    folder: Path,
+    model: GPT,
+    tokenizer: Tokenizer,
+    defaults: GenerateOptions,
+    weights: str = "float32",
 ) -> None:
-    """Write the SavedModel of `model` into the new `folder`.
+    """Write the SavedModel of `model` into the new `folder`, its matrices in `weights`: float32 or bfloat16.
 
     Raises:
         KgptError: Keras does not run on TensorFlow, the tokenizer is another model's, or `defaults` cannot be met.
         OSError: the disk is full or the folder cannot be written.
     """
     _check(model, tokenizer, defaults)
-    module = TextModel(model, tokenizer, defaults)
+    module = TextModel(model, tokenizer, defaults, weights)
     names = ("serving_default", "generate", "score", "tokenize", "detokenize")
     signatures = {name: getattr(module, name) for name in names}
     try:

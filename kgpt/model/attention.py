@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgpt.model.causal_attention import causal_attention, masked_attention
+from kgpt.model.causal_attention import attention_weights, causal_attention, masked_attention
 from kgpt.model.dropout import derived, dropout
 from kgpt.model.parts import INITIAL_STANDARD_DEVIATION, dense_layer, norm_layer
 
@@ -125,6 +125,14 @@ class CausalSelfAttention(keras.layers.Layer):
         k_BKSD, v_BKSD = write(cache[0], k_BKTD, start), write(cache[1], v_BKTD, start)
         y_BKGTD = masked_attention(q_BKGTD, k_BKSD, v_BKSD, mask_BTS[:, None, None])
         return self.combine(y_BKGTD), (k_BKSD, v_BKSD)
+
+    def weights_of(self, x_BTC: Any, positions_BT: Any) -> Any:
+        """How much each token takes from itself and each before it: float32 (B, H, T, T)."""
+        q_BKGTD, k_BKTD, _ = self.project(x_BTC, positions_BT)
+        batch, time = ops.shape(x_BTC)[0], ops.shape(x_BTC)[1]
+        may_look_TT = ops.arange(time)[:, None] >= ops.arange(time)
+        weights = attention_weights(q_BKGTD, k_BKTD, may_look_TT)
+        return ops.reshape(weights, (batch, self.num_heads, time, time))
 
     def project(self, x_BTC: Any, positions_BT: Any) -> tuple[Any, Any, Any]:
         """Queries (B, K, G, T, D), scaled by 1 / sqrt(D), keys and values (B, K, T, D); normalised and turned."""

@@ -64,14 +64,20 @@ def masked_attention(
 ) -> Any:
     """Attend from T queries to the S keys that `may_look`, which broadcasts to (B, K, G, T, S), allows."""
     batch, heads, groups, time, size = _shape(q_BKGTD)
+    weights = ops.cast(attention_weights(q_BKGTD, k_BKSD, may_look), v_BKSD.dtype)
+    weights = dropout(weights, dropout_rate, seed)
+    weights_BKRS = ops.reshape(weights, (batch, heads, groups * time, ops.shape(k_BKSD)[2]))
+    return ops.reshape(ops.matmul(weights_BKRS, v_BKSD), (batch, heads, groups, time, size))
+
+
+def attention_weights(q_BKGTD: Any, k_BKSD: Any, may_look: Any) -> Any:
+    """How much each query takes from each key, float32 (B, K, G, T, S)."""
+    batch, heads, groups, time, size = _shape(q_BKGTD)
     rows = (batch, heads, groups * time, size)
     scores_BKRS = ops.matmul(ops.reshape(q_BKGTD, rows), ops.transpose(k_BKSD, (0, 1, 3, 2)))
-    places = ops.shape(k_BKSD)[2]
-    scores = ops.reshape(ops.cast(scores_BKRS, "float32"), (batch, heads, groups, time, places))
-    weights = ops.cast(ops.softmax(ops.where(may_look, scores, NEVER), axis=-1), v_BKSD.dtype)
-    weights = dropout(weights, dropout_rate, seed)
-    weights_BKRS = ops.reshape(weights, (batch, heads, groups * time, places))
-    return ops.reshape(ops.matmul(weights_BKRS, v_BKSD), (batch, heads, groups, time, size))
+    whole = (batch, heads, groups, time, ops.shape(k_BKSD)[2])
+    scores = ops.reshape(ops.cast(scores_BKRS, "float32"), whole)
+    return ops.softmax(ops.where(may_look, scores, NEVER), axis=-1)
 
 
 def blockwise(

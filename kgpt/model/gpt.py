@@ -118,6 +118,15 @@ class GPT(keras.Model):
             x_BTC = keras.remat(apply)(x_BTC) if training and self.remat else apply(x_BTC)
         return self.final_norm(x_BTC)
 
+    def attention_weights(self, ids_BT: Any, layer: int) -> Any:
+        """What the heads of a layer look at: float32 (B, H, T, T), a row for each token that looks; rows sum to 1."""
+        positions_1T = ops.arange(ops.shape(ids_BT)[1])[None]
+        x_BTC = self.embed(ids_BT, positions_1T)
+        for block in self.blocks[:layer]:
+            x_BTC = block(x_BTC, positions_BT=positions_1T)
+        chosen = self.blocks[layer]
+        return chosen.attention.weights_of(chosen.attention_norm(x_BTC), positions_1T)
+
     def call_with_cache(
         self,
         ids_BT: Any,

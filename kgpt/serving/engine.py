@@ -17,15 +17,17 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.protocol import DECODERS, MAX_LINE_BYTES, GenerateOptions, decode, encode, error_message
-from kgpt.runs import data_folder, find_run
+from kgpt.runs import Checkpoint, RunFolder, data_folder, find_run
 
 if TYPE_CHECKING:
+    from kgpt.config import ModelConfig
     from kgpt.inference.continuation import Piece
     from kgpt.inference.generation import Generator
     from kgpt.text.tokenizer import Tokenizer
@@ -33,6 +35,18 @@ if TYPE_CHECKING:
 Message = Mapping[str, Any]
 PACKAGES = ("kgpt", "keras", "tensorflow", "tokenizers")
 MAX_ALTERNATIVES = 100
+
+
+@dataclass
+class _Slot:
+    """What a `load` has loaded."""
+
+    run: RunFolder
+    checkpoint: Checkpoint
+    generator: Generator
+    config: ModelConfig
+    model: Any = None
+    """For attention weights: a Keras model, loaded when the first are asked for."""
 
 
 class Engine:
@@ -44,11 +58,12 @@ class Engine:
         self._write_lock = threading.Lock()
         self._cancels: dict[object, threading.Event] = {}
         self._cancelled = threading.Event()
-        self._generators: dict[str, Generator] = {}
+        self._slots: dict[str, _Slot] = {}
         self._tokenizers: dict[tuple[Path, int], Tokenizer] = {}
         self._handlers = {
             "load": self._load,
             "generate": self._generate,
+            "attention": self._attention,
             "tokenize": self._tokenize,
             "detokenize": self._detokenize,
         }
@@ -128,7 +143,8 @@ class Engine:
         generator = load_generator(run, checkpoint, decoder, report)
         report("compiling")
         generator.warm_up()
-        self._generators[slot] = generator
+        config = model_config(run)
+        self._slots[slot] = _Slot(run, checkpoint, generator, config)
         self._send(
             {
                 "type": "loaded",
@@ -136,26 +152,23 @@ class Engine:
                 "slot": slot,
                 "run": run.name,
                 "step": checkpoint.step,
-                "parameters": parameter_count(model_config(run)),
-                "context_length": generator.decoder.context_length,
-                "vocabulary_size": generator.decoder.vocabulary_size,
+                "parameters": parameter_count(config),
+                "context_length": config.context_length,
+                "vocabulary_size": config.vocabulary_size,
+                "layers": config.num_layers,
+                "heads": config.num_heads,
             }
         )
 
     def _generate(self, message: Message) -> None:
-        request, slot, prompt = message.get("id"), _text(message, "slot"), _text(message, "prompt")
+        request, prompt = message.get("id"), _text(message, "prompt")
         options = GenerateOptions.from_dict(_object(message, "options"))
         alternatives = _count(message, "alternatives", MAX_ALTERNATIVES)
-        if slot not in self._generators:
-            raise KgptError(
-                "No model loaded",
-                f"Slot {slot!r} is empty. Loaded: {', '.join(self._generators) or 'none'}.",
-                'Send a "load" for it first.',
-            )
+        generator = self._slot(message).generator
         from kgpt.inference.generation import Recorder
 
         recorder = Recorder()
-        for piece in self._generators[slot].stream(prompt, options, alternatives):
+        for piece in generator.stream(prompt, options, alternatives):
             if self._cancelled.is_set():
                 break
             recorder.add(piece)
@@ -172,6 +185,45 @@ class Engine:
                 "text": result.text,
             }
         )
+
+    def _attention(self, message: Message) -> None:
+        slot, request = self._slot(message), message.get("id")
+        layer = _count(message, "layer", slot.config.num_layers - 1)
+        head = _count(message, "head", slot.config.num_heads - 1)
+        ids = slot.generator.encode_prompt(_text(message, "text"))
+        if slot.model is None:
+            stage = {"type": "loading", "id": request, "slot": message["slot"]}
+            self._send({**stage, "stage": "starting Keras"})
+            from kgpt.model.weights import load_checkpoint_model
+
+            slot.model = load_checkpoint_model(slot.run, slot.checkpoint)
+        import numpy as np
+
+        weights_TT = np.asarray(slot.model.attention_weights(np.array([ids]), layer))[0, head]
+        self._send(
+            {
+                "type": "attention",
+                "id": request,
+                "layer": layer,
+                "head": head,
+                "ids": ids,
+                "bytes_hex": [slot.generator.tokenizer.token_bytes(token).hex() for token in ids],
+                "weights": [
+                    [round(float(weight), 6) for weight in row[: place + 1]]
+                    for place, row in enumerate(weights_TT)
+                ],
+            }
+        )
+
+    def _slot(self, message: Message) -> _Slot:
+        name = _text(message, "slot")
+        if name not in self._slots:
+            raise KgptError(
+                "No model loaded",
+                f"Slot {name!r} is empty. Loaded: {', '.join(self._slots) or 'none'}.",
+                'Send a "load" for it first.',
+            )
+        return self._slots[name]
 
     def _tokenize(self, message: Message) -> None:
         tokenizer = self._tokenizer(message)

@@ -1,7 +1,8 @@
 """Uses a SavedModel where kgpt, Keras and tensorflow-text cannot be imported.
 
 In, on stdin: {"folder": ..., "requests": {name: [signature, inputs]}, "command": [...]}. Out, in the file that the
-first argument names: the outputs by request, or {"error": message}. `command` is then given to `saved_model_cli`.
+first argument names: the outputs by request, or {"error": message}. `command`, if there is one, is then given
+to `saved_model_cli`.
 """
 
 import json
@@ -52,5 +53,6 @@ result = {name: answer(model, *request) for name, request in task["requests"].it
 result["modules"] = sorted(BLOCKED & {name.partition(".")[0] for name in sys.modules})
 with open(sys.argv[1], "w") as file:
     json.dump(result, file)
-sys.argv = ["saved_model_cli", *task["command"]]
-saved_model_cli.main()
+if task["command"]:
+    sys.argv = ["saved_model_cli", *task["command"]]
+    saved_model_cli.main()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from disk import full_disk
@@ -15,6 +19,7 @@ from tiny_run import make_run
 
 from kgpt.commands import main
 from kgpt.inference.generation import Generator, load_generator
+from kgpt.model.tensors import load_tensors, save_tensors
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import RunFolder
 from kgpt.text.tokenizer import Tokenizer
@@ -90,13 +95,11 @@ def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def outputs(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The answers to `REQUESTS`, and under "command" those of `saved_model_cli run`."""
-    folder = tmp_path_factory.mktemp("child")
-    command = ["run", "--dir", str(exported), "--tag_set", "serve", "--outdir", str(folder)]
-    command += ["--signature_def", "serving_default", "--input_exprs", f"text={PROMPTS!r}"]
-    task = {"folder": str(exported), "requests": REQUESTS, "command": command}
+def answers_of(
+    exported: Path, requests: dict[str, Any], folder: Path, command: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a process with TensorFlow alone answers; it may run `saved_model_cli` too."""
+    task = {"folder": str(exported), "requests": requests, "command": command}
     child = Path(__file__).with_name("saved_model_child.py")
     subprocess.run(
         [sys.executable, "-I", str(child), str(folder / "result.json")],
@@ -106,6 +109,16 @@ def outputs(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         cwd=folder,
     )
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return result
+
+
+@pytest.fixture(scope="module")
+def outputs(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The answers to `REQUESTS`, and under "command" those of `saved_model_cli run`."""
+    folder = tmp_path_factory.mktemp("child")
+    command = ["run", "--dir", str(exported), "--tag_set", "serve", "--outdir", str(folder)]
+    command += ["--signature_def", "serving_default", "--input_exprs", f"text={PROMPTS!r}"]
+    result = answers_of(exported, REQUESTS, folder, command)
     result["command"] = {
         name: np.load(folder / f"{name}.npy", allow_pickle=True) for name in ("ids", "text")
     }
@@ -235,6 +248,44 @@ def test_weights_are_stored_once(exported: Path, run: RunFolder) -> None:
     assert stored < 1.1 * weights
     # five signatures and the tokenizer's tables: no weight is among the constants of the graph
     assert (exported / "saved_model.pb").stat().st_size < 1_200_000
+
+
+def test_bfloat16_weights_take_half_the_place_and_write_what_they_are(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    """The texts are those of a run whose matrices were rounded to bfloat16 by NumPy."""
+    rounded = tmp_path / "rounded"
+    shutil.copytree(run.path, rounded, ignore=shutil.ignore_patterns("litert"))
+    checkpoint = RunFolder(rounded).checkpoint()
+    file = checkpoint.path / checkpoint.weights_file
+    tensors = {
+        name: tensor.astype(ml_dtypes.bfloat16).astype("float32") if tensor.ndim > 1 else tensor
+        for name, tensor in load_tensors(file).items()
+    }
+    assert any((tensors[name] != tensor).any() for name, tensor in load_tensors(file).items())
+    save_tensors(file, tensors, {})
+    state = json.loads((checkpoint.path / "state.json").read_text())
+    state["sha256"][checkpoint.weights_file] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (checkpoint.path / "state.json").write_text(json.dumps(state))
+
+    folder = tmp_path / "half"
+    options = ["--weights", "bfloat16", "--output", str(folder)]
+    assert main(["export", str(run.path), *EXPORT, *options]) == 0
+    answers = answers_of(folder, {name: REQUESTS[name] for name in ("greedy", "score")}, tmp_path)
+    generator = load_generator(RunFolder(rounded))
+    expected = [greedy_ids(generator, prompt, 20) for prompt in PROMPTS]
+    assert counted(answers["greedy"]) == expected
+    stored = (folder / "variables" / "variables.data-00000-of-00001").stat().st_size
+    assert stored < 1.1 * file.stat().st_size / 2
+
+
+@pytest.mark.parametrize(("form", "weights"), [("saved-model", "int8"), ("keras", "bfloat16")])
+def test_weights_that_a_format_cannot_store(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, weights: str
+) -> None:
+    arguments = ["--format", form, "--weights", weights, "--output", str(tmp_path / "out")]
+    assert main(["export", str(run.path), *arguments]) == 2
+    assert weights in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_nothing(

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from numpy_gpt import forward
+from numpy_gpt import forward, weights_of_layer
 from tiny import MODERN_SHAPE
 
 from kgpt.config import ModelConfig
@@ -49,6 +49,19 @@ def test_logits_equal_an_independent_implementation(name):
     expected = forward(tensors_of(model.weights), config, ids)
     assert np.abs(expected).max() > 1  # or the comparison would say nothing
     np.testing.assert_allclose(np.array(model(ids)), expected, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "modern, grouped"])
+def test_attention_weights_equal_an_independent_implementation(name):
+    from kgpt.model.weights import tensors_of
+
+    config = SHAPES[name]
+    model, ids = built(config), ids_of(config)
+    for layer in range(config.num_layers):
+        expected = weights_of_layer(tensors_of(model.weights), config, ids, layer)
+        found = np.array(model.attention_weights(ids, layer))
+        assert found.shape == expected.shape and expected[..., -1, :].std() > 0.01
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import TEXT
 
@@ -97,7 +98,26 @@ def test_a_load_reports_and_tells_what_it_loaded(loaded, tiny_model):
         "parameters": tiny_model.count_params(),
         "context_length": 128,
         "vocabulary_size": 257,
+        "layers": 1,
+        "heads": 4,
     }
+
+
+def test_attention_weights_are_the_model_s_and_load_keras_when_asked_for(loaded, tiny_model):
+    if Path("/proc/self/maps").exists():
+        assert not loaded.has_mapped("tensorflow")
+    text = "Olá, coração"
+    for head in (0, 3):
+        reply = loaded.ask("attention", id="w", slot="a", text=text, layer=0, head=head)[-1]
+        assert (reply["type"], reply["layer"], reply["head"]) == ("attention", 0, head)
+        assert bytes.fromhex("".join(reply["bytes_hex"])) == text.encode()
+        expected = np.asarray(tiny_model.attention_weights(np.array([reply["ids"]]), 0))[0, head]
+        assert [len(row) for row in reply["weights"]] == list(range(1, len(reply["ids"]) + 1))
+        for place, row in enumerate(reply["weights"]):
+            np.testing.assert_allclose(row, expected[place, : place + 1], atol=2e-6)
+    for wrong in ({"layer": 1}, {"head": 4}, {"text": "x" * 129}, {"slot": "nobody"}):
+        fields = {"slot": "a", "text": text, "layer": 0, "head": 0, **wrong}
+        assert loaded.ask("attention", id="w", **fields)[-1]["type"] == "error"
 
 
 def test_a_generation_streams_and_ends(loaded):
