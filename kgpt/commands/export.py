@@ -34,9 +34,7 @@ WEIGHTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run", metavar="RUN", help="a run's name, or its path")
-    parser.add_argument(
-        "--format", required=True, choices=tuple(WEIGHTS), help="what to write"
-    )
+    parser.add_argument("--format", required=True, choices=tuple(WEIGHTS), help="what to write")
     parser.add_argument(
         "--output",
         required=True,

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from kgpt.config import ModelConfig
 
 Array = NDArray[np.float32]
+MATRICES = ("qkv", "output", "up", "down")
+"""Of a block."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,15 @@ class FoldedGPT:
     blocks: list[FoldedBlock]
     head: Dense
     """(C, V)."""
+
+    def layers(self) -> dict[str, Dense]:
+        """Every matrix with its bias, by name."""
+        found = {
+            f"block{index}_{name}": getattr(block, name)
+            for index, block in enumerate(self.blocks)
+            for name in MATRICES
+        }
+        return {**found, "head": self.head}
 
 
 def folded(tensors: Mapping[str, Array], config: ModelConfig) -> FoldedGPT:

@@ -109,20 +109,20 @@ class LiteRTDecoder:
 
     def _made(self, count: int, length: int) -> list[Place]:
         """Free rows, with a place for one token more than `length` where the context has it."""
-        most, length = max(self._model.shapes.rows), min(length + 1, self.context_length)
-        sizes = [min(most, count - first) for first in range(0, count, most)]
-        groups = [(Rows(self._model, size, length), size) for size in sizes]
-        return [(rows, row) for rows, size in groups for row in range(size)]
+        length = min(length + 1, self.context_length)
+        groups = [Rows(self._model, size, length) for size in self._model.shapes.groups(count)]
+        return [(rows, row) for rows in groups for row in range(rows.count)][:count]
 
 
 class LiteRTSeats:
     """Rows that texts take and leave one by one, between steps; a `kgpt.inference.context.Seats`.
 
-    A text alone has the graph of one row, which is the fastest for it; others share the graphs of many.
+    The groups of rows change with the number of texts: `Shapes.groups` has which are the fastest.
     """
 
     def __init__(self, model: LiteRTModel) -> None:
         self._model = model
+        self._groups: list[Rows] = []
         self._places: dict[int, Place] = {}
         self._next = 0
 
@@ -152,43 +152,36 @@ class LiteRTSeats:
         """Free a seat."""
         rows, row = self._places.pop(seat)
         rows.leave(row)
-        self._gather()
+        count = len(self._places)
+        # Room for some more, lest texts be moved to and fro where one comes and one goes.
+        wanted = self._model.shapes.groups(count + count // 4)
+        if sum(wanted) < sum(group.count for group in self._groups):
+            self._arrange(wanted)
 
     def _seat(self, place: Place) -> int:
         self._next += 1
         self._places[self._next] = place
         return self._next
 
-    def _groups(self) -> list[Rows]:
-        return list({id(rows): rows for rows, _ in self._places.values()}.values())
-
     def _free(self, length: int) -> Place:
-        groups = self._groups()
-        found = next((rows for rows in groups if rows.free), None)
-        if found is None:
-            found = Rows(self._model, max(self._model.shapes.rows) if groups else 1, length)
-            if len(groups) == 1 and groups[0].count == 1:
-                self._move(groups[0], found)
+        if not any(rows.free for rows in self._groups):
+            self._arrange(self._model.shapes.groups(len(self._places) + 1), length)
+        found = next(rows for rows in self._groups if rows.free)
         return found, found.free[0]
 
-    def _gather(self) -> None:
-        """Give back rows that are not needed: one step then computes less."""
-        groups = sorted(self._groups(), key=lambda rows: len(rows.free) - rows.count)
-        if not groups:
-            return
-        last = groups[-1]
-        taken = last.count - len(last.free)
-        others = next((rows for rows in groups[:-1] if len(rows.free) >= taken), None)
-        if others is not None:
-            self._move(last, others)
-        elif len(groups) == 1 and taken == 1 < last.count:
-            self._move(last, Rows(self._model, 1, last.longest))
-
-    def _move(self, old: Rows, new: Rows) -> None:
+    def _arrange(self, sizes: list[int], length: int = 1) -> None:
+        """Have groups of these sizes, and move the texts of those that are none of them."""
+        left, kept = list(sizes), []
+        for rows in sorted(self._groups, key=lambda rows: len(rows.free)):  # the fullest stay
+            if rows.count in left:
+                left.remove(rows.count)
+                kept.append(rows)
+        self._groups = [*kept, *(Rows(self._model, size, length) for size in left)]
         for seat, (rows, row) in list(self._places.items()):
-            if rows is old:
+            if rows not in self._groups:
+                new = next(rows for rows in self._groups if rows.free)
                 place = new.free[0]
-                new.take(place, old, row)
+                new.take(place, rows, row)
                 self._places[seat] = (new, place)
 
 

@@ -22,9 +22,8 @@ HIDDEN = -1e9
 class Rows:
     """As many rows as a graph has, each taken by a text or free."""
 
-    def __init__(self, model: LiteRTModel, rows: int, length: int) -> None:
-        self.model = model
-        self.count = min(count for count in model.shapes.rows if count >= rows)
+    def __init__(self, model: LiteRTModel, count: int, length: int) -> None:
+        self.model, self.count = model, count
         self.lengths = [0] * self.count
         """Tokens of each row; 0 if it is free."""
         self._make(length)
@@ -77,8 +76,8 @@ class Rows:
 
     def extend(self, tokens: Sequence[int]) -> Array:
         """Scores (N, V) after each of N more tokens of the only row."""
-        most = self.model.shapes.together
-        self.reserve(self.longest + len(tokens))
+        most, length = self.model.shapes.together, max(self.longest + len(tokens), self.places)
+        self.reserve(min(size for size in self.model.shapes.together_sizes if size >= length))
         parts = [tokens[first : first + most] for first in range(0, len(tokens), most)]
         return np.concatenate([self._read_together(list(part)) for part in parts])
 

@@ -122,7 +122,6 @@ class TextModel(tf.Module):
             "text_bytes": bytes_B,
         }
 
-
     def _weights_in_place(self) -> Any:
         """A scope in which the model computes with the stored weights."""
         pairs = [(variable, tf.cast(stored, tf.float32)) for variable, stored in self._converted]
