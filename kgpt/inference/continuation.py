@@ -93,12 +93,19 @@ class Continuation:
         reason = ending(self._tokenizer, token, stopped, is_last)
         if reason and not stopped:
             shown += self._text.rest()
+        own, others = self._own(token, logits_V)
+        return Piece(token, added, shown, own, others, reason)
+
+    def _own(self, token: int, logits_V: NDArray[Any]) -> tuple[float, tuple[Alternative, ...]]:
+        """How probable the model holds a token, and those that it holds most probable."""
+        if not self._alternatives:
+            return sampling.own_probability(logits_V, token), ()
         model_V = sampling.own_probabilities(logits_V)
         others = tuple(
             Alternative(other, content(self._tokenizer, other), float(model_V[other]))
             for other in sampling.top(model_V, self._alternatives)
         )
-        return Piece(token, added, shown, float(model_V[token]), others, reason)
+        return float(model_V[token]), others
 
 
 def content(tokenizer: Tokenizer, token: int) -> bytes:

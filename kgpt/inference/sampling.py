@@ -109,6 +109,15 @@ def softmax(scores_V: Scores) -> Scores:
     return np.asarray(weights_V, dtype=np.float64)
 
 
+def own_probability(logits_V: NDArray[Any], token: int) -> float:
+    """Probability of one token by the scores alone; raises as `own_probabilities`."""
+    highest = logits_V.max()
+    if not np.isfinite(highest):
+        return float(own_probabilities(logits_V)[token])
+    weights_V = np.exp(logits_V - highest)
+    return float(weights_V[token]) / float(weights_V.sum(dtype=np.float64))
+
+
 def own_probabilities(logits_V: NDArray[Any]) -> NDArray[Any]:
     """Probabilities (V,) by the scores alone, in float32: to show, not to draw from.
 

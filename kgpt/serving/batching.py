@@ -1,8 +1,8 @@
 """Many texts written at once: requests in, pieces out as they come. Texts join and leave between two tokens.
 
 One thread computes. Each round gives every running text its next token; before it, texts that wait take the places that
-are free: one prompt a round, so that long prompts do not hold up those that write, and its client's other texts of that
-prompt, which is read once. Clients take turns, whatever each of them has waiting.
+are free: one long prompt or a few short ones a round, so that those that write are not held up, and a prompt's other
+texts with it, for it is read once. Clients take turns, whatever each of them has waiting.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from kgpt.inference.context import slide
 from kgpt.inference.continuation import Continuation, Piece
 from kgpt.inference.generation import Generator
 from kgpt.protocol import GenerateOptions
+
+PROMPT_TOKENS = 64
+"""No further prompt is begun in a round that has read so many."""
 
 
 class Busy(KgptError):
@@ -225,7 +228,9 @@ class Batcher:
             self.counts.cancelled += 1
             self._leave(text)
         self._refuse_late()
-        self._admit()
+        read = self._admit()
+        while 0 < read < PROMPT_TOKENS and (more := self._admit()):
+            read += more
         tokens: dict[int, int] = {}
         moved = []
         for text in list(self._texts):
@@ -275,12 +280,12 @@ class Batcher:
             message = "No place was free in the time that a request has."
             order.deliver(WaitedTooLong("Waited too long", message, "Try again later."))
 
-    def _admit(self) -> None:
-        """Begin one prompt, and other texts of it that have places which no other client waits for."""
+    def _admit(self) -> int:
+        """Begin one prompt, and other texts of it that have places which no other client waits for; its tokens."""
         with self._changed:
             free = self.streams - len(self._texts)
             if not free or not self._queue:
-                return
+                return 0
             first = self._queue.next()
             same = self._queue.like(first)
             others = self._queue.users - bool(same)
@@ -294,12 +299,13 @@ class Batcher:
             for order in self._admitted:
                 order.deliver(error)
             self._admitted = []
-            return
+            return len(first.prompt)
         self.counts.prompt_tokens += len(first.prompt)
         self._begin(first, seat, logits_V)
         for order in same:
             self._begin(order, self._seats.fork(seat), logits_V)
         self._admitted = []
+        return len(first.prompt)
 
     def _begin(self, order: Order, seat: int, logits_V: NDArray[Any]) -> None:
         continuation = Continuation(
