@@ -88,7 +88,7 @@ def test_a_stream_gives_the_same(client):
         client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
     )
     texts = [choice.text for chunk in chunks for choice in chunk.choices]
-    assert len(texts) > 5
+    assert len(texts) > 1  # how many, depends on how busy the server is
     assert "".join(texts) == whole.choices[0].text
     assert chunks[-1].usage == whole.usage
     reasons = [choice.finish_reason for chunk in chunks for choice in chunk.choices]

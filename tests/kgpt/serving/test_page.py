@@ -16,6 +16,13 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+WRITE_AND_STOP = """() => {
+    const stop = (changes, observer) => { observer.disconnect(); document.querySelector("#stop").click(); };
+    const what = { childList: true, subtree: true, characterData: true };
+    new MutationObserver(stop).observe(document.querySelector("#text"), what);
+    document.querySelector("#write").click();
+}"""
+"""Stops with the first text: a tiny model would be done before a hand could."""
 OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -79,8 +86,7 @@ async def test_writing_can_be_stopped(page):
     await page.fill("#max_tokens", "100000")
     await page.fill("#key", "secret")
     for _ in range(20):  # the end of the text may come by chance
-        await page.click("#write")
-        await page.click("#stop")
+        await page.evaluate(WRITE_AND_STOP)
         await page.wait_for_selector("#write:not([disabled])")
         if await page.text_content("#state") == "Stopped.":
             return
