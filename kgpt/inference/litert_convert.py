@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 MOST_PROCESSES = 4
 """More would each take a gigabyte, and save little."""
+LAYERS_A_PROCESS = 40
+"""Of all graphs together; for fewer it does not pay to load TensorFlow once more."""
 
 
 def convert(
@@ -206,8 +208,10 @@ def main(arguments: list[str]) -> None:
     print("folding the weights", flush=True)
     model = folded(load_tensors(Path(weights)), config)
     print("writing the graphs", flush=True)
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
-    content = convert(model, config, shapes_for(config.context_length), variant, processes)
+    shapes = shapes_for(config.context_length)
+    layers = config.num_layers * (len(shapes.rows) * len(shapes.sizes) + len(shapes.prompts))
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES, max(1, layers // LAYERS_A_PROCESS))
+    content = convert(model, config, shapes, variant, processes)
     write_atomically(Path(output), content)
 
 
