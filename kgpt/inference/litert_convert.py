@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MOST_PROCESSES = 4
 """More would each take a gigabyte, and save little."""
-LAYERS_A_PROCESS = 40
+LAYERS_A_PROCESS = 24
 """Of all graphs together; for fewer it does not pay to load TensorFlow once more."""
 
 
