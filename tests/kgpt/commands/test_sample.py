@@ -102,11 +102,11 @@ def test_a_draft_changes_nothing_but_the_work(sample):
     assert proposed - 4 < result["draft"]["accepted"] <= proposed  # the last may go beyond the end
 
 
-def test_a_draft_with_another_tokenizer_is_refused(sample, tiny_run):
-    other = tiny_run.path.parent / "other"
+def test_a_draft_with_another_tokenizer_is_refused(sample, tiny_run, tmp_path):
+    other = tmp_path / "other"
     shutil.copytree(tiny_run.path, other)
     Tokenizer.train(["um texto", "outro texto"], 260).save(other / "tokenizer")
-    code, _, err = sample("Olá", "--draft", "other")
+    code, _, err = sample("Olá", "--draft", str(other))
     assert code == 2 and "another tokenizer" in err
 
 
