@@ -38,6 +38,9 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 DECODERS = ("auto", "keras", "litert", "litert-int8")
 """What computes: Keras, or LiteRT in float32 or with int8 weights. `auto`: LiteRT on a CPU, Keras on a GPU."""
 
+DRAFT_TOKENS = 4
+"""That a draft model proposes at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateOptions:

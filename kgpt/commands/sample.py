@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
-from kgpt.protocol import DECODERS, GenerateOptions
+from kgpt.protocol import DECODERS, DRAFT_TOKENS, GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
@@ -108,20 +108,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="a smaller run with the same tokenizer, whose proposals RUN reads at once: the same text, sooner",
     )
-    add("--draft-tokens", metavar="N", type=int, help="tokens of a proposal (4)")
+    add("--draft-tokens", metavar="N", type=int, help=f"tokens of a proposal ({DRAFT_TOKENS})")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Continue the prompt; returns the first result, and all of them under `samples` where more were asked for."""
     from kgpt.inference.generation import load_generator
-    from kgpt.inference.speculation import PROPOSED_AT_ONCE
 
     options = _options(args)
     prompt = _read_prompt() if args.prompt == "-" else args.prompt
     folder = find_run(args.name, args.saved_models)
     checkpoint = folder.checkpoint(args.checkpoint)
     draft = find_run(args.draft, args.saved_models) if args.draft else None
-    count = PROPOSED_AT_ONCE if args.draft_tokens is None else args.draft_tokens
+    count = DRAFT_TOKENS if args.draft_tokens is None else args.draft_tokens
     generator = load_generator(folder, checkpoint, args.decoder, _report, draft, count)
     results = (_searched if args.beams else _sampled)(generator, prompt, options, args)
     results = [{"run": folder.name, **values} for values in results]

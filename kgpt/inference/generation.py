@@ -27,9 +27,9 @@ from kgpt.inference.continuation import (
     content,
     ending,
 )
-from kgpt.inference.speculation import PROPOSED_AT_ONCE, Proposer, Speculation
+from kgpt.inference.speculation import Proposer, Speculation
 from kgpt.inference.text_stream import TextStream
-from kgpt.protocol import GenerateOptions
+from kgpt.protocol import DRAFT_TOKENS, GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
 
@@ -295,7 +295,7 @@ def load_generator(
     decoder: str = "auto",
     report: Callable[[str], object] = lambda stage: None,
     draft: RunFolder | None = None,
-    draft_tokens: int = PROPOSED_AT_ONCE,
+    draft_tokens: int = DRAFT_TOKENS,
 ) -> Generator:
     """The generator of a run's checkpoint, the best one by default; `report` is told what is being done.
 

@@ -105,47 +105,22 @@ def _converted(
 
 def _signatures(graphs: Graphs, shapes: Shapes) -> dict[str, Callable[[], Any]]:
     """What makes each graph, by its name."""
-    c, found = graphs.config, dict[str, Callable[[], Any]]()
+    make, found = partial(_function, graphs), dict[str, Callable[[], Any]]()
     for rows in shapes.rows:
         for size in shapes.sizes:
             found[decode_name(rows, size)] = partial(
-                _function,
-                graphs,
-                graphs.step,
-                last=False,
-                x=(rows, c.width),
-                mask=(rows, size),
-                turns=rows,
-                cache=(rows, size),
+                make, graphs.step, rows, last=False, cache=(rows, size)
             )
     for places in shapes.prompts:
-        found[prefill_name(places)] = partial(
-            _function,
-            graphs,
-            graphs.prompt,
-            x=(places, c.width),
-            turns=places,
-        )
+        found[prefill_name(places)] = partial(make, graphs.prompt, places)
     if shapes.extension:
-        found[extend_name(shapes.extension, c.context_length)] = partial(
-            _function,
-            graphs,
-            graphs.extend,
-            x=(shapes.extension, c.width),
-            mask=(c.context_length,),
-            turns=shapes.extension,
-            cache=(1, c.context_length),
+        size = graphs.config.context_length
+        found[extend_name(shapes.extension, size)] = partial(
+            make, graphs.extend, shapes.extension, cache=(1, size)
         )
     for size in shapes.together_sizes:
         found[together_name(shapes.together, size)] = partial(
-            _function,
-            graphs,
-            graphs.together,
-            last=False,
-            x=(shapes.together, c.width),
-            mask=(1, size),
-            turns=shapes.together,
-            cache=(1, size),
+            make, graphs.together, shapes.together, last=False, cache=(1, size)
         )
     return found
 
@@ -153,27 +128,23 @@ def _signatures(graphs: Graphs, shapes: Shapes) -> dict[str, Callable[[], Any]]:
 def _function(
     graphs: Graphs,
     body: Callable[..., Any],
+    tokens: int,
     *,
-    x: tuple[int, ...],
-    turns: int,
     last: bool = True,
-    mask: tuple[int, ...] | None = None,
     cache: tuple[int, int] | None = None,
 ) -> Any:
-    """A concrete function of named arrays and of the matrices.
+    """A concrete function of named arrays and of the matrices: of new tokens, and of a cache of (rows, size).
 
     The arrays are flat: LiteRT takes memory of the host in one dimension alone.
     """
     c = graphs.config
-    shapes: dict[str, tuple[int, ...]] = {"x": x}
+    shapes: dict[str, tuple[int, ...]] = {"x": (tokens, c.width)}
     if last:
         shapes["last"] = (1,)
-    if mask is not None:
-        shapes["mask"] = mask
     if c.positions == "rotary":
-        shapes["cos"] = shapes["sin"] = (turns, c.head_dim // 2)
+        shapes["cos"] = shapes["sin"] = (tokens, c.head_dim // 2)
     if cache is not None:
-        rows, size = cache
+        rows, size = shapes["mask"] = cache
         for layer in range(c.num_layers):
             shapes[f"k{layer}"] = (rows, c.kv_heads, size, c.head_dim)
             shapes[f"v{layer}"] = (rows, c.kv_heads, c.head_dim, size)

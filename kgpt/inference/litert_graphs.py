@@ -17,11 +17,10 @@ import tensorflow as tf
 
 from kgpt.config import ModelConfig
 from kgpt.inference.folding import MATRICES, Dense, FoldedBlock, FoldedGPT
+from kgpt.inference.litert_shapes import HIDDEN
 
 Turns = tuple[Any, Any] | None
 """Cosines and sines of rotary positions, where the model has such."""
-HIDDEN = -1e9
-"""Score of what may not be seen."""
 
 
 class Graphs:
@@ -66,15 +65,15 @@ class Graphs:
         """The first P tokens of a row: logits (V,) after the one at `last`, keys (L, K, P, D), values (L, K, D, P)."""
         return self._read(x_PC, last, None, turns, None)
 
-    def extend(self, x_PC: Any, last: Any, mask_S: Any, turns: Turns, cache: Any) -> Any:
+    def extend(self, x_PC: Any, last: Any, mask_1S: Any, turns: Turns, cache: Any) -> Any:
         """The same of P tokens after those in the cache."""
-        return self._read(x_PC, last, mask_S, turns, cache)
+        return self._read(x_PC, last, mask_1S, turns, cache)
 
     def together(self, x_PC: Any, mask_1S: Any, turns: Turns, cache: Any) -> Any:
         """The same, with logits (P, V) after each of them."""
-        return self._read(x_PC, None, mask_1S[0], turns, cache)
+        return self._read(x_PC, None, mask_1S, turns, cache)
 
-    def _read(self, x_PC: Any, last: Any, mask_S: Any, turns: Turns, cache: Any) -> Any:
+    def _read(self, x_PC: Any, last: Any, mask_1S: Any, turns: Turns, cache: Any) -> Any:
         c, news = self.config, []
         places = x_PC.shape[0]
         seen_PP = np.tril(np.ones((places, places), dtype=bool))
@@ -97,7 +96,7 @@ class Graphs:
                     tf.matmul(q_KRD, k_1KSD[0], transpose_b=True),
                     (c.kv_heads, groups, places, size),
                 )
-                scores = tf.concat([past + mask_S, scores], axis=-1)
+                scores = tf.concat([past + mask_1S, scores], axis=-1)
             weights = tf.nn.softmax(scores)
             rows = (c.kv_heads, groups * places)
             y = tf.matmul(tf.reshape(weights[..., -places:], (*rows, places)), v_KPD)

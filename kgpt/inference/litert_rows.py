@@ -13,10 +13,13 @@ import numpy as np
 
 from kgpt.config import ModelConfig
 from kgpt.inference.litert_model import Array, Arrays, LiteRTModel, aligned
-from kgpt.inference.litert_shapes import decode_name, extend_name, prefill_name, together_name
-
-HIDDEN = -1e9
-"""Score of a place that holds nothing."""
+from kgpt.inference.litert_shapes import (
+    HIDDEN,
+    decode_name,
+    extend_name,
+    prefill_name,
+    together_name,
+)
 
 
 class Rows:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HIDDEN = -1e9
+"""Score of a place that may not be seen, or holds nothing."""
 SMALLEST_CACHE = 128
 PROMPTS = (32, 128, 512)
 ROWS = (1, 8, 32)

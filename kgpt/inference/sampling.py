@@ -111,11 +111,8 @@ def softmax(scores_V: Scores) -> Scores:
 
 def own_probability(logits_V: NDArray[Any], token: int) -> float:
     """Probability of one token by the scores alone; raises as `own_probabilities`."""
-    highest = logits_V.max()
-    if not np.isfinite(highest):
-        return float(own_probabilities(logits_V)[token])
-    weights_V = np.exp(logits_V - highest)
-    return float(weights_V[token]) / float(weights_V.sum(dtype=np.float64))
+    weights_V, total = _own_weights(logits_V)
+    return float(weights_V[token]) / total
 
 
 def own_probabilities(logits_V: NDArray[Any]) -> NDArray[Any]:
@@ -124,12 +121,18 @@ def own_probabilities(logits_V: NDArray[Any]) -> NDArray[Any]:
     Raises:
         KgptFailure: a score is NaN, or none is above minus infinity.
     """
+    weights_V, total = _own_weights(logits_V)
+    weights_V *= 1.0 / total
+    return weights_V
+
+
+def _own_weights(logits_V: NDArray[Any]) -> tuple[NDArray[Any], float]:
     highest = logits_V.max()
     if not np.isfinite(highest):
-        return softmax(finite_scores(logits_V))
-    weights_V = np.exp(logits_V - highest)
-    weights_V *= 1.0 / float(weights_V.sum(dtype=np.float64))
-    return np.asarray(weights_V)
+        logits_V = finite_scores(logits_V)
+        highest = logits_V.max()
+    weights_V = np.asarray(np.exp(logits_V - highest))
+    return weights_V, float(weights_V.sum(dtype=np.float64))
 
 
 def finite_scores(logits_V: NDArray[Any]) -> Scores:

@@ -10,8 +10,10 @@ Axes: V vocabulary.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,7 @@ from kgpt.errors import KgptError
 from kgpt.inference.context import Decoder, advance, slide
 from kgpt.inference.continuation import Continuation, Piece
 from kgpt.inference.sampling import Scores, choose
-
-PROPOSED_AT_ONCE = 4
+from kgpt.protocol import DRAFT_TOKENS
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Speculation:
         KgptError: there is nothing to propose, or the draft's context is too short for that.
     """
 
-    def __init__(self, draft: Decoder, count: int = PROPOSED_AT_ONCE) -> None:
+    def __init__(self, draft: Decoder, count: int = DRAFT_TOKENS) -> None:
         if count < 1:
             raise _bad(f"draft_tokens must be at least 1. Received: {count}")
         if draft.context_length < 2 * (count + 1):
@@ -104,9 +105,8 @@ class Proposer:
 
     def branch(self) -> Proposer:
         """Another that goes on from here."""
-        other = object.__new__(Proposer)
-        other._decoder, other._count = self._decoder.branch(), self._count
-        other._window, other._proposed = list(self._window), list(self._proposed)
+        other = copy.copy(self)
+        other._decoder, other._window = self._decoder.branch(), list(self._window)
         return other
 
     def propose(self, text: Continuation, news: Sequence[int]) -> list[Proposal]:
@@ -125,9 +125,7 @@ class Proposer:
     def _follow(self, news: Sequence[int]) -> NDArray[Any]:
         """Scores (V,) after what was written, of which the draft may have read a part as its own proposal."""
         pairs = zip(self._proposed, news[:-1], strict=False)
-        known = next((n for n, (mine, theirs) in enumerate(pairs) if mine != theirs), None)
-        if known is None:
-            known = min(len(self._proposed), len(news) - 1)
+        known = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
         self._decoder.cut(len(self._window) + known)
         self._window += news
         if len(self._window) + self._count > self._decoder.context_length:
