@@ -47,7 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "prompt", metavar="PROMPT", nargs="?", default="", help="text to continue; - reads stdin"
     )
-    add = parser.add_argument_group("generation").add_argument
+    _add_choices(parser.add_argument_group("choice of the tokens").add_argument)
+    _add_search(parser.add_argument_group("several texts").add_argument)
+    _add_computation(parser.add_argument_group("what computes").add_argument)
+
+
+def _add_choices(add: Callable[..., object]) -> None:
     for name, text in NUMBERS.items():
         default = getattr(DEFAULTS, name)
         add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
@@ -75,6 +80,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="never take token ID (repeatable)",
     )
+    add("--stop", metavar="TEXT", action="append", default=[], help="end before TEXT (repeatable)")
+    add("--seed", metavar="N", type=int, help="same seed, same text (default: another each time)")
+
+
+def _add_search(add: Callable[..., object]) -> None:
+    add(
+        "--num-samples",
+        type=int,
+        default=1,
+        help="continuations, with seeds N, N+1, ..., or the best of --beams",
+    )
     add(
         "--beams",
         metavar="N",
@@ -88,14 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="with --beams: above 0 favours longer texts (1)",
     )
-    add("--stop", metavar="TEXT", action="append", default=[], help="end before TEXT (repeatable)")
-    add(
-        "--num-samples",
-        type=int,
-        default=1,
-        help="continuations, with seeds N, N+1, ..., or the best of --beams",
-    )
-    add("--seed", metavar="N", type=int, help="same seed, same text (default: another each time)")
+
+
+def _add_computation(add: Callable[..., object]) -> None:
     add(
         "--decoder",
         choices=DECODERS,
@@ -106,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--draft",
         metavar="RUN",
-        help="a smaller run with the same tokenizer, whose proposals RUN reads at once: the same text, sooner",
+        help="a smaller run with the same tokenizer proposes tokens: texts are as probable, and there sooner",
     )
     add("--draft-tokens", metavar="N", type=int, help=f"tokens of a proposal ({DRAFT_TOKENS})")
 
