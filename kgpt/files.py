@@ -40,6 +40,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise disk_failure(error, path) from error
 
 
+def remove_leftovers(folder: Path, of: str = "") -> None:
+    """Remove what killed processes left of files they were writing (those whose names begin with `of`).
+
+    For whoever alone may write them: what another process is writing at the moment would be lost.
+    """
+    for path in folder.glob(f".{of}*.tmp"):
+        remove(path)
+
+
 @contextmanager
 def written_aside(target: Path) -> Iterator[Path]:
     """A path beside `target` for a file or folder, renamed to `target` when the block ends, removed when it fails.

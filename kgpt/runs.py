@@ -23,7 +23,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
-from kgpt.files import disk_failure, is_number, read_json, read_json_lines, write_json
+from kgpt.files import (
+    disk_failure,
+    is_number,
+    read_json,
+    read_json_lines,
+    remove_leftovers,
+    write_json,
+)
 
 FORMAT_VERSION = 1
 
@@ -390,4 +397,6 @@ def owned(folder: RunFolder) -> Iterator[None]:
                 f"Another trainer (process {pid}) owns {folder.path}.",
                 "Wait for it, or stop it first.",
             ) from None
+        remove_leftovers(folder.checkpoints_folder)
+        remove_leftovers(folder.path, of=folder.status_file.name)
         yield

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.files import disk_failure, json_safe, put_in_place, read_json, write_json
+from kgpt.files import (
+    disk_failure,
+    json_safe,
+    put_in_place,
+    read_json,
+    remove_leftovers,
+    write_json,
+)
 
 LAYOUT_VERSION = 1
 """Raised when what lies in a work folder changes its meaning: older ones are then thrown away."""
@@ -137,6 +144,8 @@ def _fit(workspace: Workspace, plan: Mapping[str, Any]) -> None:
     shutil.rmtree(workspace.scratch, ignore_errors=True)
     for folder in (workspace.chunks, workspace.scratch, workspace.corpus):
         folder.mkdir(exist_ok=True)
+    for folder in (workspace.folder, workspace.corpus, workspace.corpus / "tokenizer"):
+        remove_leftovers(folder)
 
 
 @contextmanager

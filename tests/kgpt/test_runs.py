@@ -256,6 +256,22 @@ def test_a_run_has_one_owner_at_a_time(run):
         pass
 
 
+def test_what_a_killed_trainer_left_goes_when_the_run_is_taken_up(run):
+    left = [
+        ".status.json.0badcafe.tmp",
+        "checkpoints/.last.json.0badcafe.tmp",
+        "checkpoints/.step-00000030.tmp",
+    ]
+    (run.path / left[2]).mkdir()
+    for name in (*left[:2], f"{left[2]}/weights.safetensors", ".report.html.0badcafe.tmp"):
+        (run.path / name).touch()
+    with owned(run):
+        assert not any((run.path / name).exists() for name in left)
+        assert (
+            run.path / ".report.html.0badcafe.tmp"
+        ).exists()  # another command may be writing it
+
+
 # === Summary ===
 
 

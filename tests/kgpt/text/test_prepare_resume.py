@@ -144,6 +144,26 @@ def test_ctrl_c_keeps_the_work(corpus: Path, tmp_path: Path) -> None:
     assert seen == [written]
 
 
+def test_a_file_that_was_being_written_at_a_kill_is_gone(tmp_path: Path) -> None:
+    source = tmp_path / "a.txt"
+    source.write_text("um\ndois\ntrês")
+    corpus = work_folder(tmp_path / "out") / "corpus"
+
+    def kill(line: str) -> None:
+        if line == "Writing tokens":
+            for name in (".manifest.json.0badcafe.tmp", "tokenizer/.merges.txt.0badcafe.tmp"):
+                (corpus / name).parent.mkdir(exist_ok=True)
+                (corpus / name).write_text("half")
+            raise KeyboardInterrupt
+
+    options = {"tokenizer": "bytes", "documents": "line"}
+    with pytest.raises(KeyboardInterrupt):
+        prepare([source], tmp_path / "out", report=kill, **options)
+    assert (corpus / ".manifest.json.0badcafe.tmp").exists()
+    prepare([source], tmp_path / "out", **options)
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
 def test_changed_text_begins_anew(tmp_path: Path) -> None:
     source = tmp_path / "a.txt"
     source.write_text("um\ndois\ntrês")
