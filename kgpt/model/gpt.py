@@ -30,7 +30,7 @@ class GPT(keras.Model):
     start as N(0, 0.02); those that write into the residual stream as N(0, 0.02 / sqrt(2 * num_layers)).
 
     With `remat`, training keeps of each block its input alone and computes the rest again in the backward pass
-    (Chen et al., 2016, arXiv:1604.06174): less memory for a third more time, and the same numbers.
+    (Chen et al., 2016, arXiv:1604.06174): less memory for up to a third more time, and the same numbers.
 
     Example:
         >>> model = build_gpt(ModelConfig(vocabulary_size=65, context_length=64, num_layers=4, num_heads=4, width=128))

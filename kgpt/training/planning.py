@@ -83,7 +83,7 @@ def find_remedy(config: TrainConfig, machine: Machine) -> Remedy | None:
     """The first change that makes a run fit, in this order; None if there is none.
 
     1. A smaller batch with gradient accumulation: the same updates, a little slower.
-    2. The blocks' insides computed again (`remat`), with that batch or a smaller one: the same updates, a third slower.
+    2. The blocks' insides computed again (`remat`), with that batch or a smaller one: the same updates, up to a third slower.
     3. A smaller batch alone: smaller updates.
     4. A shorter context, at that batch or a smaller one: another model.
     """
@@ -110,11 +110,11 @@ def _changes(config: TrainConfig) -> Iterator[tuple[TrainConfig, str, str]]:
             )
             given = f"--batch-size {size} --gradient-accumulation {parts}"
             if size == config.batch_size:
-                yield changed, again.strip(), "the same updates, a third slower"
+                yield changed, again.strip(), "the same updates, up to a third slower"
             elif remat == config.remat:
                 yield changed, given, "the same updates"
             else:
-                yield changed, given + again, "the same updates, a third slower"
+                yield changed, given + again, "the same updates, up to a third slower"
     accumulated = " --gradient-accumulation 1" if config.gradient_accumulation > 1 else ""
     for size in range(config.batch_size - 1, 0, -1):
         changed = dataclasses.replace(config, batch_size=size, gradient_accumulation=1, remat=True)
