@@ -83,7 +83,8 @@ def find_remedy(config: TrainConfig, machine: Machine) -> Remedy | None:
     """The first change that makes a run fit, in this order; None if there is none.
 
     1. A smaller batch with gradient accumulation: the same updates, a little slower.
-    2. The blocks' insides computed again (`remat`), with that batch or a smaller one: the same updates, up to a third slower.
+    2. The blocks' insides computed again (`remat`), with that batch or a smaller one: the same updates, up to a third
+       slower.
     3. A smaller batch alone: smaller updates.
     4. A shorter context, at that batch or a smaller one: another model.
     """
