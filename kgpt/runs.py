@@ -4,6 +4,7 @@
         run.json  status.json  metrics.jsonl  samples.jsonl  log.txt  tokenizer/
         checkpoints/step-00001000/{weights.safetensors, optimizer.safetensors, state.json}
         checkpoints/{best.json, last.json}
+        examples/  results.json  base/weights.safetensors  adapter/        (fine-tuned runs)
 
 Readers here accept half-written last lines, missing files and folders in use. Standard library only.
 """
@@ -33,6 +34,9 @@ from kgpt.files import (
 )
 
 FORMAT_VERSION = 1
+
+CLASSIFICATION = "classification"
+"""The task of a run whose model gives labels. Of the others, each writes text."""
 
 AVERAGES_FILE = "ema.safetensors"
 """Averaged weights in a checkpoint, where the run keeps them."""
@@ -64,9 +68,6 @@ def saved_models_folder(given: str | Path | None = None) -> Path:
 def data_folder() -> Path:
     """The folder that holds prepared corpora: `KGPT_DATA`, else `data` here."""
     return Path(os.environ.get("KGPT_DATA") or "data")
-
-
-# === Files ===
 
 
 # === A run ===
@@ -127,6 +128,26 @@ class RunFolder:
         return self.path / "tokenizer"
 
     @property
+    def base_file(self) -> Path:
+        """In a run with adapters, the weights that they were trained beside."""
+        return self.path / "base" / "weights.safetensors"
+
+    @property
+    def adapter_folder(self) -> Path:
+        """In a run with adapters, the best of them, for whoever wants these alone."""
+        return self.path / "adapter"
+
+    @property
+    def examples_folder(self) -> Path:
+        """In a fine-tuned run, the examples of each part."""
+        return self.path / "examples"
+
+    @property
+    def results_file(self) -> Path:
+        """In a fine-tuned run, the figures on the test part."""
+        return self.path / "results.json"
+
+    @property
     def checkpoints_folder(self) -> Path:
         """Where the checkpoints lie."""
         return self.path / "checkpoints"
@@ -162,6 +183,38 @@ class RunFolder:
                 "Update kgpt.",
             )
         return values
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the run labels texts, and writes none."""
+        return read_json(self.run_file).get("task") == CLASSIFICATION
+
+    def check_writes(self) -> None:
+        """Refuse a run that gives labels where one that writes is wanted.
+
+        Raises:
+            KgptError: it is a classifier.
+        """
+        if self.is_classifier:
+            raise KgptError(
+                "A classifier writes no text",
+                f"Run {self.name} was fine-tuned to give labels.",
+                f'Use it so: kgpt classify {self.name} "your text"',
+            )
+
+    def check_labels(self) -> None:
+        """Refuse a run that writes where one that gives labels is wanted.
+
+        Raises:
+            KgptError: there is no such run, or it is no classifier.
+        """
+        self.read()
+        if not self.is_classifier:
+            raise KgptError(
+                "No classifier",
+                f"Run {self.name} writes text, and gives no labels.",
+                f"Make one from it: kgpt finetune classify {self.name} --data FILE --run NAME",
+            )
 
     def configuration(self) -> dict[str, Any]:
         """The configuration in `run.json`.

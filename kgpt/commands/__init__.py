@@ -22,6 +22,8 @@ COMMANDS = {
     "prepare": "turn text into a tokenizer and token shards",
     "train": "train a model (also `kgpt-train`)",
     "plan": "say what a training run takes, and whether it fits",
+    "finetune": "let a base learn a job from a file, such as labelling texts",
+    "classify": "label texts with a fine-tuned classifier",
     "sample": "let a model continue a prompt",
     "evaluate": "loss, perplexity and bits per byte of a run",
     "export": "write a model in another format, such as a TensorFlow SavedModel",
@@ -94,19 +96,23 @@ def _top_parser(only: str) -> argparse.ArgumentParser:
             module = importlib.import_module(f"kgpt.commands.{name}")
             subparser.description, subparser.epilog = module.__doc__, module.EXAMPLES
             module.add_arguments(subparser)
-            common = subparser.add_argument_group("common options")
-            common.add_argument(
-                "--json",
-                action="store_true",
-                help="print one JSON object as the last line of stdout",
-            )
-            common.add_argument("--debug", action="store_true", help="show tracebacks")
-            common.add_argument(
-                "--saved-models",
-                metavar="DIR",
-                help="folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)",
-            )
+            if not hasattr(module, "KINDS"):
+                add_common_options(subparser)
     return parser
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes; of one with several kinds, each kind."""
+    common = parser.add_argument_group("common options")
+    common.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line of stdout"
+    )
+    common.add_argument("--debug", action="store_true", help="show tracebacks")
+    common.add_argument(
+        "--saved-models",
+        metavar="DIR",
+        help="folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

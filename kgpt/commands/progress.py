@@ -76,7 +76,7 @@ class TrainingDisplay:
             best = "  [green]best so far[/]" if row.get("is_best") else ""
             self._console.print(
                 f"step {row['step']:,}  validation loss [bold]{row['validation_loss']:.4f}[/]"
-                f"  {row['bits_per_byte']:.3f} bits per byte{best}"
+                f"  {_measure_of(row)}{best}"
             )
             return
         self._show(row, steps, self._describe(row, steps))
@@ -113,6 +113,13 @@ class TrainingDisplay:
         elif time.perf_counter() - self._last_line > LINE_SECONDS or row["step"] == steps:
             self._last_line = time.perf_counter()
             self._console.print(f"step {place}  {line}")
+
+
+def _measure_of(row: dict[str, Any]) -> str:
+    """Of an evaluation, what says most beside its loss."""
+    if "validation_accuracy" in row:
+        return f"accuracy {row['validation_accuracy']:.2%}"
+    return f"{row['bits_per_byte']:.3f} bits per byte"
 
 
 def loss_curve(rows: Sequence[dict[str, Any]], width: int = 56, height: int = 16) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.tables import print_table
 from kgpt.config import UNLIMITED_STEPS, Distribute, Precision, TrainConfig
-from kgpt.config_values import dotted, from_dict, merged, parse_override, read_config_file
+from kgpt.config_values import dotted, from_dict, merged, nested, parse_override, read_config_file
 from kgpt.errors import KgptError
 from kgpt.presets import PRESETS, preset
 from kgpt.runs import find_run, new_run
@@ -236,14 +236,8 @@ def configuration(args: argparse.Namespace) -> TrainConfig:
 def _given(args: argparse.Namespace) -> dict[str, Any]:
     """Nested values of the options on the command line, then of --set."""
     options = {key: getattr(args, name) for name, key in OPTIONS.items()}
-    nested = [_nested(key, value) for key, value in options.items() if value is not None]
-    return reduce(merged, [*nested, *map(parse_override, args.set)], {})
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
+    tables = [nested(key, value) for key, value in options.items() if value is not None]
+    return reduce(merged, [*tables, *map(parse_override, args.set)], {})
 
 
 def _with_limits(values: Mapping[str, Any]) -> dict[str, Any]:

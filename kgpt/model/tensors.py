@@ -1,6 +1,6 @@
 """Tensors in safetensors files, and what a run says of its model. Nothing here loads Keras.
 
-In: a checkpoint's folder, a run. Out: NumPy arrays by name, checked; a `ModelConfig`.
+In: a checkpoint's folder, a run. Out: NumPy arrays by name, checked and with adapters merged; a `ModelConfig`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import numpy as np
 
 from kgpt.config import ModelConfig
 from kgpt.config_values import from_dict
-from kgpt.errors import KgptFailure
+from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import read_json, write_atomically
-from kgpt.runs import RunFolder
+from kgpt.finetune_config import LoraConfig, lora_config
+from kgpt.runs import Checkpoint, RunFolder
 
 WEIGHTS_FILE = "weights.safetensors"
+DOWN, UP = "adapter_down", "adapter_up"
+"""Names of an adapter's variables A (I, R) and B (R, O)."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
@@ -74,6 +77,60 @@ def verify_checksum(checkpoint: Path, file: str) -> None:
             f"{path} is cut or changed: sha256 {received[:12]}…, expected {str(expected)[:12]}….",
             "Choose another checkpoint: `--checkpoint last`, best or a step.",
         )
+
+
+def checkpoint_tensors(run: RunFolder, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """All weights of a checkpoint; those of a run with adapters are its base's, with the adapters added.
+
+    Raises:
+        KgptError: the adapters belong to another base.
+        KgptFailure: a file is missing or damaged.
+    """
+    verify_checksum(checkpoint.path, checkpoint.weights_file)
+    tensors = load_tensors(checkpoint.path / checkpoint.weights_file)
+    if not any(map(is_adapter, tensors)):
+        return tensors
+    values = run.read()
+    lora = lora_config(values)
+    return merged({**base_tensors(run, values), **tensors}, lora)
+
+
+def base_tensors(run: RunFolder, values: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """The weights that the adapters of a run were trained beside; `values` is the content of its `run.json`.
+
+    Raises:
+        KgptError: they are not the ones that `run.json` names.
+        KgptFailure: the file is missing or damaged.
+    """
+    parent = values.get("parent")
+    expected = parent.get("weights_sha256") if isinstance(parent, Mapping) else None
+    if not run.base_file.is_file():
+        load_tensors(run.base_file)  # raises with the right words
+    with open(run.base_file, "rb") as content:
+        received = hashlib.file_digest(content, "sha256").hexdigest()
+    if received != expected:
+        raise KgptError(
+            "Adapter for another base",
+            f"{run.base_file} has sha256 {received[:12]}…; the adapters were trained on {str(expected)[:12]}….",
+            "Put the base's own weights there: those of the run and checkpoint that run.json names as `parent`.",
+        )
+    return load_tensors(run.base_file)
+
+
+def merged(tensors: Mapping[str, np.ndarray], lora: LoraConfig) -> dict[str, np.ndarray]:
+    """Tensors by path in which every adapter is added to its kernel, W + scale * A B, and adapters are no more."""
+    result = {path: tensor for path, tensor in tensors.items() if not is_adapter(path)}
+    for path, down_IR in tensors.items():
+        stem, _, name = path.rpartition("/")
+        if name == DOWN:
+            change_IO = np.float32(lora.scale) * (down_IR @ tensors[f"{stem}/{UP}"])
+            result[f"{stem}/kernel"] = result[f"{stem}/kernel"] + change_IO
+    return result
+
+
+def is_adapter(path: str) -> bool:
+    """Whether a variable of this path belongs to an adapter."""
+    return path.endswith((f"/{DOWN}", f"/{UP}"))
 
 
 def model_config(run: RunFolder) -> ModelConfig:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from kgpt.errors import KgptError
 from kgpt.model.gpt import GPT, build_gpt
-from kgpt.model.tensors import load_tensors, model_config, verify_checksum
+from kgpt.model.tensors import checkpoint_tensors, is_adapter, model_config
 from kgpt.runs import Checkpoint, RunFolder
 
 
@@ -58,8 +59,13 @@ def check_fit(
     return by_path
 
 
-def model_weights(model: GPT) -> list[Any]:
-    """The variables that make the model: its weights, without the state of random generators."""
+def model_weights(model: keras.Model) -> list[Any]:
+    """The variables that make the model: its weights, without the state of random generators.
+
+    Of a model with adapters these are the ones that train: the rest is its base's, and stays.
+    """
+    if any(is_adapter(variable.path) for variable in model.weights):
+        return list(model.trainable_weights)
     return list(model.weights)
 
 
@@ -69,11 +75,11 @@ def load_checkpoint_model(
     """The model of a run with the weights of one of its checkpoints.
 
     Raises:
-        KgptError: the weights do not fit the run's configuration.
+        KgptError: the run writes no text, or the weights do not fit its configuration.
         KgptFailure: a file is missing or damaged.
     """
-    verify_checksum(checkpoint.path, checkpoint.weights_file)
+    run.check_writes()
     model = build_gpt(model_config(run), precision)
-    path = checkpoint.path / checkpoint.weights_file
-    assign(model_weights(model), load_tensors(path), path)
+    tensors = checkpoint_tensors(run, checkpoint)
+    assign(model.weights, tensors, checkpoint.path / checkpoint.weights_file)
     return model

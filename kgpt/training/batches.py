@@ -51,6 +51,15 @@ class Batches:
         """Steps in which every window is seen once."""
         return self.windows / self.batch_size
 
+    @property
+    def arrays(self) -> tuple[tuple[tuple[int, int], str], ...]:
+        """Shapes and types of inputs and targets."""
+        return (((self.batch_size, self.context_length), "int32"),) * 2
+
+    def tokens_until(self, step: int) -> int:
+        """Tokens in the first `step` batches."""
+        return step * self.batch_size * self.context_length
+
     def at(self, step: int, part: int = 0, parts: int = 1) -> tuple[Ids, Ids]:
         """Inputs and targets of a step, int32 (B, T); the target of each token is the token after it.
 

@@ -10,7 +10,7 @@ import math
 import signal
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
@@ -72,6 +72,10 @@ class Guarded:
             self._reporter = Silence()
 
 
+class StopAsked(Exception):
+    """The run was asked to stop in the middle of something that can be done again."""
+
+
 class StopRequest:
     """Set by Ctrl-C, SIGTERM or SIGHUP: training ends after the current step, with everything saved."""
 
@@ -88,6 +92,16 @@ class StopRequest:
         """
         if not self._processes.is_alone:
             self.signal = self._processes.agree(self._heard)
+
+    def check(self) -> None:
+        """End here if the run shall stop.
+
+        Raises:
+            StopAsked: it shall.
+        """
+        self.agree()
+        if self.signal is not None:
+            raise StopAsked
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -142,11 +156,13 @@ class Recorder(keras.callbacks.Callback):
         progress: Progress,
         reporter: Reporter,
         stop: StopRequest,
-        matrix_flops: float,
+        tokens_until: Callable[[int], int],
+        matrix_flops: float | None,
     ) -> None:
         super().__init__()
         self.run, self.config, self.progress = run, config, progress
-        self.reporter, self.stop, self.matrix_flops = reporter, stop, matrix_flops
+        self.reporter, self.stop = reporter, stop
+        self.tokens_until, self.matrix_flops = tokens_until, matrix_flops
         self.gone_wrong = 0
         self.state: State = "compiling"
         self._last_heartbeat = 0.0
@@ -229,22 +245,23 @@ class Recorder(keras.callbacks.Callback):
     def _log(self, now: float) -> None:
         progress, config = self.progress, self.config
         steps_timed = progress.step - self._row_step
-        speed = (
-            steps_timed * config.tokens_per_step / (now - self._row_clock) if steps_timed else None
-        )
+        tokens = self.tokens_until(progress.step)
+        new = tokens - self.tokens_until(self._row_step)
+        speed = new / (now - self._row_clock) if steps_timed else None
         steps = steps_in_force(config, progress.step - 1)
         factor = schedule_factor(config.optimizer, progress.step - 1, steps)
         losses = progress.pending_losses
         row = {
             "step": progress.step,
-            "tokens": progress.step * config.tokens_per_step,
+            "tokens": tokens,
             "seconds": round(progress.seconds, 3),
             "train_loss": sum(losses) / len(losses) if losses else None,
             "learning_rate": config.optimizer.learning_rate * factor,
             **self._of_optimizer(),
             "tokens_per_second": speed and round(speed, 1),
-            "mfu": speed and round(utilization(config, speed, self.matrix_flops), 4),
         }
+        if self.matrix_flops:
+            row["mfu"] = speed and round(utilization(config, speed, self.matrix_flops), 4)
         append_json_line(self.run.metrics_file, row)
         progress.pending_losses = []
         self._row_clock, self._row_step = now, progress.step

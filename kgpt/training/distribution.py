@@ -26,7 +26,6 @@ from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
 from kgpt.model.size import parameter_count
 from kgpt.training.accumulation import accumulate
-from kgpt.training.batches import Batches
 from kgpt.training.processes import NUM_PROCESSES, Processes, processes_asked_for
 
 CPU_DEVICES = "KGPT_CPU_DEVICES"
@@ -63,15 +62,17 @@ class Devices:
         step: Any = functools.partial(train_step, model, parts, compiles)
         object.__setattr__(model, "train_step", step)
 
-    def feed(self, batches: Batches, position: int) -> Any:
-        """The batches from `position` on, as `fit` takes them: of this process, its rows alone."""
+    def feed(self, batches: Any, position: int) -> Any:
+        """The `StepBatches` from `position` on, as `fit` takes them: of this process, its rows alone."""
         mine = self.processes.number, self.processes.count
-        if self.mode != "mirrored":
+        differ = any(None in shape for shape, _ in batches.arrays)
+        needs_dataset = differ and keras.backend.backend() == "tensorflow"
+        if self.mode != "mirrored" and not needs_dataset:
             return batches.from_step(position, *mine)
         from kgpt.training.distribution_tensorflow import dataset
 
         read = functools.partial(batches.from_step, position)
-        return dataset(read, batches.batch_size, batches.context_length)
+        return dataset(read, batches.arrays)
 
     @property
     def memories(self) -> int:

@@ -42,13 +42,15 @@ def mirrored(devices: list[str]) -> Any:
     return tf.distribute.MirroredStrategy([f"/{device.upper()}" for device in devices])
 
 
-def dataset(read: Callable[[], Iterator[Any]], rows: int, length: int) -> Any:
-    """What `read()` gives, (inputs, targets) of `rows` sequences, in a form that a strategy can cut.
+def dataset(read: Callable[[], Iterator[Any]], arrays: tuple[Any, ...]) -> Any:
+    """What `read()` gives, tuples of arrays of these shapes and types, in a form that a strategy can cut.
+
+    Keras takes the shapes of a generator's batches from the first ones; here a size that is None may differ.
 
     `fit` takes a look at the first batch and begins anew, so `read` must be able to.
     """
-    spec = tf.TensorSpec((rows, length), tf.int32)
-    return tf.data.Dataset.from_generator(read, output_signature=(spec, spec))
+    signature = tuple(tf.TensorSpec(shape, dtype) for shape, dtype in arrays)
+    return tf.data.Dataset.from_generator(read, output_signature=signature)
 
 
 def train_step(model: keras.Model, parts: int, compiles: bool, data: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class TrainResult:
     """False: it was asked to stop before its last step, and can be resumed."""
     validation_loss: float | None
     bits_per_byte: float | None
+    """None where text is labelled, and not written."""
     tokens_per_second: float | None
 
 

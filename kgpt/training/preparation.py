@@ -100,7 +100,7 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
             "Resume it with the data it was started with, or train a new --run NAME.",
         )
     data = values.get("data", {})
-    changed = _changes(data, _contents(corpus))
+    changed = _changes(data, corpus_contents(corpus))
     if changed:
         raise KgptError(
             "Data changed",
@@ -109,7 +109,7 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
         )
 
 
-def _contents(corpus: Corpus) -> dict[str, Any]:
+def corpus_contents(corpus: Corpus) -> dict[str, Any]:
     """What a run keeps of its data, to know it again wherever it lies."""
     return {
         "path": os.path.abspath(corpus.folder),
@@ -136,10 +136,10 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ""
 
 
-def keep_configuration(run: RunFolder, config: TrainConfig, corpus: Corpus) -> None:
+def keep_configuration(run: RunFolder, config: TrainConfig, contents: Mapping[str, Any]) -> None:
     """Keep what a resumed run was asked to change, such as more steps, so that the next resume knows it."""
     values = run.read()
-    data = {**values.get("data", {}), **_contents(corpus)}
+    data = {**values.get("data", {}), **contents}
     write_json(run.run_file, {**values, "configuration": to_dict(config), "data": data})
 
 
@@ -160,25 +160,42 @@ def create_run_folder(
     run: RunFolder, config: TrainConfig, corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
     """Make the folder with everything that explains the run; `run.json` comes last, and makes it a run."""
+    write_tokenizer(run, corpus.tokenizer_folder)
+    write_run_file(run, config, tokenizer, corpus_contents(corpus))
+
+
+def write_tokenizer(run: RunFolder, folder: Path) -> None:
+    """Make the run's folder, and copy the tokenizer in `folder` into it."""
     try:
         run.checkpoints_folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(corpus.tokenizer_folder, run.tokenizer_folder, dirs_exist_ok=True)
+        shutil.copytree(folder, run.tokenizer_folder, dirs_exist_ok=True)
     except OSError as error:
         raise disk_failure(error, run.path) from error
-    write_json(
-        run.run_file,
-        {
-            "format_version": FORMAT_VERSION,
-            "task": "pretraining",
-            "configuration": to_dict(config),
-            "tokenizer_sha256": tokenizer.sha256,
-            "data": _contents(corpus),
-            "parameters": parameter_count(config.model),
-            "parent": None,
-            "versions": versions(),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        },
-    )
+
+
+def write_run_file(
+    run: RunFolder,
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    data: Mapping[str, Any],
+    *,
+    task: str = "pretraining",
+    parent: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> None:
+    """Write `run.json`, which makes the folder a run."""
+    values = {
+        "format_version": FORMAT_VERSION,
+        "task": task,
+        "configuration": to_dict(config),
+        "tokenizer_sha256": tokenizer.sha256,
+        "data": data,
+        "parameters": parameter_count(config.model),
+        "parent": parent,
+        "versions": versions(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    write_json(run.run_file, {**values, **more})
 
 
 def versions() -> dict[str, str]:
@@ -212,19 +229,24 @@ def _model_and_optimizer(config: TrainConfig, devices: Devices) -> GPT:
         z_loss=config.z_loss,
         remat=config.remat,
     )
+    # a mirrored step is compiled by itself, between the exchanges
+    compile_model(model, config, compiles_with_xla(config) and devices.mode != "mirrored")
+    return model
+
+
+def compile_model(model: keras.Model, config: TrainConfig, jit_compile: bool) -> None:
+    """Give a built model its optimiser, and make `fit` tell the loss of each step."""
     optimizer = GPTOptimizer(
         config.optimizer, config.steps, scales_loss=config.precision == "float16"
     )
     model.compile(
         optimizer=optimizer,
-        # a mirrored step is compiled by itself, between the exchanges
-        jit_compile=compiles_with_xla(config) and devices.mode != "mirrored",
+        jit_compile=jit_compile,
         auto_scale_loss=False,  # the optimiser does it, and keeps its state in the checkpoint
     )
     # Keras offers no public way to see the loss of one step instead of the mean since the epoch began.
     object.__setattr__(model, "_loss_tracker", LastStepLoss())
     optimizer.build(model.trainable_variables)
-    return model
 
 
 def compiles_with_xla(config: TrainConfig) -> bool:

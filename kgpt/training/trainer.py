@@ -1,4 +1,4 @@
-"""Pretraining: from a prepared corpus and a configuration to a run folder with checkpoints.
+"""Training: from a task and a configuration to a run folder with checkpoints. `train` is pretraining.
 
 `train` reads as a table of contents. A run that stops, for whatever reason, goes on from its last checkpoint with
 `resume=True` as if it had never stopped.
@@ -14,14 +14,11 @@ from pathlib import Path
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptFailure
-from kgpt.evaluation.tokens import Loss
 from kgpt.files import append_json_line, disk_failure, write_json
 from kgpt.packages import optional_package
 from kgpt.runs import RunFolder
-from kgpt.text.shards import Corpus
-from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.beginning import begun
-from kgpt.training.callbacks import Guarded, Recorder, Reporter, Silence, StopRequest
+from kgpt.training.callbacks import Guarded, Recorder, Reporter, Silence, StopAsked, StopRequest
 from kgpt.training.checkpoints import (
     CheckpointWriter,
     Progress,
@@ -45,18 +42,14 @@ from kgpt.training.limits import (
     with_steps,
 )
 from kgpt.training.planning import advice_after_out_of_memory, is_out_of_memory
-from kgpt.training.preparation import (
-    compiled_model,
-    keep_configuration,
-    remove_rows_after,
-    training_batches,
-)
+from kgpt.training.preparation import keep_configuration, remove_rows_after
+from kgpt.training.pretraining import Pretraining
 from kgpt.training.recovery import Restore, recover, restored_by_all, starting_point
 from kgpt.training.report import write_report
 from kgpt.training.schedules import decay_start
 from kgpt.training.speed import matrix_product_rate
+from kgpt.training.task import Measured, Task
 from kgpt.training.tensorboard import TensorBoard
-from kgpt.training.validation import StopAsked, Validation
 
 
 def train(
@@ -79,8 +72,8 @@ def train(
         if not devices.processes.is_first:
             reporter = Silence()
         with begun(config, saved_models, resume, reporter, devices) as start:
-            parts = start.run, start.config, start.corpus, start.tokenizer
-            result = TrainingSession(*parts, reporter, devices).work()
+            task = Pretraining(start.corpus, start.tokenizer)
+            result = TrainingSession(start.run, start.config, task, reporter, devices).work()
             return dataclasses.replace(result, run=start.result)
 
 
@@ -91,18 +84,17 @@ class TrainingSession:
         self,
         run: RunFolder,
         config: TrainConfig,
-        corpus: Corpus,
-        tokenizer: Tokenizer,
+        task: Task,
         reporter: Reporter,
         devices: Devices | None = None,
     ) -> None:
-        self.run, self.config, self.corpus, self.tokenizer = run, config, corpus, tokenizer
+        self.run, self.config, self.task = run, config, task
         self.devices = devices or Devices()
         self.processes = self.devices.processes
         self.reporter: Reporter = Guarded(reporter)
         self.stop = StopRequest(self.processes)
         self.writer = CheckpointWriter(self.run)
-        self.latest: Loss | None = None
+        self.latest: Measured | None = None
         self.evaluation_is_due = False
         self.evaluation_seconds: list[float] = []
 
@@ -130,23 +122,23 @@ class TrainingSession:
     def prepare(self) -> None:
         """Build model, optimiser and batches; restore the last checkpoint if there is one."""
         remove_leftovers(self.run)
-        self.model = compiled_model(self.config, self.devices)
+        self.model = self.task.model(self.config, self.devices)
         parts = self.run, self.config, self.model, self.say
         self.progress = self._restored(lambda restore: starting_point(*parts, restore))
         self._keep_configuration()
         config = self.config
         remove_rows_after(self.run, self.progress.step, self._evaluates_at(self.progress.step))
-        self.batches = training_batches(config, self.corpus)
-        others = self.corpus, self.tokenizer, self.model, self.stop
-        self.validation = Validation(self.run, config, *others)
-        rate = matrix_product_rate(config.precision)
+        self.batches = self.task.batches(config)
+        self.validation = self.task.measure(self.run, config, self.model, self.stop)
+        rate = matrix_product_rate(config.precision) if self.task.counts_operations else None
         if config.tensorboard and self.processes.is_first:
             folder = self.run.path / "tensorboard"
             self.reporter = TensorBoard(folder, self.progress.step, self.reporter)
-        self.recorder = Recorder(self.run, config, self.progress, self.reporter, self.stop, rate)
+        seen = self.progress, self.reporter, self.stop, self.batches.tokens_until
+        self.recorder = Recorder(self.run, config, *seen, rate)
+        speed = f"; matrix products at {rate / 1e9:,.0f} GFLOP/s" if rate else "; computing"
         self.say(
-            f"{self.model.count_params():,} parameters; {len(self.corpus.tokens('train')):,} training tokens;"
-            f" {self.batches.steps_per_epoch:.0f} steps an epoch; matrix products at {rate / 1e9:,.0f} GFLOP/s in"
+            f"{self.task.described(self.model)}; {self.batches.steps_per_epoch:.0f} steps an epoch{speed} in"
             f" {config.precision}{self.devices.described}"
         )
         self.processes.agree()
@@ -189,20 +181,18 @@ class TrainingSession:
         """
         if not self.validation.tokens:
             return
-        loss, averaged_loss = self.validation.measure()
-        self.latest = loss
+        self.latest = found = self.validation.measure()
         if self.processes.is_first:
-            is_best = mark_validation_loss(self.run, self.progress, loss.loss)
+            is_best = mark_validation_loss(self.run, self.progress, found.loss)
         else:
-            is_best = self.progress.note_validation_loss(loss.loss)
+            is_best = self.progress.note_validation_loss(found.loss)
         self.recorder.count_pause()
         row = {
             "step": self.progress.step,
-            "tokens": self.progress.step * self.config.tokens_per_step,
+            "tokens": self.batches.tokens_until(self.progress.step),
             "seconds": round(self.progress.seconds, 3),
-            "validation_loss": loss.loss,
-            "bits_per_byte": loss.bits_per_byte,
-            **({"ema_validation_loss": averaged_loss.loss} if averaged_loss else {}),
+            "validation_loss": found.loss,
+            **found.values,
         }
         append_json_line(self.run.metrics_file, row)
         self.reporter.row({**row, "is_best": is_best}, self.config.steps)
@@ -307,7 +297,7 @@ class TrainingSession:
             steps = self.config.steps
             unchanged = dataclasses.replace(self.config, steps=stored.steps)
             self.config = with_steps(unchanged, self.progress.step, steps)
-        keep_configuration(self.run, self.config, self.corpus)
+        keep_configuration(self.run, self.config, self.task.contents)
 
     def _restored(self, work: Callable[[Restore], Progress]) -> Progress:
         return restored_by_all(self.processes, self.model, work)
@@ -346,7 +336,8 @@ class TrainingSession:
     def _pace(self) -> Pace:
         step_seconds = self.recorder.seconds_per_step
         # a guess until one is measured: a forward pass costs about a third of training on as many tokens
-        guess = step_seconds * self.validation.tokens / self.config.tokens_per_step / 3
+        tokens = self.batches.tokens_until(self.progress.step) / max(1, self.progress.step)
+        guess = step_seconds * self.validation.tokens / max(1.0, tokens) / 3
         measured = self.evaluation_seconds[1:]  # the first one compiles
         pace = [self.progress.seconds, step_seconds, min(measured, default=guess)]
         return Pace(*self.processes.from_first(lambda: pace))
@@ -396,6 +387,6 @@ class TrainingSession:
             seconds=self.progress.seconds,
             finished=self._is_finished,
             validation_loss=self.latest.loss if self.latest else self.progress.best_validation_loss,
-            bits_per_byte=self.latest.bits_per_byte if self.latest else None,
+            bits_per_byte=self.latest.values.get("bits_per_byte") if self.latest else None,
             tokens_per_second=median_speed(self.run),
         )

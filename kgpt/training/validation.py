@@ -21,12 +21,9 @@ from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.averages import averaged
 from kgpt.training.callbacks import StopRequest
+from kgpt.training.task import Measured
 
 SAMPLE_TOKENS = 40
-
-
-class StopAsked(Exception):
-    """The run was asked to stop during its evaluation."""
 
 
 class Validation:
@@ -53,18 +50,19 @@ class Validation:
         """Tokens of the validation split."""
         return len(self.corpus.tokens("validation"))
 
-    def measure(self) -> tuple[Loss, Loss | None]:
+    def measure(self) -> Measured:
         """The loss of the whole validation split: that of the weights, and that of their average if there is one.
 
         Raises:
             StopAsked: the run shall stop.
         """
-        self.check_stop()
+        self.stop.check()
         loss = self._measure()
-        if not self.model.optimizer.averages:
-            return loss, None
-        with averaged(self.model):
-            return loss, self._measure()
+        values: dict[str, float | None] = {"bits_per_byte": loss.bits_per_byte}
+        if self.model.optimizer.averages:
+            with averaged(self.model):
+                values["ema_validation_loss"] = self._measure().loss
+        return Measured(loss.loss, values)
 
     def write_samples(self, step: int) -> None:
         """Continue each sample prompt into `samples.jsonl`.
@@ -73,7 +71,7 @@ class Validation:
             StopAsked: the run shall stop.
         """
         for prompt in self.config.sample_prompts or (self._prompt(),):
-            self.check_stop()
+            self.stop.check()
             options = GenerateOptions(
                 max_tokens=SAMPLE_TOKENS, temperature=0.8, seed=self.config.seed
             )
@@ -86,16 +84,10 @@ class Validation:
             }
             append_json_line(self.run.samples_file, row)
 
-    def check_stop(self) -> None:
-        """End here if the run shall stop."""
-        self.stop.agree()
-        if self.stop.signal is not None:
-            raise StopAsked
-
     def _measure(self) -> Loss:
         tokens = self.corpus.tokens("validation")
         return self.evaluator.measure(
-            tokens, self.corpus.validation_bytes, lambda done, of: self.check_stop()
+            tokens, self.corpus.validation_bytes, lambda done, of: self.stop.check()
         )
 
     def _prompt(self) -> str:

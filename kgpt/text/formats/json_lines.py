@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
@@ -25,6 +26,24 @@ def read(reading: Reading) -> Iterator[Piece]:
         KgptFailure: the file cannot be read.
     """
     text_of = RowText(reading.options.text_field)
+    for number, value, line in values(reading):
+        try:
+            text = text_of(value)
+        except NoTextError as error:
+            reading.no_text(reading.place(number), error)
+        else:
+            if "\\ud" in line or "\\uD" in line:
+                text = without_surrogates(text)
+            yield from reading.row(text, number)
+
+
+def values(reading: Reading) -> Iterator[tuple[int, Any, str]]:
+    """The number of each line, what it holds, and the line itself.
+
+    Raises:
+        KgptError: a line does not parse, and errors stop.
+        KgptFailure: the file cannot be read.
+    """
     decode = json.JSONDecoder().raw_decode
     for number, line in enumerate(lines(escaped_blocks(reading)), 1):
         if reading.escaped and is_escaped(line):
@@ -34,9 +53,6 @@ def read(reading: Reading) -> Iterator[Piece]:
                 value, end = decode(line)
                 if end < len(line):
                     raise json.JSONDecodeError("Extra data", line, end)
-                text = text_of(value)
-            except NoTextError as error:
-                reading.no_text(reading.place(number), error)
             except (ValueError, RecursionError) as error:
                 reading.damage(
                     "Not JSON",
@@ -45,9 +61,7 @@ def read(reading: Reading) -> Iterator[Piece]:
                     " ends in .json.)",
                 )
             else:
-                if "\\ud" in line or "\\uD" in line:
-                    text = without_surrogates(text)
-                yield from reading.row(text, number)
+                yield number, value, line
 
 
 def describe(error: Exception) -> str:

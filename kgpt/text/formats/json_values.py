@@ -32,12 +32,30 @@ def read(reading: Reading) -> Iterator[Piece]:
         KgptFailure: the file cannot be read.
     """
     text_of = RowText(reading.options.text_field)
+    for line, row in values(reading):
+        try:
+            text = text_of(row)
+        except NoTextError as error:
+            reading.no_text(reading.place(line), error)
+            continue
+        if reading.escaped and is_escaped(text):
+            not_utf8(reading, text, line)
+        else:
+            yield from reading.row(without_surrogates(text), line)
+
+
+def values(reading: Reading) -> Iterator[tuple[int, Any]]:
+    """The rows, each with the number of the line on which it ends.
+
+    Raises:
+        KgptError: the file does not parse, and errors stop.
+        KgptFailure: it cannot be read.
+    """
     stream = JsonStream(escaped_blocks(reading))
     rows = _rows(stream)
     while True:
         try:
             row = next(rows)
-            text = text_of(row)
         except StopIteration:
             return
         except NotJsonError as error:
@@ -47,13 +65,7 @@ def read(reading: Reading) -> Iterator[Piece]:
                 "Mend the file, or read it as far as it goes with --on-error skip.",
             )
             return
-        except NoTextError as error:
-            reading.no_text(reading.place(stream.line), error)
-            continue
-        if reading.escaped and is_escaped(text):
-            not_utf8(reading, text, stream.line)
-        else:
-            yield from reading.row(without_surrogates(text), stream.line)
+        yield stream.line, row
 
 
 def _rows(stream: JsonStream) -> Iterator[Any]:

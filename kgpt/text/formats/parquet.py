@@ -6,7 +6,7 @@ Only the columns that make the text are read, and of these no more than about `B
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kgpt.errors import KgptError
@@ -31,7 +31,7 @@ def read(reading: Reading) -> Iterator[Piece]:
     """
     text_of = RowText()
     reading.unit = "row"
-    for number, row in enumerate(_rows(reading), 1):
+    for number, row in enumerate(_rows(reading, _columns), 1):
         try:
             text = text_of(row)
         except NoTextError as error:
@@ -43,9 +43,27 @@ def read(reading: Reading) -> Iterator[Piece]:
             yield from reading.row(text, number)
 
 
-def _rows(reading: Reading) -> Iterator[Any]:
-    """The text of each row where one column of strings has it; else an object with the columns that make it."""
-    batches = _batches(reading)
+def values(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each row, and all its columns by name.
+
+    Raises:
+        KgptError: the file is no Parquet file or is damaged, and errors stop.
+        KgptFailure: the file cannot be read.
+    """
+    reading.unit = "row"
+    names: list[str] = []
+
+    def all_columns(reading: Reading, schema: Any) -> list[str]:
+        names[:] = schema.names
+        return names
+
+    for number, row in enumerate(_rows(reading, all_columns), 1):
+        yield number, row if isinstance(row, dict) else {names[0]: row}
+
+
+def _rows(reading: Reading, columns: Callable[[Reading, Any], list[str]]) -> Iterator[Any]:
+    """The text of each row where one column of strings has it; else an object with the columns that are chosen."""
+    batches = _batches(reading, columns)
     while True:
         try:
             batch = next(batches)
@@ -62,23 +80,23 @@ def _rows(reading: Reading) -> Iterator[Any]:
                 "Copy or download it again, or go on without it with --on-error skip.",
             )
             return
-        columns = [_values(reading, column) for column in batch.columns]
-        if len(columns) == 1 and not any(isinstance(value, list) for value in columns[0]):
-            yield from ("" if value is None else value for value in columns[0])
+        found = [_values(reading, column) for column in batch.columns]
+        if len(found) == 1 and not any(isinstance(value, list) for value in found[0]):
+            yield from ("" if value is None else value for value in found[0])
         else:
             names = batch.schema.names
             yield from (
-                dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)
+                dict(zip(names, values, strict=True)) for values in zip(*found, strict=True)
             )
 
 
-def _batches(reading: Reading) -> Iterator[Any]:
+def _batches(reading: Reading, columns: Callable[[Reading, Any], list[str]]) -> Iterator[Any]:
     from pyarrow import parquet
 
     with parquet.ParquetFile(
         file_of(reading.source), pre_buffer=False, buffer_size=1 << 20
     ) as file:
-        names = _columns(reading, file.schema_arrow)
+        names = columns(reading, file.schema_arrow)
         if names:
             size = sum(
                 file.metadata.row_group(group).total_byte_size

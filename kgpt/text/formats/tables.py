@@ -37,7 +37,7 @@ def read(reading: Reading) -> Iterator[Piece]:
             column holds the text, and errors stop.
         KgptFailure: the file cannot be read.
     """
-    rows = _rows(reading)
+    rows = table_rows(reading)
     _, header = next(rows, (0, None))
     if header is None:
         return
@@ -51,7 +51,7 @@ def read(reading: Reading) -> Iterator[Piece]:
             yield from reading.row(text, line)
 
 
-def _rows(reading: Reading) -> Iterator[_Row]:
+def table_rows(reading: Reading) -> Iterator[_Row]:
     """The header, and the rows that have as many fields as it."""
     csv.field_size_limit(FIELD_LIMIT)
     with_ends = (line + "\n" for line in lines(escaped_blocks(reading)))

@@ -37,6 +37,7 @@ def damaged(tmp_path):
     from kgpt.text.tokenizer import Tokenizer
     from kgpt.training.precision import resolved
     from kgpt.training.preparation import create_run_folder, open_corpus, with_vocabulary
+    from kgpt.training.pretraining import Pretraining
     from kgpt.training.trainer import TrainingSession
 
     def run(config, reporter, **changes):
@@ -45,7 +46,7 @@ def damaged(tmp_path):
         corpus = open_corpus(config.data)
         tokenizer = Tokenizer.load(corpus.tokenizer_folder)
         create_run_folder(folder, config, corpus, tokenizer)
-        reporter.session = TrainingSession(folder, config, corpus, tokenizer, reporter)
+        reporter.session = TrainingSession(folder, config, Pretraining(corpus, tokenizer), reporter)
         with owned(folder):
             return reporter.session.work()
 

@@ -1,0 +1,43 @@
+"""Fine-tune a base run: let it learn a job from a file.
+
+classify: give labels to texts, from a file with a text and a label a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Any
+
+from kgpt.commands import add_common_options
+
+KINDS = {"classify": "give labels to texts"}
+"""What a base can be tuned for, and the line that the help says of it; each is a module `finetune_KIND` beside this."""
+
+EXAMPLES = """examples:
+  kgpt finetune classify demo --data sms.tsv --run spam
+  kgpt finetune classify --help"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A parser for each kind."""
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    for name, line in KINDS.items():
+        module = importlib.import_module(f"kgpt.commands.finetune_{name}")
+        kind = kinds.add_parser(
+            name,
+            help=line,
+            description=module.__doc__,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(kind)
+        add_common_options(kind)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Hand on to the kind."""
+    result: dict[str, Any] = importlib.import_module(f"kgpt.commands.finetune_{args.kind}").run(
+        args
+    )
+    return result

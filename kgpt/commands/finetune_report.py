@@ -1,0 +1,99 @@
+"""What a person sees of a fine-tuning before and after it: the data that was read, the figures that came out.
+
+In: a plan, results. Out: lines and tables on stdout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgpt.commands.tables import print_table
+
+if TYPE_CHECKING:
+    from kgpt.text.labelled import Examples
+    from kgpt.training.ending import TrainResult
+    from kgpt.training.finetuning import Plan
+
+SHOWN_EXAMPLES = 3
+SHOWN_CHARACTERS = 100
+MOST_COLUMNS = 12
+"""Labels up to which the confusion matrix is shown whole."""
+
+
+def show_plan(plan: Plan, found: Examples) -> None:
+    """What was read, what was left out, the parts, lengths, and three examples as the model reads them."""
+    from kgpt.text.parting import counts
+
+    task = plan.task
+    print(
+        f"{found.rows:,} rows: text in {found.text_field!r}, label in {found.label_field!r};"
+        f" {len(found.labels)} labels."
+    )
+    left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
+    if task.parts.set_aside:
+        left_out.append(f"{task.parts.set_aside:,} to balance the labels")
+    if left_out:
+        print(f"Left out: {', '.join(left_out)}.")
+    if task.parts.leaks:
+        print(
+            f"Warning: {task.parts.leaks:,} texts of the test part are in the training part too;"
+            " --duplicates drop keeps them apart."
+        )
+    columns = [counts(part) for _, part in task.parts]
+    rows = [[label, *(f"{column.get(label, 0):,}" for column in columns)] for label in found.labels]
+    total = ["all", *(f"{sum(column.values()):,}" for column in columns)]
+    print_table(["label", *(name for name, _ in task.parts)], [*rows, total], left=["label"])
+    _show_lengths(plan)
+    for example, ids in list(zip(task.parts.train, task.rows["train"].rows, strict=True))[
+        :SHOWN_EXAMPLES
+    ]:
+        text = " ".join(example.text.split())
+        shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+        print(f"  {len(ids):>4} tokens  {shown}  →  {example.label}")
+
+
+def _show_lengths(plan: Plan) -> None:
+    task = plan.task
+    lengths = np.array([n for rows in task.rows.values() for n in rows.lengths])
+    cut = sum(rows.cut for rows in task.rows.values())
+    line = f"Tokens a text: median {np.median(lengths):.0f}, longest {lengths.max():,};"
+    line += f" the model reads {task.longest:,}."
+    if cut:
+        line += f" {cut:,} texts ({cut / len(lengths):.1%}) lose their end."
+    print(line)
+
+
+def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None:
+    """The figures on the test part, and what to do next."""
+    name = result.run.name
+    if results is None:
+        print(
+            f"Stopped at step {result.steps}; everything is saved."
+            f" Go on with: kgpt finetune classify --run {name} --resume"
+        )
+        return
+    part = "test" if "test" in results else "validation"
+    show_figures(results[part], f"{name}, step {results['step']}, {part} part")
+    print(f'Next: kgpt classify {name} "your text"   ·   kgpt classify {name} --file texts.txt')
+
+
+def show_figures(figures: Mapping[str, Any], title: str) -> None:
+    """Accuracy, calibration, and by label precision, recall, F1 and what was taken for what."""
+    print(
+        f"{title}: accuracy {figures['accuracy']:.2%} of {figures['examples']:,}, macro F1"
+        f" {figures['macro_f1']:.4f}, calibration error {figures['calibration_error']:.3f}"
+    )
+    labels = figures["labels"]
+    shows_all = len(labels) <= MOST_COLUMNS
+    headings = ["label", "precision", "recall", "F1", "texts"]
+    rows = []
+    for label, given in zip(labels, figures["confusion"], strict=True):
+        values = figures["by_label"][label]
+        row = [label, *(f"{values[key]:.4f}" for key in ("precision", "recall", "f1"))]
+        rows.append([*row, f"{values['examples']:,}", *(map(str, given) if shows_all else ())])
+    if shows_all:
+        headings += [f"→ {label}" for label in labels]
+    print_table(headings, rows, left=["label"])

@@ -1,0 +1,55 @@
+"""Low-rank adapters (Hu et al., 2021, arXiv:2106.09685): small matrices that are trained in the place of large ones.
+
+In: a model, and which matrices shall have an adapter. Out: the model with adapters beside them, all else frozen.
+`tensors.merged` adds trained adapters to the matrices, so that nobody who reads them needs to know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kgpt.errors import KgptError
+from kgpt.finetune_config import LoraConfig
+from kgpt.model.gpt import GPT
+from kgpt.model.parts import AdaptableDense
+from kgpt.model.tensors import is_adapter
+
+
+def add_adapters(model: GPT, lora: LoraConfig) -> None:
+    """Freeze a built model, and put adapters beside the matrices that `lora.targets` names, in every block.
+
+    The model's outputs stay what they are until the adapters are trained, because B is zero at first.
+
+    Raises:
+        KgptError: none of the targets is in the model, or the rank is above what a matrix can have.
+    """
+    matrices = [layer for block in model.blocks for layer in _matrices(block, lora.targets)]
+    if not matrices:
+        raise KgptError(
+            "No such matrices",
+            f"This model has none of {', '.join(lora.targets)}.",
+            "Its blocks have query, key, value, output, up and down; gate with SwiGLU alone.",
+        )
+    most = min(min(layer.kernel.shape) for layer in matrices)
+    if lora.rank > most:
+        raise KgptError(
+            "Rank too high",
+            f"The smallest of the matrices has rank {most}. Received: --lora-rank {lora.rank}",
+            f"Use {max(1, most // 2)} or less, or train all weights without adapters.",
+        )
+    for variable in model.weights:
+        variable.trainable = False  # a layer that is not trainable would hide its adapters too
+    for layer in matrices:
+        layer.add_adapter(lora.rank, lora.scale, lora.dropout)
+
+
+def has_adapters(model: Any) -> bool:
+    """Whether adapters have been put into a model."""
+    return any(is_adapter(variable.path) for variable in model.weights)
+
+
+def _matrices(block: Any, targets: tuple[str, ...]) -> list[AdaptableDense]:
+    layers = (*block.attention._flatten_layers(), *block.feed_forward._flatten_layers())
+    return [
+        layer for layer in layers if isinstance(layer, AdaptableDense) and layer.name in targets
+    ]
