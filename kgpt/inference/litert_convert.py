@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import math
 import multiprocessing
 import os
 import sys
@@ -133,10 +132,7 @@ def _function(
     last: bool = True,
     cache: tuple[int, int] | None = None,
 ) -> Any:
-    """A concrete function of named arrays and of the matrices: of new tokens, and of a cache of (rows, size).
-
-    The arrays are flat: LiteRT takes memory of the host in one dimension alone.
-    """
+    """A concrete function of named arrays and of the matrices: of new tokens, and of a cache of (rows, size)."""
     c = graphs.config
     shapes: dict[str, tuple[int, ...]] = {"x": (tokens, c.width)}
     if last:
@@ -152,23 +148,19 @@ def _function(
     import tensorflow as tf
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def named(**flat: Any) -> Any:
-        graphs.use(flat)
-        given = {name: tf.reshape(flat[name], shape) for name, shape in shapes.items()}
+    def named(**given: Any) -> Any:
+        graphs.use(given)
         values = [given[name] for name in ("x", "last", "mask") if name in given]
         values.append((given["cos"], given["sin"]) if "cos" in given else None)
         if cache is not None:
             values.append([(given[f"k{i}"], given[f"v{i}"]) for i in range(c.num_layers)])
-        return {name: tf.reshape(result, (-1,)) for name, result in body(*values).items()}
+        return body(*values)
 
     return named.get_concrete_function(
         **{
-            name: tf.TensorSpec(
-                (math.prod(shape),), tf.int32 if name == "last" else tf.float32, name
-            )
-            for name, shape in shapes.items()
-        },
-        **{name: tf.TensorSpec(shape, tf.float32, name) for name, shape in graphs.shapes.items()},
+            name: tf.TensorSpec(shape, tf.int32 if name == "last" else tf.float32, name)
+            for name, shape in {**shapes, **graphs.shapes}.items()
+        }
     )
 
 

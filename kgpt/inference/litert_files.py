@@ -28,7 +28,7 @@ from kgpt.inference.litert_model import LiteRTModel
 from kgpt.model.tensors import model_config, verify_checksum
 from kgpt.runs import Checkpoint, RunFolder
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the graphs change."""
 VARIANTS = ("float32", "int8")
 

@@ -62,7 +62,10 @@ class Graphs:
         return {"logits": self.scores(x_BC), "keys": keys, "values": values}
 
     def prompt(self, x_PC: Any, last: Any, turns: Turns) -> Any:
-        """The first P tokens of a row: logits (V,) after the one at `last`, keys (L, K, P, D), values (L, K, D, P)."""
+        """The first P tokens of a row: logits (1, V) after the one at `last`, and the new keys and values.
+
+        Of all layers: keys (L, K, P, D), values (L, K, D, P).
+        """
         return self._read(x_PC, last, None, turns, None)
 
     def extend(self, x_PC: Any, last: Any, mask_1S: Any, turns: Turns, cache: Any) -> Any:

@@ -5,9 +5,11 @@ Axes: C channels, D channels of a head, N tokens, T positions, V vocabulary.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.config import ModelConfig
+from kgpt.errors import KgptFailure
 from kgpt.inference.litert_shapes import shapes_for
 
 Array = NDArray[Any]
-ALIGNMENT = 64
-"""Bytes; what LiteRT asks of memory that it reads in place."""
 
 
 class LiteRTModel:
@@ -44,6 +45,7 @@ class LiteRTModel:
             xnnpack_weight_cache_path="" if packed_weights is None else str(packed_weights),
         )
         self._compiled = CompiledModel.from_file(str(file), options=Options(cpu_options=cpu))
+        self._signatures = self._compiled.get_signature_list()
         self.config, self.shapes = config, shapes_for(config.context_length)
         self._tokens, self._positions = token_embedding, position_embedding
         half = config.head_dim // 2
@@ -65,34 +67,72 @@ class LiteRTModel:
         cos, sin = self._turns
         return cos[list(positions)], sin[list(positions)]
 
-    def call(self, name: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+    def inputs(self, graph: str, among: Collection[str] | None = None) -> Arrays:
+        """Zeros for a graph to read: all of its inputs, or those `among` some."""
+        names = self._signatures[graph]["inputs"]
+        make = self._compiled.create_input_buffer_by_name
+        return Arrays({n: make(graph, n) for n in names if among is None or n in among})
+
+    def outputs(self, graph: str) -> Arrays:
+        """What a graph writes."""
+        make = self._compiled.create_output_buffer_by_name
+        return Arrays({name: make(graph, name) for name in self._signatures[graph]["outputs"]})
+
+    def call(self, graph: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Run a graph on buffers."""
-        self._compiled.run_by_name(name, inputs, outputs)
+        self._compiled.run_by_name(graph, inputs, outputs)
 
 
 class Arrays:
-    """Named arrays that a graph reads or writes where they lie."""
+    """Named arrays in memory of LiteRT, which a graph reads or writes where they lie."""
 
-    def __init__(self, **shapes: tuple[int, ...]) -> None:
-        self.arrays: dict[str, Array] = {}
-        self.buffers: dict[str, Any] = {}
-        for name, shape in shapes.items():
-            self.add(name, aligned(shape, np.int32 if name == "last" else np.float32))
-
-    def add(self, name: str, array: Array) -> None:
-        """Take an aligned array."""
-        from ai_edge_litert.tensor_buffer import TensorBuffer
-
-        self.arrays[name] = array  # LiteRT holds no reference
-        self.buffers[name] = TensorBuffer.create_from_host_memory(array.reshape(-1))
+    def __init__(self, buffers: dict[str, Any]) -> None:
+        self.buffers = buffers
+        self._arrays = {name: _array(buffer) for name, buffer in buffers.items()}
 
     def __getitem__(self, name: str) -> Array:
-        return self.arrays[name]
+        return self._arrays[name]
 
 
-def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-    """Zeros at an address that LiteRT reads in place."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return np.asarray(raw[start : start + size].view(dtype).reshape(shape))
+class _Memory:
+    """The memory of a buffer, which NumPy keeps as long as an array of it lives."""
+
+    def __init__(self, buffer: Any) -> None:
+        self.buffer = buffer
+        details, address = buffer.get_tensor_details(), ctypes.c_void_p()
+        status = _host_memory()(_pointer(buffer.capsule, _CAPSULE), ctypes.byref(address))
+        if status:
+            raise KgptFailure(
+                "No memory for decoding",
+                f"LiteRT gave none (status {status}).",
+                "Close other programs.",
+            )
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (address.value, False),
+            "shape": tuple(details["shape"]),
+            "typestr": np.dtype(details["dtype"]).str,
+        }
+
+
+def _array(buffer: Any) -> Array:
+    """A buffer as zeros that can be read and written; what LiteRT gives holds anything."""
+    array = np.asarray(_Memory(buffer))
+    array[...] = 0
+    return array
+
+
+@functools.lru_cache(maxsize=1)
+def _host_memory() -> Any:
+    """The function of LiteRT's C interface that tells where a buffer lies; its Python interface only copies."""
+    import ai_edge_litert
+
+    library = next(Path(ai_edge_litert.__path__[0]).glob("libLiteRt.*"))
+    function = ctypes.CDLL(str(library)).LiteRtGetTensorBufferHostMemory
+    function.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p))
+    return function
+
+
+_CAPSULE = b"LiteRtTensorBuffer"
+_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer.restype, _pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)

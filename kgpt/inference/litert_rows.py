@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kgpt.config import ModelConfig
-from kgpt.inference.litert_model import Array, Arrays, LiteRTModel, aligned
+from kgpt.inference.litert_model import Array, Arrays, LiteRTModel
 from kgpt.inference.litert_shapes import (
     HIDDEN,
     decode_name,
@@ -20,6 +19,9 @@ from kgpt.inference.litert_shapes import (
     prefill_name,
     together_name,
 )
+
+NEW = ("x", "cos", "sin")
+"""The inputs that belong to the tokens that are read, and not to those before them."""
 
 
 class Rows:
@@ -118,62 +120,45 @@ class Rows:
                 self.take(row, old, row)
 
     def _make(self, length: int) -> None:
-        model, c = self.model, self.model.config
+        model = self.model
         self.places = min(size for size in model.shapes.sizes if size >= length)
-        rows, places = self.count, self.places
-        self.inputs = Arrays(x=(rows, c.width), mask=(rows, places), **_turn_shapes(c, rows))
+        name = decode_name(self.count, self.places)
+        self.inputs, self.outputs = model.inputs(name), model.outputs(name)
         self.inputs["mask"][:] = HIDDEN
-        self.cache = []
-        for layer in range(c.num_layers):
-            k = aligned((rows, c.kv_heads, places, c.head_dim))
-            v = aligned((rows, c.kv_heads, c.head_dim, places))
-            self.inputs.add(f"k{layer}", k)
-            self.inputs.add(f"v{layer}", v)
-            self.cache.append((k, v))
-        new = (c.num_layers, rows, c.kv_heads, c.head_dim)
-        self.outputs = Arrays(logits=(rows, c.vocabulary_size), keys=new, values=new)
+        self.cache = self._cache_in(self.inputs)
+
+    def _cache_in(self, inputs: Arrays) -> list[tuple[Array, Array]]:
+        """Keys and values, layer by layer."""
+        layers = range(self.model.config.num_layers)
+        return [(inputs[f"k{layer}"], inputs[f"v{layer}"]) for layer in layers]
 
     # === Prompts ===
 
     def _read_part(self, row: int, part: list[int], start: int, places: int) -> Array:
-        c, model = self.model.config, self.model
-        positions = range(start, start + len(part))
-        shapes: dict[str, tuple[int, ...]] = {"x": (places, c.width), "last": (1,)}
-        inputs = Arrays(**shapes, **_turn_shapes(c, places))
+        model, positions = self.model, range(start, start + len(part))
+        name = extend_name(places, model.config.context_length) if start else prefill_name(places)
+        inputs, outputs = model.inputs(name), model.outputs(name)
         inputs["x"][: len(part)] = model.vectors(part, positions)
         inputs["last"][...] = len(part) - 1
         self._turn(inputs, range(len(part)), positions)
-        name = prefill_name(places)
         if start:
-            name = extend_name(places, c.context_length)
             self._add_past(inputs, row, start)
-        outputs = self._outputs(places, (c.vocabulary_size,))
         model.call(name, inputs.buffers, outputs.buffers)
         self._keep(row, start, len(part), outputs)
-        return outputs["logits"]
+        return np.asarray(outputs["logits"][0])
 
     def _read_together(self, part: list[int]) -> Array:
-        c, model, places = self.model.config, self.model, self.model.shapes.together
+        model, places = self.model, self.model.shapes.together
         start, end = self.lengths[0], self.lengths[0] + len(part)
-        inputs = Arrays(x=(places, c.width), **_turn_shapes(c, places))
+        name = together_name(places, self.places)
+        inputs, outputs = model.inputs(name, among=NEW), model.outputs(name)
         inputs["x"][: len(part)] = model.vectors(part, range(start, end))
         self._turn(inputs, range(len(part)), range(start, end))
-        outputs = self._outputs(places, (places, c.vocabulary_size))
-        name = together_name(places, self.places)
         model.call(name, {**self.inputs.buffers, **inputs.buffers}, outputs.buffers)
         self._keep(0, start, len(part), outputs)
         self.lengths[0] = end
         self.inputs["mask"][0, start:end] = 0.0
         return np.asarray(outputs["logits"][: len(part)])
-
-    def _outputs(self, places: int, logits: tuple[int, ...]) -> Arrays:
-        c = self.model.config
-        heads = (c.num_layers, c.kv_heads)
-        return Arrays(
-            logits=logits,
-            keys=(*heads, places, c.head_dim),
-            values=(*heads, c.head_dim, places),
-        )
 
     def _keep(self, row: int, start: int, count: int, outputs: Arrays) -> None:
         for layer, (k, v) in enumerate(self.cache):
@@ -181,25 +166,13 @@ class Rows:
             v[row, :, :, start : start + count] = outputs["values"][layer, :, :, :count]
 
     def _add_past(self, inputs: Arrays, row: int, start: int) -> None:
-        c = self.model.config
-        mask = aligned((c.context_length,))
-        mask[start:] = HIDDEN
-        inputs.add("mask", mask)
-        for layer, (k, v) in enumerate(self.cache):
-            past_k = aligned((1, c.kv_heads, c.context_length, c.head_dim))
-            past_v = aligned((1, c.kv_heads, c.head_dim, c.context_length))
+        inputs["mask"][0, start:] = HIDDEN
+        pairs = zip(self._cache_in(inputs), self.cache, strict=True)
+        for (past_k, past_v), (k, v) in pairs:
             past_k[0, :, :start] = k[row, :, :start]
             past_v[0, :, :, :start] = v[row, :, :, :start]
-            inputs.add(f"k{layer}", past_k)
-            inputs.add(f"v{layer}", past_v)
 
     def _turn(self, inputs: Arrays, places: Sequence[int], positions: Sequence[int]) -> None:
         turns = self.model.turns(positions)
         if turns is not None:
             inputs["cos"][list(places)], inputs["sin"][list(places)] = turns
-
-
-def _turn_shapes(c: ModelConfig, count: int) -> dict[str, tuple[int, ...]]:
-    if c.positions != "rotary":
-        return {}
-    return {name: (count, c.head_dim // 2) for name in ("cos", "sin")}
