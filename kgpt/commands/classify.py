@@ -17,7 +17,7 @@ from kgpt.errors import KgptError
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
-    from kgpt.inference.classification import Thresholds
+    from kgpt.inference.thresholds import Thresholds
 
 EXAMPLES = """examples:
   kgpt classify spam "You won a prize"
