@@ -21,7 +21,7 @@ from kgpt.finetune_config import TARGETS, ClassifyConfig, LoraConfig
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
-    from kgpt.training.finetuning import Outcome
+    from kgpt.training.finetuned import Outcome
 
 EXAMPLES = """examples:
   kgpt finetune classify demo --data sms.tsv --run spam

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from kgpt.text.labelled import Example
 
 Share = tuple[float, float, float]
 NAMES = ("train", "validation", "test")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def parted(
         shuffled = [by_label[label][index] for index in random.permutation(len(by_label[label]))]
         chosen = shuffled[:fewest] if balance else shuffled
         taken += len(chosen)
-        for part, some in zip(parts, _cut(chosen, label, shares, keep_together), strict=True):
+        for part, some in zip(parts, _cut_label(chosen, label, shares, keep_together), strict=True):
             part += some
     for part in parts:
         part[:] = [part[index] for index in random.permutation(len(part))]
@@ -87,30 +89,42 @@ def counts(examples: Sequence[Example]) -> dict[str, int]:
     return dict(sorted(Counter(example.label for example in examples).items()))
 
 
-def _cut(
-    examples: Sequence[Example], label: str, shares: Share, keep_together: bool
-) -> list[list[Example]]:
-    groups: dict[str, list[Example]] = {}
-    for index, example in enumerate(examples):
-        key = folded(example.text) if keep_together else str(index)
-        groups.setdefault(key, []).append(example)
-    total = len(examples)
-    needed = [index for index, share in enumerate(shares) if share > 0]
+def cut(items: Sequence[Item], keys: Sequence[str], shares: Share) -> list[list[Item]]:
+    """Items in three lists of the wanted shares, as nearly as whole numbers allow; those of equal keys stay together.
+
+    A list may be empty where there are few items.
+    """
+    groups: dict[str, list[Item]] = {}
+    for item, key in zip(items, keys, strict=True):
+        groups.setdefault(key, []).append(item)
+    total = len(items)
     ends = [
         math.floor(total * shares[0] + 0.5),
         math.floor(total * (shares[0] + shares[1]) + 0.5),
         total,
     ]
-    parts: list[list[Example]] = [[], [], []]
+    parts: list[list[Item]] = [[], [], []]
     done = 0
     for group in groups.values():
         place = next(index for index in range(3) if done < ends[index])
         parts[place] += group
         done += len(group)
+    return parts
+
+
+def _cut_label(
+    examples: Sequence[Example], label: str, shares: Share, keep_together: bool
+) -> list[list[Example]]:
+    keys = [
+        folded(example.text) if keep_together else str(index)
+        for index, example in enumerate(examples)
+    ]
+    parts = cut(examples, keys, shares)
+    needed = [index for index, share in enumerate(shares) if share > 0]
     if any(not parts[index] for index in needed):
         raise KgptError(
             "Too few examples",
-            f"The label {label!r} has {total}; each of the {len(needed)} parts needs one at least.",
+            f"The label {label!r} has {len(examples)}; each of the {len(needed)} parts needs one at least.",
             "Give more of them. If it is the heading of a column, name the fields: --text-field, --label-field.",
         )
     return parts

@@ -21,10 +21,9 @@ NAMED = {
     "assistant": "<|assistant|>",
     "end": "<|end|>",
 }
-"""What a name stands for. The last four mark the turns of a chat: each turn begins with who speaks and ends with `end`.
-Every vocabulary has `END_OF_TEXT`."""
-CHAT = ("system", "user", "assistant", "end")
-_LITERAL = re.compile(r"<\|[a-z][a-z0-9_-]*\|>", re.IGNORECASE)
+"""What a name stands for. `system`, `user` and `assistant` begin the turns of the `chat` template; `end` is there for
+templates of one's own. Every vocabulary has `END_OF_TEXT`."""
+SPECIAL_TOKEN = re.compile(r"<\|[a-z][a-z0-9_-]*\|>", re.IGNORECASE)
 
 
 def special_literals(names: Sequence[str]) -> tuple[str, ...]:
@@ -36,7 +35,7 @@ def special_literals(names: Sequence[str]) -> tuple[str, ...]:
     literals = dict.fromkeys(NAMED.get(name, name) for name in names)
     literals.pop(END_OF_TEXT, None)
     for literal in literals:
-        if not _LITERAL.fullmatch(literal):
+        if not SPECIAL_TOKEN.fullmatch(literal):
             raise KgptError(
                 "Not a special token",
                 f"Expected one of {', '.join(NAMED)}, or a literal such as <|name|>. Received: {literal!r}",

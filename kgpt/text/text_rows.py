@@ -38,9 +38,14 @@ def text_rows(texts: Sequence[str], tokenizer: Tokenizer, longest: int) -> TextR
     return TextRows([row[:longest] for row in whole], sum(n > longest for n in lengths), lengths)
 
 
+def filled_length(length: int, longest: int) -> int:
+    """The length that a row is filled up to."""
+    return min(longest, -(-length // MULTIPLE) * MULTIPLE)
+
+
 def filled(rows: Sequence[Sequence[int]], longest: int, filling: int) -> Ids:
     """Rows as a matrix (B, T), filled up at their ends to a multiple of `MULTIPLE`, but not above `longest`."""
-    time = min(longest, -(-max(map(len, rows)) // MULTIPLE) * MULTIPLE)
+    time = filled_length(max(map(len, rows)), longest)
     ids = np.full((len(rows), time), filling, "int32")
     for row, found in zip(ids, rows, strict=True):
         row[: len(found)] = found

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from kgpt.errors import KgptError
 from kgpt.evaluation.tokens import TokenStream
+from kgpt.training.step_batches import Array
 
 Ids = npt.NDArray[np.int32]
 
@@ -52,9 +53,10 @@ class Batches:
         return self.windows / self.batch_size
 
     @property
-    def arrays(self) -> tuple[tuple[tuple[int, int], str], ...]:
+    def arrays(self) -> tuple[Array, Array]:
         """Shapes and types of inputs and targets."""
-        return (((self.batch_size, self.context_length), "int32"),) * 2
+        both = Array((self.batch_size, self.context_length), "int32")
+        return both, both
 
     def tokens_until(self, step: int) -> int:
         """Tokens in the first `step` batches."""

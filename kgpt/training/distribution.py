@@ -65,7 +65,7 @@ class Devices:
     def feed(self, batches: Any, position: int) -> Any:
         """The `StepBatches` from `position` on, as `fit` takes them: of this process, its rows alone."""
         mine = self.processes.number, self.processes.count
-        differ = any(None in shape for shape, _ in batches.arrays)
+        differ = any(None in array.shape for array in keras.tree.flatten(batches.arrays))
         needs_dataset = differ and keras.backend.backend() == "tensorflow"
         if self.mode != "mirrored" and not needs_dataset:
             return batches.from_step(position, *mine)

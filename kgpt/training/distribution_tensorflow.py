@@ -42,14 +42,16 @@ def mirrored(devices: list[str]) -> Any:
     return tf.distribute.MirroredStrategy([f"/{device.upper()}" for device in devices])
 
 
-def dataset(read: Callable[[], Iterator[Any]], arrays: tuple[Any, ...]) -> Any:
-    """What `read()` gives, tuples of arrays of these shapes and types, in a form that a strategy can cut.
+def dataset(read: Callable[[], Iterator[Any]], arrays: Any) -> Any:
+    """What `read()` gives, (nested) tuples of arrays of these shapes and types, in a form that a strategy can cut.
 
     Keras takes the shapes of a generator's batches from the first ones; here a size that is None may differ.
 
     `fit` takes a look at the first batch and begins anew, so `read` must be able to.
     """
-    signature = tuple(tf.TensorSpec(shape, dtype) for shape, dtype in arrays)
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec(array.shape, array.dtype), arrays
+    )
     return tf.data.Dataset.from_generator(read, output_signature=signature)
 
 

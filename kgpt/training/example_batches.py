@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from kgpt.text.text_rows import Ids, filled
+from kgpt.training.step_batches import Array
 
 Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 
 POOL = 16
 """Batches whose examples are sorted by length together."""
@@ -49,10 +49,10 @@ class ExampleBatches:
         return float(self.batches_per_epoch)
 
     @property
-    def arrays(self) -> tuple[tuple[tuple[int | None, ...], str], ...]:
+    def arrays(self) -> tuple[Array, ...]:
         """Shapes and types of ids, labels and weights; batches differ in length."""
         size = self.batch_size
-        return ((size, None), "int32"), ((size,), "int32"), ((size,), "float32")
+        return Array((size, None), "int32"), Array((size,), "int32"), Array((size,), "float32")
 
     def tokens_until(self, step: int) -> int:
         """Ids that the first `step` batches hold, filling left out."""
@@ -86,19 +86,23 @@ class ExampleBatches:
             yield tuple(array[part * size : (part + 1) * size] for array in self.at(step))  # type: ignore[misc]
             step += 1
 
-    def _epoch(self, epoch: int) -> list[Indices]:
-        return _epoch_order(self, epoch)
+    def _epoch(self, epoch: int) -> list[list[int]]:
+        return epoch_order(self._lengths, self.batch_size, self.seed, epoch)
+
+    @cached_property
+    def _lengths(self) -> tuple[int, ...]:
+        return tuple(map(len, self.rows))
 
 
 @lru_cache(maxsize=2)
-def _epoch_order(batches: ExampleBatches, epoch: int) -> list[Indices]:
-    random = np.random.default_rng([batches.seed, epoch])
-    lengths = np.array([len(row) for row in batches.rows])
+def epoch_order(lengths: tuple[int, ...], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The rows of each batch of an epoch: each row once, in an order drawn anew, similar lengths together."""
+    random = np.random.default_rng([seed, epoch])
+    length_N = np.array(lengths)
     order = random.permutation(len(lengths))
-    size = batches.batch_size
-    found: list[Indices] = []
+    found: list[list[int]] = []
     for start in range(0, len(order), POOL * size):
         pool = order[start : start + POOL * size]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        found += [pool[first : first + size] for first in range(0, len(pool), size)]
+        pool = pool[np.argsort(length_N[pool], kind="stable")]
+        found += [pool[first : first + size].tolist() for first in range(0, len(pool), size)]
     return [found[index] for index in random.permutation(len(found))]

@@ -6,7 +6,6 @@ the model, the batches of every step, and the way to measure how good the model 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,27 +15,7 @@ from kgpt.config import TrainConfig
 from kgpt.runs import RunFolder
 from kgpt.training.callbacks import StopRequest
 from kgpt.training.distribution import Devices
-
-Array = tuple[tuple[int | None, ...], str]
-"""Shape and type of one array of a batch; sizes that differ from batch to batch are None."""
-
-
-class StepBatches(Protocol):
-    """The batches of a run, each a pure function of the step."""
-
-    @property
-    def steps_per_epoch(self) -> float:
-        """Steps in which everything is seen once."""
-
-    @property
-    def arrays(self) -> tuple[Array, ...]:
-        """What each batch consists of."""
-
-    def tokens_until(self, step: int) -> int:
-        """Tokens that the model has learned from when `step` steps are done."""
-
-    def from_step(self, step: int, part: int = 0, parts: int = 1) -> Iterator[Any]:
-        """The endless sequence of batches that begins at `step`; of each, one of `parts` of the rows."""
+from kgpt.training.step_batches import StepBatches
 
 
 @dataclass(frozen=True)
