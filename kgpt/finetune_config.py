@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from kgpt.config import check_types, require
 from kgpt.errors import KgptError
 
 Pooling = Literal["last", "mean"]
 Duplicates = Literal["drop", "keep"]
+Learns = Literal["answers", "all"]
 TRAIN_LAYERS = re.compile(r"all|head|last-[1-9][0-9]{0,3}")
 TARGETS = ("query", "key", "value", "output", "gate", "up", "down")
 """The matrices of a block that adapters can be put beside; `output` is attention's, `gate` is SwiGLU's alone."""
@@ -100,18 +101,55 @@ class ClassifyConfig:
     @property
     def split(self) -> tuple[float, float, float]:
         """The shares as numbers."""
-        try:
-            train, validation, test = map(float, self.shares)
-        except ValueError:
-            train = validation = test = -1.0
-        is_whole = abs(train + validation + test - 1) < 1e-6
-        is_good = is_whole and train > 0 and validation > 0 and test >= 0
-        expected = "three shares that add up to 1 (the last may be 0), such as 0.7,0.1,0.2"
-        require(is_good, "split", expected, ",".join(self.shares))
-        return train, validation, test
+        return _split(self.shares)
 
 
-def to_values(config: ClassifyConfig) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class InstructConfig:
+    """A model that answers, and the conversations that it learns from."""
+
+    learns: Learns = "answers"
+    """What counts in the loss: the `answers`, each with its end, or `all` that is said."""
+    packing: bool = True
+    """Let conversations share rows; none sees another."""
+    max_length: int = 0
+    """Tokens of a conversation that are read, its first ones; 0 for as many as the context holds."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    shares: tuple[str, ...] = ("0.85", "0.05", "0.1")
+    """Of training, validation and test part."""
+    answered: int = 200
+    """Conversations of the test part whose last answer is written after training, and compared."""
+    forgetting: str = ""
+    """Folder of prepared data on whose validation split the loss is measured before and after; none if empty."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "finetuning")
+        require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
+        require(self.answered >= 0, "answered", "0 or more", self.answered)
+        self.split  # noqa: B018  a property that checks
+
+    @property
+    def split(self) -> tuple[float, float, float]:
+        """The shares as numbers."""
+        return _split(self.shares)
+
+
+def _split(shares: tuple[str, ...]) -> tuple[float, float, float]:
+    try:
+        train, validation, test = map(float, shares)
+    except ValueError:
+        train = validation = test = -1.0
+    is_whole = abs(train + validation + test - 1) < 1e-6
+    is_good = is_whole and train > 0 and validation > 0 and test >= 0
+    expected = "three shares that add up to 1 (the last may be 0), such as 0.7,0.1,0.2"
+    require(is_good, "split", expected, ",".join(shares))
+    return train, validation, test
+
+
+Config = TypeVar("Config", ClassifyConfig, InstructConfig)
+
+
+def to_values(config: ClassifyConfig | InstructConfig) -> dict[str, Any]:
     """Plain values, ready for JSON."""
     return cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
 
@@ -122,10 +160,19 @@ def classify_config(values: object) -> ClassifyConfig:
     Raises:
         KgptError: something in it is missing or unknown.
     """
+    return _config(ClassifyConfig, values)
+
+
+def instruct_config(values: object) -> InstructConfig:
+    """As `classify_config`, for a model that answers."""
+    return _config(InstructConfig, values)
+
+
+def _config(kind: type[Config], values: object) -> Config:
     if not isinstance(values, Mapping):
         raise _not_readable()
     try:
-        return ClassifyConfig(**{**_tuples(values), "lora": lora_config({"finetuning": values})})
+        return kind(**{**_tuples(values), "lora": lora_config({"finetuning": values})})
     except (TypeError, AttributeError):
         raise _not_readable() from None
 
@@ -151,6 +198,6 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 def _not_readable() -> KgptError:
     return KgptError(
         "Unreadable run",
-        "run.json does not say what the classifier is: its `finetuning` is missing or of another version.",
+        "run.json does not say how the run was fine-tuned: its `finetuning` is missing or of another version.",
         "Restore the file, or fine-tune again.",
     )

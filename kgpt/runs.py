@@ -37,6 +37,8 @@ FORMAT_VERSION = 1
 
 CLASSIFICATION = "classification"
 """The task of a run whose model gives labels. Of the others, each writes text."""
+INSTRUCTION = "instruction"
+"""The task of a run whose model answers."""
 
 AVERAGES_FILE = "ema.safetensors"
 """Averaged weights in a checkpoint, where the run keeps them."""
@@ -214,6 +216,27 @@ class RunFolder:
                 "No classifier",
                 f"Run {self.name} writes text, and gives no labels.",
                 f"Make one from it: kgpt finetune classify {self.name} --data FILE --run NAME",
+            )
+
+    @property
+    def answers(self) -> bool:
+        """Whether the run was fine-tuned to answer: it has a template then."""
+        return isinstance(read_json(self.run_file).get("template"), dict)
+
+    def check_answers(self) -> None:
+        """Refuse a run that was never tuned to answer where one is talked to.
+
+        Raises:
+            KgptError: there is no such run, or it gives labels, or only continues texts.
+        """
+        self.read()
+        self.check_writes()
+        if not self.answers:
+            raise KgptError(
+                "Not tuned to answer",
+                f"Run {self.name} continues texts, and was never fine-tuned to answer.",
+                f"Make one that does: kgpt finetune instruct {self.name} --data FILE --run NAME"
+                f' (or let it write: kgpt sample {self.name} "…")',
             )
 
     def configuration(self) -> dict[str, Any]:

@@ -34,6 +34,8 @@ from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
 
 ROWS_AT_ONCE = 64
+Prompt = str | Sequence[int]
+"""A text, or its ids."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,13 +80,14 @@ class Generator:
             )
         self.decoder, self.tokenizer, self.speculation = decoder, tokenizer, speculation
 
-    def encode_prompt(self, prompt: str) -> list[int]:
-        """The ids of a prompt; of an empty one, the end-of-text id, after which a document begins.
+    def encode_prompt(self, prompt: Prompt) -> list[int]:
+        """The ids of a prompt, which may be given as ids; of an empty one, the end of text, after which a document begins.
 
         Raises:
             KgptError: it is longer than the context.
         """
-        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        ids = ids or [self.tokenizer.end_of_text]
         if len(ids) > self.decoder.context_length:
             raise too_long(len(ids), self.decoder.context_length)
         return ids
@@ -97,7 +100,7 @@ class Generator:
             decoder.step([self.tokenizer.end_of_text])
 
     def stream(
-        self, prompt: str, options: GenerateOptions | None = None, alternatives: int = 0
+        self, prompt: Prompt, options: GenerateOptions | None = None, alternatives: int = 0
     ) -> Iterator[Piece]:
         """The continuation, token by token; the last piece says why it ends. Closing the iterator cancels.
 
@@ -112,7 +115,7 @@ class Generator:
 
     def streams(
         self,
-        prompt: str,
+        prompt: Prompt,
         options: GenerateOptions,
         seeds: Sequence[int | None],
         alternatives: int = 0,
@@ -150,7 +153,7 @@ class Generator:
                 return
             logits_BV = advance(decoder, [text.window], [piece.token])
 
-    def generate(self, prompt: str, options: GenerateOptions | None = None) -> Result:
+    def generate(self, prompt: Prompt, options: GenerateOptions | None = None) -> Result:
         """The whole continuation of `prompt`; raises as `stream`."""
         recorder = Recorder()
         for piece in self.stream(prompt, options):
@@ -206,7 +209,7 @@ class Generator:
 
     def complete_batch(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         max_tokens: int = 40,
         stop: Sequence[str] = (),
         rows_at_once: int = ROWS_AT_ONCE,

@@ -62,6 +62,8 @@ class Conversation:
     """Turns of user and assistant in alternation, after what the system says, if anything; the last is an answer."""
 
     turns: tuple[Turn, ...]
+    kind: str = ""
+    """What it tests, where the data say so; figures are given for each."""
 
     @property
     def asked(self) -> str:
@@ -264,3 +266,23 @@ def _text(record: Record, name: str) -> str:
             "Mend the row, leave such rows out with --on-error skip, or name another field.",
         )
     return value.strip()
+
+
+# === Kept in a run ===
+
+
+def to_row(conversation: Conversation) -> dict[str, Any]:
+    """Plain values, ready for JSON."""
+    turns = [
+        {"role": turn.role, "content": turn.text, **({"input": turn.given} if turn.given else {})}
+        for turn in conversation.turns
+    ]
+    return {"messages": turns, **({"kind": conversation.kind} if conversation.kind else {})}
+
+
+def from_row(row: Mapping[str, Any]) -> Conversation:
+    """What `to_row` was given."""
+    turns = tuple(
+        Turn(turn["role"], turn["content"], turn.get("input", "")) for turn in row["messages"]
+    )
+    return Conversation(turns, row.get("kind", ""))

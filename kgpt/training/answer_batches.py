@@ -85,22 +85,27 @@ class AnswerBatches:
         shape = self.batch_size, time
         ids, targets = (np.full(shape, self.filling, "int32") for _ in range(2))
         positions, weights = np.zeros(shape, "int32"), np.zeros(shape, "float32")
+        for place, start, member in self.placed(chosen):
+            row = self.rows[member]
+            end = start + len(row.inputs)
+            ids[place, start:end], targets[place, start:end] = row.inputs, row.targets
+            positions[place, start:end] = np.arange(end - start)
+            weights[place, start:end] = row.weights
+        return (ids, positions), targets, weights
+
+    def placed(self, chosen: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+        """Of each conversation in the batch of these rows: its row there, where it begins, its number."""
         for place, index in enumerate(chosen):
             start = 0
             for member in self.members[index]:
-                row = self.rows[member]
-                end = start + len(row.inputs)
-                ids[place, start:end], targets[place, start:end] = row.inputs, row.targets
-                positions[place, start:end] = np.arange(end - start)
-                weights[place, start:end] = row.weights
-                start = end
-        return (ids, positions), targets, weights
+                yield place, start, member
+                start += len(self.rows[member].inputs)
 
-    def in_turn(self) -> Iterator[Batch]:
-        """Batches that hold every conversation once, in an order that wastes little: for measuring."""
+    def in_turn(self) -> Iterator[list[int]]:
+        """The rows of batches that hold every conversation once, similar lengths together: for measuring."""
         by_length = sorted(range(len(self.members)), key=lambda index: -self.lengths[index])
         for first in range(0, len(by_length), self.batch_size):
-            yield self.batch(by_length[first : first + self.batch_size])
+            yield by_length[first : first + self.batch_size]
 
     def from_step(self, step: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
         """The endless sequence of batches that begins at `step`; `part` of `parts` of their rows."""

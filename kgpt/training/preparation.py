@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,15 @@ def write_tokenizer(run: RunFolder, folder: Path) -> None:
         raise disk_failure(error, run.path) from error
 
 
+def write_new_tokenizer(run: RunFolder, tokenizer: Tokenizer) -> None:
+    """Make the run's folder, and write a tokenizer into it that lies nowhere yet."""
+    try:
+        run.checkpoints_folder.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(run.tokenizer_folder)
+    except OSError as error:
+        raise disk_failure(error, run.path) from error
+
+
 def write_run_file(
     run: RunFolder,
     config: TrainConfig,
@@ -209,16 +218,25 @@ def versions() -> dict[str, str]:
     return found
 
 
-def compiled_model(config: TrainConfig, devices: Devices | None = None) -> GPT:
-    """A fresh model with its optimiser, ready for `fit` on `devices` (by default on one)."""
+def compiled_model(
+    config: TrainConfig,
+    devices: Devices | None = None,
+    begin: Callable[[GPT], None] = lambda model: None,
+) -> GPT:
+    """A fresh model with its optimiser, ready for `fit` on `devices` (by default on one).
+
+    `begin` may change the model before it gets its optimiser: give it weights, freeze some, add adapters.
+    """
     config, devices = resolved(config), devices or Devices()
     with devices.scope():
-        model = _model_and_optimizer(config, devices)
+        model = _model_and_optimizer(config, devices, begin)
     devices.install_step(model, config.gradient_accumulation, compiles_with_xla(config))
     return model
 
 
-def _model_and_optimizer(config: TrainConfig, devices: Devices) -> GPT:
+def _model_and_optimizer(
+    config: TrainConfig, devices: Devices, begin: Callable[[GPT], None]
+) -> GPT:
     model = build_gpt(
         config.model,
         config.precision,
@@ -229,6 +247,7 @@ def _model_and_optimizer(config: TrainConfig, devices: Devices) -> GPT:
         z_loss=config.z_loss,
         remat=config.remat,
     )
+    begin(model)
     # a mirrored step is compiled by itself, between the exchanges
     compile_model(model, config, compiles_with_xla(config) and devices.mode != "mirrored")
     return model

@@ -42,6 +42,8 @@ class QuestionAnswer:
     """A held-out question and its short answer."""
 
     subject: str
+    relation: str
+    entity: str
     question: str
     answer: str
 
@@ -58,7 +60,11 @@ def list_questions(subjects: Iterable[Subject]) -> list[QuestionAnswer]:
     """Return every question of every fact."""
     return [
         QuestionAnswer(
-            subject.key, question.sentence(entity.words), relation.answer.render(entity.words)
+            subject.key,
+            relation.column,
+            entity.name,
+            question.sentence(entity.words),
+            relation.answer.render(entity.words),
         )
         for subject, relation, entity in _cells(subjects)
         for question in relation.questions
