@@ -245,7 +245,7 @@ def _read_parts(run: RunFolder, values: Mapping[str, Any]) -> Parts:
                 f"{run.examples_folder / f'{name}.jsonl'} is not what the run was trained with.",
                 "Restore the file, or fine-tune under another --run NAME.",
             )
-    return Parts(*(parts[name] for name in NAMES))
+    return Parts(parts["train"], parts["validation"], parts["test"])
 
 
 # === Base and adapters ===
