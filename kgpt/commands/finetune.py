@@ -1,6 +1,7 @@
 """Fine-tune a base run: let it learn a job from a file.
 
 classify: give labels to texts, from a file with a text and a label a row.
+instruct: answer, from a file of instructions, questions or conversations.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from typing import Any
 
 from kgpt.commands import add_common_options
 
-KINDS = {"classify": "give labels to texts"}
+KINDS = {
+    "classify": "give labels to texts",
+    "instruct": "answer questions and follow instructions",
+}
 """What a base can be tuned for, and the line that the help says of it; each is a module `finetune_KIND` beside this."""
 
 EXAMPLES = """examples:
   kgpt finetune classify demo --data sms.tsv --run spam
+  kgpt finetune instruct demo --data encyclopedia --run assistente
   kgpt finetune classify --help"""
 
 

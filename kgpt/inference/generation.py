@@ -81,7 +81,9 @@ class Generator:
         self.decoder, self.tokenizer, self.speculation = decoder, tokenizer, speculation
 
     def encode_prompt(self, prompt: Prompt) -> list[int]:
-        """The ids of a prompt, which may be given as ids; of an empty one, the end of text, after which a document begins.
+        """The ids of a prompt, which may be given as ids.
+
+        Of an empty one, the end of text, after which a document begins.
 
         Raises:
             KgptError: it is longer than the context.
@@ -307,12 +309,15 @@ def load_generator(
     `decoder` is one of `kgpt.protocol.DECODERS`.
 
     Raises:
-        KgptError: the run, its checkpoint or its tokenizer is missing or does not fit, or the draft's is another.
+        KgptError: the run, its checkpoint or its tokenizer is missing or does not fit, or the draft's is another,
+            or one of the runs writes no text.
         KgptFailure: the checkpoint is damaged.
     """
     run.read()
+    run.check_writes()
     if draft is not None:
         draft.read()
+        draft.check_writes()
         _check_draft(run, draft)
     tokenizer = Tokenizer.load(run.tokenizer_folder)
     chosen = chosen_decoder(decoder)

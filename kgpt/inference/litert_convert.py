@@ -32,7 +32,7 @@ from kgpt.inference.litert_shapes import (
     shapes_for,
     together_name,
 )
-from kgpt.model.tensors import load_tensors, model_config
+from kgpt.model.tensors import load_tensors, model_config, with_base
 from kgpt.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -167,9 +167,10 @@ def _function(
 def main(arguments: list[str]) -> None:
     """The child of `litert_files.convert`: RUN WEIGHTS VARIANT OUTPUT. Prints what it is doing."""
     run, weights, variant, output = arguments
-    config = model_config(RunFolder(Path(run)))
+    folder = RunFolder(Path(run))
+    config = model_config(folder)
     print("folding the weights", flush=True)
-    model = folded(load_tensors(Path(weights)), config)
+    model = folded(with_base(folder, load_tensors(Path(weights))), config)
     print("writing the graphs", flush=True)
     shapes = shapes_for(config.context_length)
     layers = config.num_layers * (len(shapes.rows) * len(shapes.sizes) + len(shapes.prompts))

@@ -31,6 +31,7 @@ from kgpt.runs import Checkpoint, RunFolder
 FORMAT = 5
 """Raised when the graphs change."""
 VARIANTS = ("float32", "int8")
+TOKEN_EMBEDDING = "gpt/token_embedding/embeddings"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def load_litert_decoder(
     """
     file = converted_file(run, checkpoint, variant, report)
     config = model_config(run)
-    embedding, positions = embeddings_of(checkpoint, config)
+    embedding, positions = embeddings_of(run, checkpoint, config)
     return LiteRTDecoder(LiteRTModel(file, embedding, positions, config, _packed(file)))
 
 
@@ -78,11 +79,15 @@ def converted_file(
     return file
 
 
-def embeddings_of(checkpoint: Checkpoint, config: ModelConfig) -> tuple[Embedding, Any]:
+def embeddings_of(
+    run: RunFolder, checkpoint: Checkpoint, config: ModelConfig
+) -> tuple[Embedding, Any]:
     """What a file reads in the place of ids: token vectors, and a table (T, C) of positions where they are learned."""
     from safetensors import safe_open
 
     tensors: Any = safe_open(checkpoint.path / checkpoint.weights_file, framework="numpy")
+    if TOKEN_EMBEDDING not in tensors.keys():  # adapters alone: the rest is the base's
+        tensors = safe_open(run.base_file, framework="numpy")
     embedding = Embedding(tensors, is_centred=config.norm == "layer")
     if config.positions != "learned":
         return embedding, None
@@ -93,7 +98,7 @@ class Embedding:
     """Rows of the token embedding, read from the file as they are needed."""
 
     def __init__(self, tensors: Any, is_centred: bool) -> None:
-        self._rows = tensors.get_slice("gpt/token_embedding/embeddings")
+        self._rows = tensors.get_slice(TOKEN_EMBEDDING)
         self._is_centred = is_centred
 
     def __call__(self, tokens: Sequence[int]) -> Any:

@@ -37,7 +37,7 @@ def export_litert(
     check_destination(output, overwrite, lambda path: (path / ABOUT_FILE).is_file())
     tokenizer, config = Tokenizer.load(run.tokenizer_folder), model_config(run)
     file = converted_file(run, checkpoint, weights, report)
-    embedding, positions = embeddings_of(checkpoint, config)
+    embedding, positions = embeddings_of(run, checkpoint, config)
     with written_aside(output) as aside:
         aside.mkdir()
         shutil.copyfile(file, aside / "model.tflite")

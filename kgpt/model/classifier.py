@@ -52,7 +52,8 @@ class Classifier(keras.Model):
             self.gpt = gpt
         else:  # from a .keras file
             self.gpt = keras.saving.deserialize_keras_object(gpt)
-            self.gpt.build()
+            if not self.gpt.built:
+                self.gpt.build()
         self.num_labels = num_labels
         self.pooling, self.head_dropout = pooling, head_dropout
         self.label_smoothing = label_smoothing

@@ -87,12 +87,15 @@ def checkpoint_tensors(run: RunFolder, checkpoint: Checkpoint) -> dict[str, np.n
         KgptFailure: a file is missing or damaged.
     """
     verify_checksum(checkpoint.path, checkpoint.weights_file)
-    tensors = load_tensors(checkpoint.path / checkpoint.weights_file)
+    return with_base(run, load_tensors(checkpoint.path / checkpoint.weights_file))
+
+
+def with_base(run: RunFolder, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A checkpoint's tensors; where they are adapters, the base's weights with these added. Raises as above."""
     if not any(map(is_adapter, tensors)):
         return tensors
     values = run.read()
-    lora = lora_config(values)
-    return merged({**base_tensors(run, values), **tensors}, lora)
+    return merged({**base_tensors(run, values), **tensors}, lora_config(values))
 
 
 def base_tensors(run: RunFolder, values: Mapping[str, object]) -> dict[str, np.ndarray]:

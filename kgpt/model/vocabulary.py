@@ -3,8 +3,8 @@
 In: tokenizer, configuration, weights. Out: the same with more tokens, whose ids follow the others.
 
 A new token's vector is drawn from the spread of all vectors: around their mean, so that before it is trained the token
-is about as likely as others (Hewitt, 2021, "Initializing new word embeddings for pretrained language models"), and apart
-from other new ones, so that a model whose tables are frozen can tell them from each other.
+is about as likely as others (Hewitt, 2021, "Initializing new word embeddings for pretrained language models"), and
+apart from other new ones, so that a model whose tables are frozen can tell them from each other.
 """
 
 from __future__ import annotations

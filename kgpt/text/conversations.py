@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
-from kgpt.text.records import OnError, Record, quoted, read_records
+from kgpt.text.formats.reading import quoted
+from kgpt.text.records import OnError, Record, read_records
 
 Role = Literal["system", "user", "assistant"]
 ROLES: dict[str, Role] = {

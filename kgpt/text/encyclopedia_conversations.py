@@ -1,8 +1,8 @@
 """The built-in encyclopedia's questions as conversations: to learn to answer from what a model has read.
 
-Out: a training, a validation and a test part. Of every hundred facts, 75 are asked about in training, each in one of its
-phrasings; the test part asks for them in their others, and for 20 facts that training never asks about. The model has
-read all of them: what is tested is whether it has learned to answer.
+Out: a training, a validation and a test part. Of every hundred facts, 75 are asked about in training, each in one of
+its phrasings; the test part asks for them in their others, and for 20 facts that training never asks about. The model
+has read all of them: what is tested is whether it has learned to answer.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.text.formats.reading import quoted
 from kgpt.text.formats.rows import TEXT_FIELDS
-from kgpt.text.records import OnError, Record, quoted, read_records
+from kgpt.text.records import OnError, Record, read_records
 
 TEXTS = (*TEXT_FIELDS, "sms", "mensagem", "sentence", "frase", "review", "comment", "tweet", "v2")
 """Fields that hold the text of a labelled row, the likelier first; `v2` is Kaggle's name in its spam collection."""

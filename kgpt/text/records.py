@@ -19,11 +19,9 @@ from kgpt.errors import KgptError
 from kgpt.text.formats import json_lines, json_values, parquet
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
 from kgpt.text.formats.kinds import KNOWN, advice, format_of
-from kgpt.text.formats.reading import Reading, ReadOptions, Source
+from kgpt.text.formats.reading import Reading, ReadOptions, Source, quoted
 from kgpt.text.formats.tables import table_rows
 
-SHOWN = 60
-"""Characters of a row that a message quotes."""
 OnError = Literal["stop", "skip"]
 _Rows = Sequence[tuple[int, list[str]]]
 
@@ -66,12 +64,6 @@ def read_records(
             "Empty file", f"There are no rows in {path}.", "Give a file with a text and more a row."
         )
     return records
-
-
-def quoted(text: str) -> str:
-    """The beginning of a text, in quotes, for a message."""
-    line = " ".join(text.split())
-    return repr(line if len(line) <= SHOWN else line[: SHOWN - 1] + "…")
 
 
 def _source(path: Path) -> Source:

@@ -139,9 +139,7 @@ def finetune_instruct(plan: InstructPlan, reporter: Reporter | None = None) -> O
     write_new_tokenizer(run, task.tokenizer)
     write_examples(run, {name: [*map(to_row, part)] for name, part in task.parts.items()})
     weights, is_changed = task.base or {}, bool(plan.added_tokens)
-    parent = parent_values(
-        run, plan.base, plan.checkpoint, lora, weights, is_changed=is_changed
-    )
+    parent = parent_values(run, plan.base, plan.checkpoint, lora, weights, is_changed=is_changed)
     write_run_file(
         run,
         config,
@@ -209,9 +207,7 @@ def _figures(session: TrainingSession, task: Instruction) -> dict[str, Any]:
         raise TypeError(f"expected an AnswerMeasure, received {type(measure)}")
     names = [name for name in ("validation", "test") if task.rows[name].rows]
     answered = task.settings.answered
-    results = {
-        name: measure.figures(name, answered if name == names[-1] else 0) for name in names
-    }
+    results = {name: measure.figures(name, answered if name == names[-1] else 0) for name in names}
     loss_of_corpus = _corpus_loss(session, task)
     after = loss_of_corpus()
     if task.base is not None:

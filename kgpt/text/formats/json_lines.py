@@ -12,7 +12,7 @@ from typing import Any
 
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
-from kgpt.text.formats.reading import Reading, without_surrogates
+from kgpt.text.formats.reading import Reading, quoted, without_surrogates
 from kgpt.text.formats.rows import NoTextError, RowText
 
 _SPACE = " \t\r\ufeff"
@@ -56,7 +56,7 @@ def values(reading: Reading) -> Iterator[tuple[int, Any, str]]:
             except (ValueError, RecursionError) as error:
                 reading.damage(
                     "Not JSON",
-                    f"{reading.place(number)}: {describe(error)}.",
+                    f"{reading.place(number)}: {describe(error)}: {quoted(line)}.",
                     "Mend the line, or leave such lines out with --on-error skip. (A file that is one JSON value"
                     " ends in .json.)",
                 )

@@ -16,6 +16,9 @@ from kgpt.errors import KgptError
 from kgpt.text.documents import PIECE_CHARACTERS, Piece, cut
 from kgpt.text.formats.kinds import Compression, Kind
 
+SHOWN = 60
+"""Characters of a row that a message quotes."""
+
 DocumentsOption = Literal["file", "blank-line", "line"]
 NUL_HINT = "Remove such characters with --clean control, or leave out the line or row with --on-error skip."
 MEND_HINT = (
@@ -134,3 +137,9 @@ def without_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return _SURROGATE.sub("\ufffd", text)
     return text
+
+
+def quoted(text: str) -> str:
+    """The beginning of a text, in quotes, for a message."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= SHOWN else line[: SHOWN - 1] + "…")

@@ -14,7 +14,7 @@ from itertools import chain, islice
 
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
-from kgpt.text.formats.reading import Reading
+from kgpt.text.formats.reading import Reading, quoted
 from kgpt.text.formats.rows import choose, join
 
 FIELD_LIMIT = 1 << 28
@@ -77,7 +77,8 @@ def table_rows(reading: Reading) -> Iterator[_Row]:
         elif row:
             reading.damage(
                 "Broken row",
-                f"{name}:{start}: expected {width} fields, as the header has, received {len(row)}.",
+                f"{name}:{start}: expected {width} fields, as the header has, received {len(row)}:"
+                f" {quoted('  '.join(row))}.",
                 _QUOTES,
             )
 

@@ -216,9 +216,9 @@ def test_lines_that_do_not_parse(tmp_path: Path) -> None:
     texts, said = said_of(path)
     assert texts == ["a", "d"]
     assert said == [
-        "F:3: column 13: expecting ',' delimiter.",
-        "F:4: column 14: extra data.",
-        "F:6: nested too deeply.",
+        "F:3: column 13: expecting ',' delimiter: '{\"text\": \"b\"'.",
+        'F:4: column 14: extra data: \'{"text": "c"} x\'.',
+        f"F:6: nested too deeply: '{'[' * 59}…'.",
         "F:7: has the byte 0xE7, which is not UTF-8 there.",
         "F:8: the text has a NUL character.",
     ]
@@ -266,7 +266,7 @@ def test_broken_rows_of_a_table(tmp_path: Path) -> None:
     texts, said = said_of(path)
     assert texts == ["a", "f\ng", "h"]
     assert said == [
-        "F:3: expected 2 fields, as the header has, received 3.",
+        "F:3: expected 2 fields, as the header has, received 3: '2 b c'.",
         "F:4: ',' expected after '\"'.",
         "F:9: unexpected end of data (read up to line 10).",
         "F:7: has the byte 0xE7, which is not UTF-8 there.",

@@ -1,0 +1,160 @@
+"""The options that all kinds of fine-tuning share: adapters, training, going on. Nothing here loads Keras."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+from kgpt.config import Precision, TrainConfig
+from kgpt.config_values import from_dict, merged, nested, parse_override
+from kgpt.errors import KgptError
+from kgpt.finetune_config import TARGETS, LoraConfig
+
+OPTIONS = {
+    "data": "data",
+    "run": "run",
+    "steps": "steps",
+    "epochs": "epochs",
+    "minutes": "minutes",
+    "batch_size": "batch_size",
+    "learning_rate": "optimizer.learning_rate",
+    "precision": "precision",
+    "dropout": "model.dropout",
+    "label_smoothing": "label_smoothing",
+    "evaluate_every": "evaluate_every",
+    "checkpoint_every": "checkpoint_every",
+    "keep": "keep",
+    "early_stopping": "early_stopping",
+    "seed": "seed",
+    "tensorboard": "tensorboard",
+}
+"""Command-line option and the configuration key it sets."""
+ON_RESUME = ("steps", "epochs", "early_stopping", "keep", "tensorboard")
+"""Options that a run which goes on can be given."""
+
+
+def add_run_options(parser: argparse.ArgumentParser, data_help: str) -> None:
+    """Base, data and the new run."""
+    parser.add_argument("base", nargs="?", metavar="BASE", help="a run that writes text")
+    add = parser.add_argument
+    add("--data", metavar="FILE", help=data_help)
+    add("--run", required=True, metavar="NAME", help="name of the new run")
+    add("--checkpoint", default="best", metavar="best|last|STEP", help="of the base (best)")
+    add("--resume", action="store_true", help="go on with --run from its last checkpoint")
+
+
+def add_data_options(add: Any, split: str) -> None:
+    """How the file is read and split."""
+    add(
+        "--split",
+        default=split,
+        metavar="A,B,C",
+        help="shares of training, validation and test part (%(default)s)",
+    )
+    add("--on-error", choices=("stop", "skip"), default="stop", help="at broken rows (%(default)s)")
+
+
+def add_lora_options(add: Any) -> None:
+    """Adapters."""
+    add("--lora-rank", type=int, default=0, metavar="N", help="train adapters of this rank (none)")
+    add("--lora-alpha", type=float, metavar="X", help="their strength (twice the rank)")
+    add("--lora-dropout", type=float, default=0.0, metavar="X", help="of their inputs (0)")
+    add(
+        "--lora-targets",
+        default=",".join(TARGETS),
+        metavar="NAMES",
+        help="the matrices that get one (%(default)s)",
+    )
+
+
+def add_training_options(add: Any, defaults: TrainConfig, lora_rate: float, rows: str) -> None:
+    """The training; `rows` says what a batch has."""
+    rate = defaults.optimizer.learning_rate
+    add("--epochs", type=float, metavar="X", help=f"passes over the data ({defaults.epochs:g})")
+    add("--steps", type=int, metavar="N", help="updates, instead of epochs")
+    add("--minutes", type=float, metavar="M", help="an upper bound of time")
+    add("--batch-size", type=int, metavar="N", help=f"{rows} ({defaults.batch_size})")
+    add(
+        "--learning-rate",
+        type=float,
+        metavar="X",
+        help=f"peak ({rate:g}; {lora_rate:g} with adapters)",
+    )
+    add("--dropout", type=float, metavar="X", help="in the base's blocks (as the base has)")
+    add("--label-smoothing", type=float, metavar="X", help="share of the target spread evenly (0)")
+    add("--precision", choices=typing.get_args(Precision), help="of the matrix products")
+    add("--evaluate-every", type=int, metavar="N", help="steps between evaluations (an epoch)")
+    add("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints (an epoch)")
+    add("--keep", type=int, metavar="N", help="checkpoints kept beside the best one")
+    add(
+        "--early-stopping",
+        type=int,
+        metavar="N",
+        help=f"end after N evaluations without a lower loss; 0 never ({defaults.early_stopping})",
+    )
+    add("--seed", type=int, metavar="N", help="of split, order, dropout and what begins at random")
+    add("--tensorboard", action="store_true", default=None, help="write for TensorBoard too")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="any key of the training")
+
+
+def lora_of(args: argparse.Namespace) -> LoraConfig:
+    """The adapters that were asked for."""
+    return LoraConfig(
+        rank=args.lora_rank,
+        alpha=args.lora_alpha if args.lora_alpha is not None else 2.0 * max(1, args.lora_rank),
+        dropout=args.lora_dropout,
+        targets=tuple(name.strip() for name in args.lora_targets.split(",")),
+    )
+
+
+def shares_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """The shares of the parts."""
+    return tuple(share.strip() for share in args.split.split(","))
+
+
+def configuration(
+    args: argparse.Namespace,
+    model: Mapping[str, Any],
+    defaults: TrainConfig,
+    lora: LoraConfig,
+    lora_rate: float,
+) -> TrainConfig:
+    """The defaults, with the base's model, and over them what was given."""
+    given = _given(args)
+    if lora.rank:
+        faster = dataclasses.replace(defaults.optimizer, learning_rate=lora_rate)
+        defaults = dataclasses.replace(defaults, optimizer=faster)
+    if given.get("steps") and not given.get("epochs"):
+        defaults = dataclasses.replace(defaults, epochs=0.0)
+    return from_dict(merged({"model": model}, given), defaults)
+
+
+def changes_on_resume(args: argparse.Namespace) -> dict[str, Any]:
+    """What a resumed run is asked to change.
+
+    Raises:
+        KgptError: a base, or an option that only a new run can have.
+    """
+    given = _given(args)
+    given.pop("run", None)
+    refused = [key for key in given if key not in ON_RESUME]
+    if refused or args.base:
+        what = f"--{refused[0].replace('_', '-')}" if refused else f"the base {args.base}"
+        raise KgptError(
+            "A resumed run keeps its configuration",
+            f"{what} cannot be given with --resume.",
+            f"Possible are --{', --'.join(name.replace('_', '-') for name in ON_RESUME)}.",
+        )
+    if "steps" in given:
+        given["epochs"] = 0.0
+    return given
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    options = {key: getattr(args, name) for name, key in OPTIONS.items()}
+    tables = [nested(key, value) for key, value in options.items() if value is not None]
+    return reduce(merged, [*tables, *map(parse_override, args.set)], {})

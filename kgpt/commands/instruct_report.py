@@ -1,0 +1,132 @@
+"""What a person sees of a model that learns to answer: the conversations before, the figures after.
+
+In: a plan, results. Out: lines and tables on stdout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgpt.commands.tables import print_table
+
+if TYPE_CHECKING:
+    from kgpt.text.conversations import Conversations
+    from kgpt.training.ending import TrainResult
+    from kgpt.training.instructing import InstructPlan
+
+SHOWN_EXAMPLES = 3
+SHOWN_CHARACTERS = 60
+
+
+def show_plan(plan: InstructPlan, found: Conversations | None) -> None:
+    """What was read, what was left out, parts, lengths, and examples whose masked part is marked."""
+    task = plan.task
+    if found is None:
+        print("The encyclopedia's own questions, one phrasing of each fact that is asked about.")
+    else:
+        print(f"{found.rows:,} rows: {found.fields}.")
+        left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
+        if left_out:
+            print(f"Left out: {', '.join(left_out)}.")
+    rows = [
+        [name, f"{len(part.rows):,}", f"{sum(len(row.inputs) for row in part.rows):,}"]
+        + [f"{part.learned:,}"]
+        for name, part in task.rows.items()
+    ]
+    print_table(["part", "conversations", "tokens", "to learn"], rows, left=["part"])
+    _show_lengths(plan)
+    if plan.added_tokens:
+        print(f"New in the vocabulary: {', '.join(plan.added_tokens)}.")
+    print("What is read, and [[what is learned]]:")
+    for row in task.rows["train"].rows[:SHOWN_EXAMPLES]:
+        print(f"  {_marked(plan, row.inputs[:1] + row.targets, [0.0, *row.weights])}")
+
+
+def _show_lengths(plan: InstructPlan) -> None:
+    task = plan.task
+    lengths = np.array([length for part in task.rows.values() for length in part.lengths])
+    line = f"Tokens a conversation: median {np.median(lengths):.0f}, longest {lengths.max():,};"
+    line += f" the model reads {task.longest:,}."
+    cut = sum(part.cut for part in task.rows.values())
+    dropped = sum(part.dropped for part in task.rows.values())
+    if cut:
+        line += f" {cut:,} ({cut / len(lengths):.1%}) lose their end."
+    if dropped:
+        line += f" {dropped:,} are left out: their answer begins behind that."
+    print(line)
+    batches = task.batches(plan.config)
+    if task.settings.packing:
+        held = sum(batches.lengths) / (len(batches.members) * task.longest)
+        print(
+            f"Packed into {len(batches.members):,} rows of {task.longest:,} tokens, {held:.0%} full."
+        )
+
+
+def _marked(plan: InstructPlan, ids: list[int], weights: list[float]) -> str:
+    """A conversation on a line, what is learned in double brackets."""
+    parts: list[tuple[bool, list[int]]] = []
+    for token, weight in zip(ids, weights, strict=True):
+        if not parts or parts[-1][0] != (weight > 0):
+            parts.append((weight > 0, []))
+        parts[-1][1].append(token)
+    shown = ""
+    for learned, some in parts:
+        text = plan.task.tokenizer.decode(some).replace("\n", "↵")
+        if len(text) > 2 * SHOWN_CHARACTERS:
+            text = f"{text[:SHOWN_CHARACTERS]} … {text[-SHOWN_CHARACTERS:]}"
+        shown += f"[[{text}]]" if learned else text
+    return shown
+
+
+def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None:
+    """The figures on the test part, the worst answers, and what to do next."""
+    name = result.run.name
+    if results is None:
+        print(
+            f"Stopped at step {result.steps}; everything is saved."
+            f" Go on with: kgpt finetune instruct --run {name} --resume"
+        )
+        return
+    rows = []
+    for part in ("validation", "test"):
+        if part in results:
+            figures = results[part]
+            base = figures.get("base_loss")
+            row = [part, f"{figures['conversations']:,}", f"{figures['loss']:.4f}"]
+            row += [f"{figures['perplexity']:.2f}", "-" if base is None else f"{base:.4f}"]
+            rows.append(row)
+    print(f"{name}, step {results['step']}:")
+    print_table(
+        ["part", "conversations", "loss", "perplexity", "the base's loss"], rows, left=["part"]
+    )
+    figures = results.get("test") or results["validation"]
+    if "exact" in figures:
+        _show_answers(figures)
+    if forgetting := results.get("forgetting"):
+        print(
+            f"On the base's own data: loss {forgetting['before']:.4f} before,"
+            f" {forgetting['after']:.4f} after."
+        )
+    print(f"Next: kgpt chat {name}")
+
+
+def _show_answers(figures: Mapping[str, Any]) -> None:
+    kinds = figures["exact_by_kind"]
+    by_kind = [f"{kind}: {one['exact']:.1%} of {one['answered']:,}" for kind, one in kinds.items()]
+    line = f"Exact answers: {figures['exact']:.1%} of {figures['answered']:,}"
+    print(line + (f" ({'; '.join(by_kind)})" if by_kind else "") + ".")
+    if figures["worst"]:
+        print("The worst of the others:")
+        rows = [
+            [_short(one["asked"]), _short(one["expected"]), _short(one["written"])]
+            for one in figures["worst"]
+        ]
+        print_table(["asked", "expected", "written"], rows, left=["asked", "expected", "written"])
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
