@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "say what a training run takes, and whether it fits",
     "finetune": "let a base learn a job from a file, such as labelling texts",
     "classify": "label texts with a fine-tuned classifier",
+    "chat": "talk with a model that was fine-tuned to answer",
     "sample": "let a model continue a prompt",
     "evaluate": "loss, perplexity and bits per byte of a run",
     "export": "write a model in another format, such as a TensorFlow SavedModel",

@@ -119,7 +119,9 @@ def _measure_of(row: dict[str, Any]) -> str:
     """Of an evaluation, what says most beside its loss."""
     if "validation_accuracy" in row:
         return f"accuracy {row['validation_accuracy']:.2%}"
-    return f"{row['bits_per_byte']:.3f} bits per byte"
+    if "bits_per_byte" in row:
+        return f"{row['bits_per_byte']:.3f} bits per byte"
+    return f"perplexity {math.exp(min(row['validation_loss'], 700.0)):.2f}"
 
 
 def loss_curve(rows: Sequence[dict[str, Any]], width: int = 56, height: int = 16) -> str:

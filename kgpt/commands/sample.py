@@ -9,16 +9,22 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kgpt.commands.generation_options import (
+    add_choices,
+    add_computation,
+    chosen_options,
+    collected,
+    styled,
+)
 from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
-from kgpt.protocol import DECODERS, DRAFT_TOKENS, GenerateOptions
+from kgpt.protocol import DRAFT_TOKENS, GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
-    from kgpt.inference.continuation import Piece
     from kgpt.inference.generation import Generator, Result
 
 EXAMPLES = """examples:
@@ -26,19 +32,6 @@ EXAMPLES = """examples:
   kgpt sample demo "A capital da França é" --temperature 0 --stop .
   echo "Era uma vez" | kgpt sample demo - --num-samples 3 --seed 1
 """
-DEFAULTS = GenerateOptions()
-NUMBERS = {
-    "max_tokens": "tokens at most (%(default)s)",
-    "temperature": "0 always takes the most probable token (%(default)s)",
-    "top_k": "keep the K most probable tokens; 0: all",
-    "top_p": "keep tokens up to this sum; 1: all",
-    "min_p": "drop tokens below this share of the most probable one; 0: none",
-    "typical_p": "keep typical tokens; 1: all",
-    "repetition_penalty": "above 1: fewer repetitions, of the prompt too (%(default)s)",
-    "frequency_penalty": "off a token's score for each time it was written (%(default)s)",
-    "presence_penalty": "off a token's score once it was written (%(default)s)",
-}
-"""Options of `GenerateOptions` by the same name, and what `--help` says of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,41 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "prompt", metavar="PROMPT", nargs="?", default="", help="text to continue; - reads stdin"
     )
-    _add_choices(parser.add_argument_group("choice of the tokens").add_argument)
+    add_choices(parser.add_argument_group("choice of the tokens").add_argument)
     _add_search(parser.add_argument_group("several texts").add_argument)
     _add_computation(parser.add_argument_group("what computes").add_argument)
-
-
-def _add_choices(add: Callable[..., object]) -> None:
-    for name, text in NUMBERS.items():
-        default = getattr(DEFAULTS, name)
-        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
-    add(
-        "--no-repeat-ngram-size",
-        metavar="N",
-        type=int,
-        default=DEFAULTS.no_repeat_ngram_size,
-        help="no N tokens come twice in the same order; 0: they may",
-    )
-    add(
-        "--logit-bias",
-        metavar="ID=X",
-        action="append",
-        default=[],
-        type=_bias,
-        help="add X to the score of token ID (repeatable; `kgpt tokenize` shows ids)",
-    )
-    add(
-        "--forbid",
-        metavar="ID",
-        dest="forbidden",
-        action="append",
-        default=[],
-        type=int,
-        help="never take token ID (repeatable)",
-    )
-    add("--stop", metavar="TEXT", action="append", default=[], help="end before TEXT (repeatable)")
-    add("--seed", metavar="N", type=int, help="same seed, same text (default: another each time)")
 
 
 def _add_search(add: Callable[..., object]) -> None:
@@ -107,13 +68,7 @@ def _add_search(add: Callable[..., object]) -> None:
 
 
 def _add_computation(add: Callable[..., object]) -> None:
-    add(
-        "--decoder",
-        choices=DECODERS,
-        default="auto",
-        help="what computes (auto: litert on a CPU, keras on a GPU)",
-    )
-    add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
+    add_computation(add)
     add(
         "--draft",
         metavar="RUN",
@@ -184,8 +139,7 @@ def _options(args: argparse.Namespace) -> GenerateOptions:
         raise KgptError(
             "Bad generation option", "draft_tokens belongs to a draft.", "Add --draft RUN."
         )
-    values = {item.name: getattr(args, item.name) for item in dataclasses.fields(GenerateOptions)}
-    return GenerateOptions.from_dict({**values, "logit_bias": dict(args.logit_bias)})
+    return chosen_options(args)
 
 
 def _sampled(
@@ -200,7 +154,7 @@ def _sampled(
     for seed, pieces in zip(chosen, streams, strict=True):
         if not args.json:
             _show_prompt(prompt, f"sample {len(results) + 1}, seed {seed}", args.num_samples > 1)
-        result = _collect(pieces, (lambda text: None) if args.json else _show)
+        result = collected(pieces, (lambda text: None) if args.json else _show)
         if not args.json:
             _show_end(result)
         results.append({"seed": seed, **dataclasses.asdict(result)})
@@ -223,25 +177,6 @@ def _searched(
     return [dataclasses.asdict(result) for result in found]
 
 
-def _bias(text: str) -> tuple[int, float]:
-    token, _, value = text.partition("=")
-    return int(token), float(value)
-
-
-def _collect(pieces: Iterator[Piece], show: Callable[[str], None]) -> Result:
-    """The result of a stream, shown as it comes; Ctrl-C ends it, and what was written stays."""
-    from kgpt.inference.generation import Recorder
-
-    recorder = Recorder()
-    try:
-        for piece in pieces:
-            recorder.add(piece)
-            show(piece.text)
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-    return recorder.result()
-
-
 def _read_prompt() -> str:
     content = sys.stdin.buffer.read()
     try:
@@ -260,8 +195,8 @@ def _read_prompt() -> str:
 
 def _show_prompt(prompt: str, title: str, is_titled: bool) -> None:
     if is_titled:
-        print(_styled(f"--- {title}", "2"))
-    print(_styled(prompt, "1"), end="", flush=True)
+        print(styled(f"--- {title}", "2"))
+    print(styled(prompt, "1"), end="", flush=True)
 
 
 def _show(text: str) -> None:
@@ -272,7 +207,3 @@ def _show_end(result: Result) -> None:
     print(flush=True)
     line = f"{result.tokens} tokens, {result.tokens_per_second:.0f} a second ({result.reason})"
     print(f"\033[2m{line}\033[0m" if sys.stderr.isatty() else line, file=sys.stderr)
-
-
-def _styled(text: str, code: str) -> str:
-    return f"\033[{code}m{text}\033[0m" if text and sys.stdout.isatty() else text

@@ -35,6 +35,8 @@ def question_parts(seed: int) -> dict[str, list[Conversation]]:
         else:
             kind = NEVER_ASKED if name == "test" else ""
             parts[name] += [_conversation(question, kind) for question in asked]
+    for part in parts.values():  # so that the first ones stand for all
+        part[:] = [part[index] for index in random.permutation(len(part))]
     return parts
 
 

@@ -1,0 +1,100 @@
+"""Talking with a model that was tuned to answer: turns in, its answer out, piece by piece. Nothing here loads Keras.
+
+The model is asked with the ids that it was trained on (`kgpt.text.templates`). When a conversation outgrows the
+context, its oldest turns are forgotten; what the system said stays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+from kgpt.errors import KgptError
+from kgpt.inference.context import too_long
+from kgpt.inference.continuation import Piece
+from kgpt.inference.generation import Generator, load_generator
+from kgpt.protocol import GenerateOptions
+from kgpt.runs import Checkpoint, RunFolder
+from kgpt.text.conversations import Turn
+from kgpt.text.templates import Template, prompt_ids, template_of
+
+DEFAULTS = GenerateOptions(max_tokens=256, temperature=0.3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chat:
+    """A generator that answers."""
+
+    generator: Generator
+    template: Template
+
+    def prompt(self, turns: Sequence[Turn], max_tokens: int = DEFAULTS.max_tokens) -> list[int]:
+        """The ids after which the answer to the last turn comes, with as many of the turns before it as fit.
+
+        Room is left for an answer of `max_tokens`, up to half of the context.
+
+        Raises:
+            KgptError: the last turn alone does not fit, or is not the user's.
+        """
+        if not turns or turns[-1].role != "user":
+            raise KgptError(
+                "Nothing to answer",
+                "The last turn of a conversation must be the user's.",
+                'End with {"role": "user", "content": "…"}.',
+            )
+        context = self.generator.decoder.context_length
+        most = context - min(max_tokens, context // 2)
+        said = [turn for turn in turns if turn.role == "system"]
+        rest = [turn for turn in turns if turn.role != "system"]
+        while True:
+            ids = prompt_ids(self.template, [*said, *rest], self.generator.tokenizer)
+            if len(ids) <= most:
+                return ids
+            if len(rest) <= 1:
+                break
+            rest = rest[2:]  # a question and its answer
+        if len(ids) > context:
+            raise too_long(len(ids), context)
+        return ids
+
+    def answer(
+        self, turns: Sequence[Turn], options: GenerateOptions = DEFAULTS, alternatives: int = 0
+    ) -> Iterator[Piece]:
+        """The answer to the last turn, token by token, as `Generator.stream`. Raises as `prompt`."""
+        ids = self.prompt(turns, options.max_tokens)
+        return self.shown(self.generator.stream(ids, options, alternatives))
+
+    def shown(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """The pieces without what the template puts before an answer."""
+        before = self.template.before_answer
+        for piece in pieces:
+            text = piece.text
+            if before and text:
+                same = 0
+                while same < min(len(before), len(text)) and before[same] == text[same]:
+                    same += 1
+                is_all = same == min(len(before), len(text))
+                before = before[same:] if is_all else ""
+                text = text[same:]
+            yield piece if text == piece.text else dataclasses.replace(piece, text=text)
+
+
+def run_template(run: RunFolder) -> Template:
+    """The template that a run was tuned with.
+
+    Raises:
+        KgptError: it was never tuned to answer.
+    """
+    run.check_answers()
+    return template_of(run.read().get("template"), run.run_file)
+
+
+def load_chat(
+    run: RunFolder,
+    checkpoint: Checkpoint | None = None,
+    decoder: str = "auto",
+    report: Callable[[str], object] = lambda stage: None,
+) -> Chat:
+    """The chat of a run's checkpoint, the best one by default; arguments and errors as `load_generator`."""
+    template = run_template(run)
+    return Chat(load_generator(run, checkpoint, decoder, report), template)
