@@ -44,6 +44,14 @@ from kgpt.training.precision import resolved
 from kgpt.training.preparation import with_epochs, write_run_file, write_tokenizer
 from kgpt.training.trainer import TrainingSession
 
+NOT_OF_CLASSIFIERS = {
+    "gradient_accumulation": 1,
+    "distribute": "off",
+    "z_loss": 0.0,
+    "sample_prompts": (),
+}
+"""Keys of a training configuration that must keep their values here."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -194,11 +202,12 @@ def _check(base: RunFolder, config: TrainConfig) -> None:
             f"Run {base.name} is a classifier itself; a base is a run that writes text.",
             "Name the run that it was made from, or any other that was pretrained or imported.",
         )
-    for key, allowed in (("gradient_accumulation", 1), ("distribute", "off")):
+    for key, allowed in NOT_OF_CLASSIFIERS.items():
         if getattr(config, key) != allowed:
             raise KgptError(
                 "Not in fine-tuning",
-                f"Classifiers train on one device, each batch at once. Received: {key}={getattr(config, key)!r}",
+                "Classifiers write no samples, and train on one device, each batch at once."
+                f" Received: {key}={getattr(config, key)!r}",
                 "Leave it out; a smaller --batch-size needs less memory.",
             )
     if config.model.vocabulary_size != Tokenizer.load(base.tokenizer_folder).vocabulary_size:
