@@ -218,7 +218,7 @@ def test_what_does_not_train_stays(base, data):
 
 
 def test_training_ends_when_the_validation_loss_does_not_fall(base, tmp_path):
-    rows = ["ham\thello", "spam\thello"] * 20  # nobody can tell
+    rows = ["label\ttext", *["ham\thello", "spam\thello"] * 20]  # nobody can tell
     (tmp_path / "same.tsv").write_text("\n".join(rows) + "\n")
     settings = ClassifyConfig(duplicates="keep", shares=SHARES)
     data = tmp_path / "same.tsv"
