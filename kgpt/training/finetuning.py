@@ -16,7 +16,6 @@ from typing import Any
 
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict
-from kgpt.errors import KgptError
 from kgpt.finetune_config import ClassifyConfig, classify_config, to_values
 from kgpt.inference.classification import longest_row
 from kgpt.model.tensors import checkpoint_tensors
@@ -27,11 +26,19 @@ from kgpt.text.tokenizer import Tokenizer
 from kgpt.training.callbacks import Reporter
 from kgpt.training.classification import Classification, PartMeasure
 from kgpt.training.finetuned import Outcome, trained, with_steps_of
-from kgpt.training.kept_examples import read_examples, summary, write_examples
+from kgpt.training.kept_examples import kept_part, read_examples, summary, write_examples
 from kgpt.training.parent import base_weights, check_base, parent_values
 from kgpt.training.precision import resolved
 from kgpt.training.preparation import write_run_file, write_tokenizer
 from kgpt.training.trainer import TrainingSession
+
+NOT_OF_CLASSIFIERS = {
+    "gradient_accumulation": 1,
+    "distribute": "off",
+    "z_loss": 0.0,
+    "sample_prompts": (),
+}
+"""Keys of a training configuration that must keep their values here."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,7 @@ def plan_classifier(
         KgptFailure: the base's weights are damaged.
     """
     run = new_run(config.run, saved_models)
-    check_base(base, config)
-    if config.gradient_accumulation != 1:
-        raise KgptError(
-            "Not in fine-tuning",
-            f"Batches are not cut here. Received: gradient_accumulation={config.gradient_accumulation}",
-            "Leave it out; a smaller --batch-size needs less memory.",
-        )
+    check_base(base, config, NOT_OF_CLASSIFIERS)
     tokenizer = Tokenizer.load(base.tokenizer_folder)
     settings = dataclasses.replace(settings, labels=tuple(found.labels))
     parts = parted(
@@ -137,7 +138,7 @@ def resume_classifier(
     config = from_dict({**changes, "run": run.name}, from_dict(run.configuration()))
     tokenizer = Tokenizer.load(run.tokenizer_folder)
     rows = read_examples(run, values)
-    train, validation, test = (examples_of(rows[name]) for name in NAMES)
+    train, validation, test = (_examples(rows[name]) for name in NAMES)
     parts = Parts(train, validation, test)
     base = base_weights(run, values, settings.lora)
     longest = longest_row(settings, config.model.context_length)
@@ -157,8 +158,12 @@ def _rows(part: Iterable[Example]) -> list[dict[str, Any]]:
     return [{"text": example.text, "label": example.label} for example in part]
 
 
-def examples_of(rows: Iterable[Mapping[str, Any]]) -> list[Example]:
-    """Kept examples as texts with labels."""
+def read_part(run: RunFolder, name: str) -> list[Example]:
+    """The examples of one part of a classifier's run: train, validation or test."""
+    return _examples(kept_part(run, name))
+
+
+def _examples(rows: Iterable[Mapping[str, Any]]) -> list[Example]:
     return [Example(str(row.get("text")), str(row.get("label"))) for row in rows]
 
 

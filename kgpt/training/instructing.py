@@ -39,6 +39,8 @@ from kgpt.training.precision import resolved
 from kgpt.training.preparation import write_new_tokenizer, write_run_file
 from kgpt.training.trainer import TrainingSession
 
+FIXED = {"distribute": "off", "sample_prompts": ()}
+"""Keys of a training configuration that must keep their values here."""
 ConversationParts = Mapping[str, list[Conversation]]
 
 
@@ -98,7 +100,7 @@ def plan_instruct(
         KgptFailure: the base's weights are damaged.
     """
     run = new_run(config.run, saved_models)
-    check_base(base, config)
+    check_base(base, config, FIXED)
     own = Tokenizer.load(base.tokenizer_folder)
     tokenizer = with_tokens(own, template.special_tokens)
     before = config.model

@@ -39,7 +39,7 @@ def write_examples(run: RunFolder, parts: PartRows) -> None:
         write_atomically(run.examples_folder / f"{name}.jsonl", _lines(rows))
 
 
-def read_part(run: RunFolder, name: str) -> list[Row]:
+def kept_part(run: RunFolder, name: str) -> list[Row]:
     """The examples of one part: train, validation or test."""
     return list(read_json_lines(run.examples_folder / f"{name}.jsonl"))
 
@@ -51,7 +51,7 @@ def read_examples(run: RunFolder, values: Mapping[str, Any]) -> dict[str, list[R
         KgptError: they are not those that the run was trained with.
     """
     known = (values.get("data") or {}).get("parts") or {}
-    parts = {name: read_part(run, name) for name in NAMES}
+    parts = {name: kept_part(run, name) for name in NAMES}
     for name, rows in parts.items():
         if known.get(name, {}).get("sha256") != _sha256(rows):
             raise KgptError(

@@ -33,11 +33,11 @@ from kgpt.text.tokenizer import Tokenizer
 Tensors = Mapping[str, np.ndarray]
 
 
-def check_base(base: RunFolder, config: TrainConfig) -> None:
-    """Refuse a base that cannot be one, and settings that fine-tuning does not know.
+def check_base(base: RunFolder, config: TrainConfig, fixed: Mapping[str, Any]) -> None:
+    """Refuse a base that cannot be one, and a configuration in which a key of `fixed` has another value.
 
     Raises:
-        KgptError: the base labels texts, has another tokenizer than its model, or several devices are asked for.
+        KgptError: the base labels texts, or has another tokenizer than its model; or the configuration does not fit.
     """
     base.read()
     if base.is_classifier:
@@ -46,12 +46,13 @@ def check_base(base: RunFolder, config: TrainConfig) -> None:
             f"Run {base.name} is a classifier itself; a base is a run that writes text.",
             "Name the run that it was made from, or any other that was pretrained or imported.",
         )
-    if config.distribute != "off":
-        raise KgptError(
-            "Not in fine-tuning",
-            f"Fine-tuning uses one device. Received: distribute={config.distribute!r}",
-            "Leave it out; a smaller --batch-size needs less memory.",
-        )
+    for key, allowed in fixed.items():
+        if getattr(config, key) != allowed:
+            raise KgptError(
+                "Not in this fine-tuning",
+                f"Expected {key}={allowed!r}. Received: {key}={getattr(config, key)!r}",
+                "Leave it out; a smaller --batch-size needs less memory.",
+            )
     if config.model.vocabulary_size != Tokenizer.load(base.tokenizer_folder).vocabulary_size:
         raise KgptError(
             "Vocabulary does not match the model",

@@ -3,11 +3,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import signal
 
 import pytest
 from disk import full_disk
+from stop_at import StopAt
 
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict, to_dict
@@ -19,20 +18,6 @@ TIMES = ("seconds", "tokens_per_second", "mfu")
 
 def timeless(rows):
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
-
-
-class StopAt:
-    """A reporter that asks the trainer to stop, as Ctrl-C does, when it sees a step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def message(self, text: str) -> None:
-        pass
-
-    def row(self, row, steps: int) -> None:
-        if row["step"] >= self.step:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def weights(run: RunFolder, step: int) -> dict[str, bytes]:
