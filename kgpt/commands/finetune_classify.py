@@ -233,16 +233,9 @@ def _new(args: argparse.Namespace, show_plan: Any) -> Outcome:
 def _resumed(args: argparse.Namespace) -> Outcome:
     folder = find_run(args.run, args.saved_models)
     folder.check_labels()
+    _check_resumed(args)
     given = _given(args)
     given.pop("run", None)
-    refused = [key for key in given if key not in ON_RESUME]
-    if refused or args.base:
-        what = f"--{refused[0].replace('_', '-')}" if refused else f"the base {args.base}"
-        raise KgptError(
-            "A resumed run keeps its configuration",
-            f"{what} cannot be given with --resume.",
-            f"Possible are --{', --'.join(name.replace('_', '-') for name in ON_RESUME)}.",
-        )
     if "steps" in given:
         given["epochs"] = 0.0
     from kgpt.commands.progress import TrainingDisplay
@@ -252,3 +245,20 @@ def _resumed(args: argparse.Namespace) -> Outcome:
         from kgpt.training.finetuning import resume_classifier
 
         return resume_classifier(folder, given, display)
+
+
+def _check_resumed(args: argparse.Namespace) -> None:
+    """Refuse what would be ignored."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    untouched = vars(parser.parse_args(["--run", args.run, "--resume"]))
+    given = [name for name, value in untouched.items() if getattr(args, name) != value]
+    refused = [name for name in given if name not in ON_RESUME]
+    if refused:
+        name = refused[0].replace("_", "-")
+        what = f"The base {args.base}" if name == "base" else f"--{name}"
+        raise KgptError(
+            "A resumed run keeps its configuration",
+            f"{what} cannot be given with --resume.",
+            f"Possible are --{', --'.join(name.replace('_', '-') for name in ON_RESUME)}.",
+        )

@@ -24,6 +24,7 @@ from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, remove, write_atomically, write_json
 from kgpt.finetune_config import ClassifyConfig, classify_config, to_values
 from kgpt.inference.classification import longest_row
+from kgpt.model.lora import check_adapters
 from kgpt.model.tensors import (
     WEIGHTS_FILE,
     base_tensors,
@@ -95,6 +96,8 @@ def plan_classifier(
     """
     run = new_run(config.run, saved_models)
     _check(base, config)
+    if settings.lora.rank:
+        check_adapters(config.model, settings.lora)
     tokenizer = Tokenizer.load(base.tokenizer_folder)
     settings = dataclasses.replace(settings, labels=tuple(found.labels))
     parts = parted(
