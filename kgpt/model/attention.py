@@ -98,12 +98,20 @@ class CausalSelfAttention(keras.layers.Layer):
             self.key_norm.build((None, None, self.num_kv_heads, self.head_dim))
         self.built = True
 
-    def call(self, x_BTC: Any, positions_BT: Any, seed: Any = None) -> Any:
-        """Attend from each token to itself and those before it: x_BTC. A `seed` (uint32) makes dropout act."""
+    def call(self, x_BTC: Any, positions_BT: Any, seed: Any = None, segments_BT: Any = None) -> Any:
+        """Attend from each token to itself and those before it, of its own segment where there are several: x_BTC.
+
+        A `seed` (uint32) makes dropout act.
+        """
         q_BKGTD, k_BKTD, v_BKTD = self.project(x_BTC, positions_BT)
         weights_seed = None if seed is None else derived(seed, 0)
         y_BKGTD = causal_attention(
-            q_BKGTD, k_BKTD, v_BKTD, dropout_rate=self.dropout, seed=weights_seed
+            q_BKGTD,
+            k_BKTD,
+            v_BKTD,
+            dropout_rate=self.dropout,
+            seed=weights_seed,
+            segments_BT=segments_BT,
         )
         y_BTC = self.combine(y_BKGTD)
         return y_BTC if seed is None else dropout(y_BTC, self.dropout, derived(seed, 1))

@@ -30,28 +30,42 @@ NEVER = -1e9
 
 
 def causal_attention(
-    q_BKGTD: Any, k_BKTD: Any, v_BKTD: Any, *, dropout_rate: float = 0.0, seed: Any = None
+    q_BKGTD: Any,
+    k_BKTD: Any,
+    v_BKTD: Any,
+    *,
+    dropout_rate: float = 0.0,
+    seed: Any = None,
+    segments_BT: Any = None,
 ) -> Any:
     """Attend from each token to itself and those before it: (B, K, G, T, D), in the fastest way that fits.
 
     Queries are scaled already. Scores and softmax are float32. With a `seed`, weights are dropped at `dropout_rate`.
+    With `segments_BT`, numbers of the texts that share a row, no token sees one of another text.
     """
     time = q_BKGTD.shape[3]
     drops = bool(dropout_rate) and seed is not None
-    if not drops and can_use_flash(q_BKGTD):
+    if not drops and segments_BT is None and can_use_flash(q_BKGTD):
         return flash(q_BKGTD, k_BKTD, v_BKTD)
-    if time is None or time < SHORTEST:
-        return plain(q_BKGTD, k_BKTD, v_BKTD, dropout_rate, seed)
-    return blockwise(q_BKGTD, k_BKTD, v_BKTD, dropout_rate, seed)
+    way = plain if time is None or time < SHORTEST else blockwise
+    return way(q_BKGTD, k_BKTD, v_BKTD, dropout_rate, seed, segments_BT)
 
 
 def plain(
-    q_BKGTD: Any, k_BKTD: Any, v_BKTD: Any, dropout_rate: float = 0.0, seed: Any = None
+    q_BKGTD: Any,
+    k_BKTD: Any,
+    v_BKTD: Any,
+    dropout_rate: float = 0.0,
+    seed: Any = None,
+    segments_BT: Any = None,
 ) -> Any:
     """All scores at once."""
     index_T = ops.arange(ops.shape(q_BKGTD)[3])
-    may_look_TS = index_T[:, None] >= index_T[None, :]
-    return masked_attention(q_BKGTD, k_BKTD, v_BKTD, may_look_TS, dropout_rate, seed)
+    may_look = index_T[:, None] >= index_T[None, :]
+    if segments_BT is not None:
+        is_same_BTS = segments_BT[:, :, None] == segments_BT[:, None, :]
+        may_look = ops.logical_and(may_look, is_same_BTS)[:, None, None]
+    return masked_attention(q_BKGTD, k_BKTD, v_BKTD, may_look, dropout_rate, seed)
 
 
 def masked_attention(
@@ -86,6 +100,7 @@ def blockwise(
     v_BKTD: Any,
     dropout_rate: float = 0.0,
     seed: Any = None,
+    segments_BT: Any = None,
     block: int = BLOCK,
 ) -> Any:
     """One block of queries after another, forward and backward; T must be known."""
@@ -93,11 +108,11 @@ def blockwise(
 
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def attend(q: Any, k: Any, v: Any) -> Any:
-        y, summary = _forward(q, k, v, rate, seed, block)
+        y, summary = _forward(q, k, v, segments_BT, rate, seed, block)
 
         def gradients(*upstream: Any) -> Any:
             dy = upstream[0] if upstream else None
-            return _backward(q, k, v, y, summary, dy, rate, seed, block)
+            return _backward(q, k, v, segments_BT, y, summary, dy, rate, seed, block)
 
         return y, gradients
 
@@ -108,7 +123,7 @@ def _blocks(time: int, block: int) -> list[tuple[int, int]]:
     return [(start, min(start + block, time)) for start in range(0, time, block)]
 
 
-def _scores(q_BKGTD: Any, k_BKTD: Any, start: int, end: int) -> tuple[Any, Any]:
+def _scores(q_BKGTD: Any, k_BKTD: Any, segments_BT: Any, start: int, end: int) -> tuple[Any, Any]:
     """The queries of a block as rows, and their float32 scores (B, K, R, end)."""
     batch, heads, groups, _, size = _shape(q_BKGTD)
     q_BKRD = ops.reshape(q_BKGTD[:, :, :, start:end], (batch, heads, groups * (end - start), size))
@@ -116,8 +131,12 @@ def _scores(q_BKGTD: Any, k_BKTD: Any, start: int, end: int) -> tuple[Any, Any]:
     row_R = ops.arange(start, end)
     if groups > 1:
         row_R = ops.tile(row_R, (groups,))
-    seen_RS = row_R[:, None] >= ops.arange(end)[None, :]
-    return q_BKRD, ops.where(seen_RS, ops.cast(scores, "float32"), NEVER)
+    seen = row_R[:, None] >= ops.arange(end)[None, :]
+    if segments_BT is not None:
+        segments_BR = ops.tile(segments_BT[:, start:end], (1, groups))
+        is_same_BRS = segments_BR[:, :, None] == segments_BT[:, None, :end]
+        seen = ops.logical_and(seen, is_same_BRS)[:, None]
+    return q_BKRD, ops.where(seen, ops.cast(scores, "float32"), NEVER)
 
 
 def _keep(weights: Any, rate: float, seed: Any, start: int) -> Any:
@@ -126,11 +145,13 @@ def _keep(weights: Any, rate: float, seed: Any, start: int) -> Any:
     return ops.cast(kept(shape, rate, derived(seed, start)), "float32") / (1.0 - rate)
 
 
-def _forward(q: Any, k: Any, v: Any, rate: float, seed: Any, block: int) -> tuple[Any, list[Any]]:
+def _forward(
+    q: Any, k: Any, v: Any, segments: Any, rate: float, seed: Any, block: int
+) -> tuple[Any, list[Any]]:
     batch, heads, groups, time, size = _shape(q)
     outputs, summaries, done = [], [], None
     for start, end in _blocks(time, block):
-        _, scores = _scores(after(q, done), k, start, end)
+        _, scores = _scores(after(q, done), k, segments, start, end)
         highest = ops.max(scores, axis=-1, keepdims=True)
         weights = ops.exp(scores - highest)
         total = ops.sum(weights, axis=-1, keepdims=True)
@@ -145,7 +166,16 @@ def _forward(q: Any, k: Any, v: Any, rate: float, seed: Any, block: int) -> tupl
 
 
 def _backward(
-    q: Any, k: Any, v: Any, y: Any, summary: list[Any], dy: Any, rate: float, seed: Any, block: int
+    q: Any,
+    k: Any,
+    v: Any,
+    segments: Any,
+    y: Any,
+    summary: list[Any],
+    dy: Any,
+    rate: float,
+    seed: Any,
+    block: int,
 ) -> tuple[Any, Any, Any]:
     batch, heads, groups, time, size = _shape(q)
     dq, dk, dv, done = [], None, None, dy
@@ -153,7 +183,7 @@ def _backward(
     for (start, end), log_total in reversed(list(zip(_blocks(time, block), summary, strict=True))):
         rows = (batch, heads, groups * (end - start))
         q_now, dy_now = after([q, dy], done)
-        q_BKRD, scores = _scores(q_now, k, start, end)
+        q_BKRD, scores = _scores(q_now, k, segments, start, end)
         dy_BKRD = ops.reshape(dy_now[:, :, :, start:end], (*rows, size))
         weights = ops.exp(scores - log_total)
         d_weights = ops.cast(

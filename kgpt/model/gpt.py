@@ -105,16 +105,27 @@ class GPT(keras.Model):
         """Float32 logits (B, T, V): entry t scores the token that follows ids[:, :t + 1]."""
         return self.logits(self.hidden_states(ids_BT, training))
 
-    def hidden_states(self, ids_BT: Any, training: bool | None = None) -> Any:
-        """What the head makes logits of: normalised vectors (B, T, C)."""
-        positions_1T = ops.arange(ops.shape(ids_BT)[1])[None]
+    def hidden_states(
+        self, ids_BT: Any, training: bool | None = None, positions_BT: Any = None
+    ) -> Any:
+        """What the head makes logits of: normalised vectors (B, T, C).
+
+        Several texts may share a row: `positions_BT` counts each from 0, and none sees another.
+        """
+        segments_BT = None
+        if positions_BT is None:
+            positions_BT = ops.arange(ops.shape(ids_BT)[1])[None]
+        else:
+            segments_BT = ops.cumsum(ops.cast(ops.equal(positions_BT, 0), "int32"), axis=1)
         drops = bool(training) and self.config.dropout > 0
         seed = seed_from_state(self.seed_generator.next()) if drops else None
-        x_BTC = self.embed(ids_BT, positions_1T, seed)
+        x_BTC = self.embed(ids_BT, positions_BT, seed)
         for index, block in enumerate(self.blocks):
             block_seed = None if seed is None else derived(seed, index + 1)
             layer: Any = block
-            apply = functools.partial(layer, positions_BT=positions_1T, seed=block_seed)
+            apply = functools.partial(
+                layer, positions_BT=positions_BT, seed=block_seed, segments_BT=segments_BT
+            )
             x_BTC = keras.remat(apply)(x_BTC) if training and self.remat else apply(x_BTC)
         return self.final_norm(x_BTC)
 

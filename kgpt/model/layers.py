@@ -114,11 +114,14 @@ class TransformerBlock(keras.layers.Layer):
             layer.build(shape)
         self.built = True
 
-    def call(self, x_BTC: Any, positions_BT: Any, seed: Any = None) -> Any:
-        """The block's output x_BTC. A `seed` (uint32) makes dropout act."""
+    def call(self, x_BTC: Any, positions_BT: Any, seed: Any = None, segments_BT: Any = None) -> Any:
+        """The block's output x_BTC. A `seed` (uint32) makes dropout act; segments do not see each other."""
         seeds = (None, None) if seed is None else (derived(seed, 0), derived(seed, 1))
         x_BTC = x_BTC + self.attention(
-            self.attention_norm(x_BTC), positions_BT=positions_BT, seed=seeds[0]
+            self.attention_norm(x_BTC),
+            positions_BT=positions_BT,
+            seed=seeds[0],
+            segments_BT=segments_BT,
         )
         return x_BTC + self.feed_forward(self.feed_forward_norm(x_BTC), seed=seeds[1])
 

@@ -20,7 +20,8 @@ class TrainedGPT(GPT):
     """A GPT that `fit` trains with a chunked cross-entropy.
 
     Called with `training=True` it gives the head's inputs (B, T, C) instead of logits, and `compute_loss` takes them
-    from there. The loss is the mean over all tokens, weighted by `sample_weight` (B, T) where there is one.
+    from there. The loss is the mean over all tokens, weighted by `sample_weight` (B, T) where there is one. Where
+    several texts share a row, the input is (ids, positions): see `GPT.hidden_states`.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class TrainedGPT(GPT):
         self._chunk = chunk_size(tokens_at_once, padded) if tokens_at_once else 0
         self._mean = _Given(name="given")
 
-    def call(self, ids_BT: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Logits (B, T, V); in training, what they are made of (B, T, C)."""
-        x_BTC = self.hidden_states(ids_BT, training)
+        ids_BT, positions_BT = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
+        x_BTC = self.hidden_states(ids_BT, training, positions_BT)
         return x_BTC if training else self.logits(x_BTC)
 
     def compute_loss(

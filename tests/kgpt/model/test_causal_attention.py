@@ -144,3 +144,20 @@ def peak(*arguments: object) -> int:
 
 def test_blocks_keep_no_scores_for_the_backward_pass():
     assert peak(2048, 6, "blockwise") < peak(2048, 6, "plain") / 2
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("jit", [False, True])
+def test_texts_that_share_a_row_do_not_see_each_other(groups, jit):
+    arrays, cut = inputs(groups), 9
+    segments = np.repeat([[1, 2]], BATCH, 0).repeat([cut, TIME - cut], 1)
+    alone = [
+        with_gradients(plain, [array[..., place, :] for array in arrays])[0]
+        for place in (slice(0, cut), slice(cut, None))
+    ]
+    expected = with_gradients(lambda *a: plain(*a, segments_BT=segments), arrays)
+    np.testing.assert_allclose(expected[0], np.concatenate(alone, axis=-2), atol=2e-6)
+    assert np.abs(with_gradients(plain, arrays)[0] - expected[0]).max() > 0.1
+    blocks = with_gradients(lambda *a: blockwise(*a, segments_BT=segments, block=7), arrays, jit)
+    for one, other in zip(blocks, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6, rtol=1e-5)

@@ -188,3 +188,21 @@ def test_a_token_sees_only_what_came_before_it():
     before, after = np.array(model(ids)), np.array(model(changed))
     np.testing.assert_array_equal(before[:, :9], after[:, :9])
     assert not np.allclose(before[:, 9:], after[:, 9:])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "modern, grouped"])
+def test_texts_that_share_a_row_are_read_as_if_each_were_alone(name):
+    from kgpt.training.losses import TrainedGPT
+
+    config = SHAPES[name]
+    model, alone = TrainedGPT(config), built(config)
+    model.build((None, config.context_length))
+    for weight, value in zip(model.weights, alone.weights, strict=False):
+        weight.assign(np.array(value))
+    ids, cut = ids_of(config), 5
+    time = config.context_length
+    positions = np.concatenate([np.arange(cut), np.arange(time - cut)])[None].repeat(len(ids), 0)
+    together = np.array(model((ids, positions.astype("int32"))))
+    apart = [np.array(alone(part)) for part in (ids[:, :cut], ids[:, cut:])]
+    np.testing.assert_allclose(together, np.concatenate(apart, axis=1), atol=2e-5)
+    assert np.abs(together - np.array(alone(ids))).max() > 0.1
