@@ -148,7 +148,6 @@ def test_a_file_that_is_not_utf8_is_refused(spam, kgpt, tmp_path):
         ("sample", "spam", "Oi"),
         ("sample", "spam", "Oi", "--decoder", "keras"),
         ("evaluate", "spam", "--text", "sms.txt"),
-        ("serve", "spam", "--decoder", "litert", "--port", "0"),
         ("export", "spam", "--format", "litert", "--output", "out"),
         ("finetune", "classify", "spam", "--data", "sms.tsv", "--run", "other"),
     ],
