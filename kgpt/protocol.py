@@ -9,17 +9,19 @@ Requests (to the engine)
     tokenize    run or data (a folder), text             -> tokens: ids, bytes_hex
     detokenize  run or data (a folder), ids              -> detokenized: text, bytes_hex
     attention   slot, text, layer, head (from 0)         -> attention: what one head looks at
+    classify    slot (of a classifier), texts            -> labels
     cancel      request (the id of the `generate` to stop)
     quit
 Replies (from the engine)
     ready       versions
     loading     slot, stage                              (progress of a `load`; may be absent)
-    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads
+    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads; of a classifier, labels
     token       token (id), bytes_hex, text, probability, alternatives ([{token, bytes_hex, probability}])
                 `text` is what may be shown now: it never ends inside a character, so it can be empty
     done        reason ("length" | "stop" | "end_of_text" | "cancelled"), tokens, seconds, seconds_to_first_token, text
     attention   layer, head, ids, bytes_hex, weights: for each token of the text a list, how much it takes from each
                 token up to itself; a list adds up to 1
+    labels      results: for each text its text, label, probabilities by label
     tokens, detokenized, error (title, message, hint)
 """
 

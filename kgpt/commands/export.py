@@ -1,7 +1,8 @@
 """Write a model in another format.
 
-saved-model is a folder that TensorFlow loads by itself: text in, text out, tokenizer included. keras is a .keras file,
-for keras.models.load_model where kgpt is installed. litert is a folder for ai-edge-litert, with an example.
+saved-model is a folder that TensorFlow loads by itself: text in, text out (of a classifier: labels), tokenizer
+included. keras is a .keras file, for keras.models.load_model where kgpt is installed. litert is a folder for
+ai-edge-litert, with an example.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Export and report."""
     from kgpt.interop.destination import size_in_bytes
     from kgpt.interop.exports import export_keras, export_saved_model
+    from kgpt.protocol import GenerateOptions
     from kgpt.runs import find_run
 
     weights, possible = args.weights or "float32", WEIGHTS[args.format]
@@ -83,6 +85,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     folder = find_run(args.run, args.saved_models)
     folder.read()
+    if folder.is_classifier and _defaults(args) != GenerateOptions(seed=0):
+        folder.check_writes()  # what the options would do
     chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
     if args.format == "saved-model":
         target = export_saved_model(

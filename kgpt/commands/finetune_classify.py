@@ -151,7 +151,7 @@ def _new(args: argparse.Namespace, show_plan: Any) -> Outcome:
 def _resumed(args: argparse.Namespace) -> Outcome:
     folder = find_run(args.run, args.saved_models)
     folder.check_labels()
-    changes = changes_on_resume(args)
+    changes = changes_on_resume(args, add_arguments)
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:

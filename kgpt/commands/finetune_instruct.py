@@ -201,7 +201,7 @@ def _corpus(given: str, base: RunFolder) -> str:
 def _resumed(args: argparse.Namespace) -> Outcome:
     folder = find_run(args.run, args.saved_models)
     folder.check_answers()
-    changes = changes_on_resume(args)
+    changes = changes_on_resume(args, add_arguments)
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:

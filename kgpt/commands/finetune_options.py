@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -133,25 +133,32 @@ def configuration(
     return from_dict(merged({"model": model}, given), defaults)
 
 
-def changes_on_resume(args: argparse.Namespace) -> dict[str, Any]:
-    """What a resumed run is asked to change.
+def changes_on_resume(
+    args: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], None]
+) -> dict[str, Any]:
+    """What a resumed run is asked to change; `add_arguments` declares what the command takes.
 
     Raises:
-        KgptError: a base, or an option that only a new run can have.
+        KgptError: something that would be ignored was given: a base, or an option that only a new run can have.
     """
-    given = _given(args)
-    given.pop("run", None)
-    refused = [key for key in given if key not in ON_RESUME]
-    if refused or args.base:
-        what = f"--{refused[0].replace('_', '-')}" if refused else f"the base {args.base}"
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    untouched = vars(parser.parse_args(["--run", args.run, "--resume"]))
+    given = [name for name, value in untouched.items() if getattr(args, name) != value]
+    refused = [name for name in given if name not in ON_RESUME]
+    if refused:
+        name = refused[0].replace("_", "-")
+        what = f"The base {args.base}" if name == "base" else f"--{name}"
         raise KgptError(
             "A resumed run keeps its configuration",
             f"{what} cannot be given with --resume.",
             f"Possible are --{', --'.join(name.replace('_', '-') for name in ON_RESUME)}.",
         )
-    if "steps" in given:
-        given["epochs"] = 0.0
-    return given
+    changes = _given(args)
+    changes.pop("run", None)
+    if "steps" in changes:
+        changes["epochs"] = 0.0
+    return changes
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:

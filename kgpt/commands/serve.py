@@ -2,7 +2,7 @@
 
 Clients of that API work with it: point them to http://HOST:PORT/v1. A page to try the model is at /, the documentation
 at /docs, counts for Prometheus at /metrics. Requests that come together are written together. Ctrl-C ends it, after
-what is being written.
+what is being written. A classifier answers POST /v1/classify with labels and probabilities.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
 from kgpt.packages import optional_package
 from kgpt.protocol import DECODERS
-from kgpt.runs import find_run
+from kgpt.runs import Checkpoint, RunFolder, find_run
 
 EXAMPLES = """examples:
   kgpt serve demo
   curl http://127.0.0.1:8000/v1/completions -H "Content-Type: application/json" -d '{"prompt": "Marte é"}'
+  kgpt serve spam
+  curl http://127.0.0.1:8000/v1/classify -H "Content-Type: application/json" -d '{"input": "You won a prize"}'
   KGPT_API_KEY=secret kgpt serve demo --host 0.0.0.0 --port 80
 """
+OF_WRITING = ("decoder", "streams", "queue", "max_tokens", "seconds")
+"""Options that a classifier has no use for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +67,36 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     optional_package("prometheus_client", "serve", "kgpt serve")
     _check(args)
     folder = find_run(args.name, args.saved_models)
+    if folder.is_classifier:
+        _check_classifier(args)
     checkpoint = folder.checkpoint(args.checkpoint)
     listener = _listener(args.host, args.port)
+    app = _application(args, folder, checkpoint)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=int(args.seconds) + 1, ws="none"
+        )
+    )
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    print(f"Serving {folder.name} at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn's own handlers end it; then these come
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+    if folder.is_classifier:
+        return {"run": folder.name, "url": url}
+    counts = app.state.service.batcher.counts
+    return {"run": folder.name, "url": url, "tokens": counts.tokens}
+
+
+def _application(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -> Any:
+    if folder.is_classifier:
+        from kgpt.inference.classification import load_classifier
+        from kgpt.serving.label_http import create_label_app
+
+        classifier = load_classifier(folder, checkpoint, show_stage)
+        classifier.probabilities([""])  # compiles
+        return create_label_app(classifier, folder.name, args.body_bytes, args.api_key, args.cors)
     from kgpt.inference.generation import load_generator
     from kgpt.serving.http import create_app
     from kgpt.serving.service import Limits
@@ -78,20 +110,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         seconds=args.seconds,
         body_bytes=args.body_bytes,
     )
-    app = create_app(generator, folder.name, limits, args.api_key, args.cors)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=int(args.seconds) + 1, ws="none"
-        )
-    )
-    host = f"[{args.host}]" if ":" in args.host else args.host
-    url = f"http://{host}:{listener.getsockname()[1]}"
-    print(f"Serving {folder.name} at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn's own handlers end it; then these come
-        signal.signal(number, lambda *_: None)
-    server.run(sockets=[listener])
-    counts = app.state.service.batcher.counts
-    return {"run": folder.name, "url": url, "tokens": counts.tokens}
+    return create_app(generator, folder.name, limits, args.api_key, args.cors)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -108,6 +127,20 @@ def _check(args: argparse.Namespace) -> None:
             f"--queue must be 0 or more, --port from 0 to 65535. Received: {args.queue}, {args.port}",
             "See `kgpt serve --help`.",
         )
+
+
+def _check_classifier(args: argparse.Namespace) -> None:
+    """Refuse options about writing, which a classifier would ignore."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    untouched = vars(parser.parse_args([args.name]))
+    for name in OF_WRITING:
+        if getattr(args, name) != untouched[name]:
+            raise KgptError(
+                "A classifier writes no text",
+                f"Run {args.name} gives labels; --{name.replace('_', '-')} is about writing.",
+                "Leave the option out.",
+            )
 
 
 def _listener(host: str, port: int) -> socket.socket:

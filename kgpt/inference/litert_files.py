@@ -55,7 +55,7 @@ def load_litert_decoder(
     """The decoder of a checkpoint; converts it first where that was not done.
 
     Raises:
-        KgptError: the package ai-edge-litert is missing, or the conversion failed.
+        KgptError: the run writes no text, the package ai-edge-litert is missing, or the conversion failed.
         KgptFailure: a file is missing or damaged, or the disk is full.
     """
     file = converted_file(run, checkpoint, variant, report)
@@ -71,6 +71,7 @@ def converted_file(
     report: Callable[[str], object] = lambda stage: None,
 ) -> Path:
     """The file of these weights, made now if it is not there. Raises as `load_litert_decoder`."""
+    run.check_writes()
     file = current_file(checkpoint, variant)
     if file is None:
         verify_checksum(checkpoint.path, checkpoint.weights_file)

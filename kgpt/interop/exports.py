@@ -6,7 +6,7 @@ In: a run, a checkpoint, a format, a path. Out: the path of what was written.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def export_saved_model(
     overwrite: bool = False,
     report: Report = lambda stage: None,
 ) -> Path:
-    """Write the folder `output`, a SavedModel whose `serving_default` writes by `defaults`.
+    """Write the folder `output`, a SavedModel whose `serving_default` writes by `defaults`, or gives labels.
 
     `weights` is float32 or bfloat16.
 
@@ -43,12 +43,22 @@ def export_saved_model(
     check_destination(output, overwrite, lambda path: (path / ABOUT_FILE).is_file())
     tokenizer = Tokenizer.load(run.tokenizer_folder)
     model = _load(run, checkpoint, report)
-    from kgpt.interop.saved_model import write_saved_model
-
     report("writing the SavedModel")
     with written_aside(output) as aside:
-        write_saved_model(aside, model, tokenizer, defaults, weights)
-        _write_about(aside, run, checkpoint, defaults, weights)
+        if run.is_classifier:
+            from kgpt.finetune_config import classify_config
+            from kgpt.interop.saved_classifier import write_saved_classifier
+
+            settings = classify_config(run.read().get("finetuning"))
+            write_saved_classifier(aside, model, tokenizer, settings, weights)
+            about: dict[str, Any] = {"labels": list(settings.labels)}
+        else:
+            from kgpt.interop.saved_model import write_saved_model
+
+            write_saved_model(aside, model, tokenizer, defaults, weights)
+            names = ("max_tokens", "temperature", "top_k", "top_p", "seed")
+            about = {"serving_default": {name: getattr(defaults, name) for name in names}}
+        _write_about(aside, run, checkpoint, weights, about)
     return output
 
 
@@ -80,17 +90,24 @@ def _load(run: RunFolder, checkpoint: Checkpoint, report: Report) -> Any:
     from kgpt.model.weights import load_checkpoint_model
 
     report("loading the weights")
+    if run.is_classifier:
+        from kgpt.model.classifier import load_checkpoint_classifier
+
+        return load_checkpoint_classifier(run, checkpoint)
     return load_checkpoint_model(run, checkpoint)
 
 
 def _write_about(
-    folder: Path, run: RunFolder, checkpoint: Checkpoint, defaults: GenerateOptions, weights: str
+    folder: Path,
+    run: RunFolder,
+    checkpoint: Checkpoint,
+    weights: str,
+    more: Mapping[str, Any],
 ) -> None:
     from importlib.metadata import version
 
     from kgpt.files import write_json
 
-    names = ("max_tokens", "temperature", "top_k", "top_p", "seed")
     (folder / ABOUT_FILE).parent.mkdir(exist_ok=True)
     write_json(
         folder / ABOUT_FILE,
@@ -98,7 +115,7 @@ def _write_about(
             "run": run.name,
             "step": checkpoint.step,
             "weights": weights,
-            "serving_default": {name: getattr(defaults, name) for name in names},
+            **more,
             "versions": {name: version(name) for name in ("kgpt", "keras", "tensorflow")},
         },
     )

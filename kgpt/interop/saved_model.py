@@ -9,13 +9,14 @@ Axes: B texts, T tokens of a text, N new tokens.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import keras
 import tensorflow as tf
 
+from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.graph_generation import generate, log_probabilities
 from kgpt.interop.graph_sampling import CONTROL_TYPES, Controls, checked
@@ -27,7 +28,7 @@ from kgpt.text.tokenizer import Tokenizer
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-_TEXT = tf.TensorSpec([None], tf.string, "text")
+TEXT = tf.TensorSpec([None], tf.string, "text")
 _IDS = tf.TensorSpec([None, None], tf.int32, "ids")
 
 
@@ -35,13 +36,34 @@ def _each(name: str, dtype: Any) -> Any:
     return tf.TensorSpec([None], dtype, name)
 
 
-def _signature(*inputs: Any) -> Callable[[Method], Method]:
+def signature(*inputs: Any) -> Callable[[Method], Method]:
+    """A method as a graph of inputs of these kinds."""
     return cast(
         Callable[[Method], Method], tf.function(input_signature=list(inputs), autograph=False)
     )
 
 
-class TextModel(tf.Module):
+class StoredModel(tf.Module):
+    """A Keras model whose weights are stored as plain variables, float32 or bfloat16, with its tokenizer."""
+
+    def __init__(self, name: str, model: Any, tokenizer: Tokenizer, weights: str) -> None:
+        super().__init__(name=name)
+        # TensorFlow tracks what is assigned to a module. A Keras model brings objects that only Keras can load, and
+        # its variables twice: of the model, only the plain variables may be tracked.
+        object.__setattr__(self, "_model", model)
+        variables = model_weights(model)
+        self.weights = [_stored(variable, weights) for variable in variables]
+        pairs = list(zip(variables, self.weights, strict=True))
+        object.__setattr__(self, "_converted", [] if weights == "float32" else pairs)
+        self.tokenizer = GraphBPE(tokenizer)
+
+    def weights_in_place(self) -> Any:
+        """A scope in which the model computes with the stored weights."""
+        pairs = [(variable, tf.cast(stored, tf.float32)) for variable, stored in self._converted]
+        return keras.StatelessScope(state_mapping=pairs)
+
+
+class TextModel(StoredModel):
     """The signatures. Every input has a row a text, so that a server may join and split batches.
 
     `text` in results is valid UTF-8: where the last token ends inside a character, U+FFFD stands for what is there of
@@ -53,18 +75,10 @@ class TextModel(tf.Module):
     def __init__(
         self, model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions, weights: str = "float32"
     ) -> None:
-        super().__init__(name="text_model")
-        # TensorFlow tracks what is assigned to a module. A Keras model brings objects that only Keras can load, and
-        # its variables twice: of the model, only the plain variables may be tracked.
-        object.__setattr__(self, "_model", model)
+        super().__init__("text_model", model, tokenizer, weights)
         object.__setattr__(self, "_defaults", defaults)
-        variables = model_weights(model)
-        self.weights = [_stored(variable, weights) for variable in variables]
-        pairs = list(zip(variables, self.weights, strict=True))
-        object.__setattr__(self, "_converted", [] if weights == "float32" else pairs)
-        self.tokenizer = GraphBPE(tokenizer)
 
-    @_signature(_TEXT)
+    @signature(TEXT)
     def serving_default(self, text: Any) -> dict[str, Any]:
         """Continue each text, by the options that were given at export."""
         chosen: GenerateOptions = self._defaults
@@ -73,7 +87,7 @@ class TextModel(tf.Module):
         constants = map(tf.constant, values, CONTROL_TYPES)
         return self.generate(text, *(tf.fill(tf.shape(text), value) for value in constants))
 
-    @_signature(_TEXT, *(_each(*item) for item in CONTROL_TYPES._asdict().items()))
+    @signature(TEXT, *(_each(*item) for item in CONTROL_TYPES._asdict().items()))
     def generate(
         self,
         text: Any,
@@ -88,32 +102,32 @@ class TextModel(tf.Module):
         controls = checked(controls, tf.shape(text)[0], self._model.config.context_length)
         prompts = self.tokenize(text)  # calling the signatures keeps one copy of each in the file
         end_of_text = self.tokenizer.end_of_text
-        with self._weights_in_place():
+        with self.weights_in_place():
             ids_BN, count_B = generate(
                 self._model, prompts["ids"], prompts["num_tokens"], controls, end_of_text
             )
         return {**self.detokenize(ids_BN, count_B), "ids": ids_BN, "num_tokens": count_B}
 
-    @_signature(_TEXT)
+    @signature(TEXT)
     def score(self, text: Any) -> dict[str, Any]:
         """The natural logarithm of each token's probability, given those before it; 0 behind a row's end.
 
         The first follows the end of a text. A text longer than the context is read in windows of its length.
         """
         found = self.tokenize(text)
-        with self._weights_in_place():
+        with self.weights_in_place():
             scores_BT = log_probabilities(self._model, found["ids"], self.tokenizer.end_of_text)
         is_token_BT = tf.sequence_mask(found["num_tokens"], tf.shape(scores_BT)[1])
         return {**found, "log_probabilities": tf.where(is_token_BT, scores_BT, 0.0)}
 
-    @_signature(_TEXT)
+    @signature(TEXT)
     def tokenize(self, text: Any) -> dict[str, Any]:
         """The ids of each text."""
         ids = self.tokenizer.tokenize(text)
         count_B = tf.cast(ids.row_lengths(), tf.int32)
         return {"ids": ids.to_tensor(self.tokenizer.end_of_text), "num_tokens": count_B}
 
-    @_signature(_IDS, _each("num_tokens", tf.int32))
+    @signature(_IDS, _each("num_tokens", tf.int32))
     def detokenize(self, ids: Any, num_tokens: Any) -> dict[str, Any]:
         """The text of the first `num_tokens` ids of each row."""
         bytes_B = self.tokenizer.detokenize(ids, num_tokens)
@@ -121,11 +135,6 @@ class TextModel(tf.Module):
             "text": tf.strings.unicode_transcode(bytes_B, "UTF-8", "UTF-8"),
             "text_bytes": bytes_B,
         }
-
-    def _weights_in_place(self) -> Any:
-        """A scope in which the model computes with the stored weights."""
-        pairs = [(variable, tf.cast(stored, tf.float32)) for variable, stored in self._converted]
-        return keras.StatelessScope(state_mapping=pairs)
 
 
 def _stored(variable: Any, dtype: str) -> Any:
@@ -150,16 +159,35 @@ def write_saved_model(
     """
     _check(model, tokenizer, defaults)
     module = TextModel(model, tokenizer, defaults, weights)
-    names = ("serving_default", "generate", "score", "tokenize", "detokenize")
-    signatures = {name: getattr(module, name) for name in names}
+    save(module, ("serving_default", "generate", "score", "tokenize", "detokenize"), folder)
+
+
+def save(module: StoredModel, names: Sequence[str], folder: Path) -> None:
+    """Write a module with its methods of these names as signatures. Raises OSError."""
     try:
-        tf.saved_model.save(module, str(folder), signatures)
+        tf.saved_model.save(module, str(folder), {name: getattr(module, name) for name in names})
     except tf.errors.OpError as error:
         raise OSError(_error_number(error), error.message) from error
 
 
 def _check(model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
     config = model.config
+    check_model(config, tokenizer)
+    if defaults.max_tokens > config.context_length:
+        raise KgptError(
+            "Too many tokens",
+            f"The model's context holds {config.context_length} tokens. "
+            f"Received: --max-tokens {defaults.max_tokens}",
+            f"Use --max-tokens {config.context_length} or less.",
+        )
+
+
+def check_model(config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Refuse what no SavedModel can be made of.
+
+    Raises:
+        KgptError: Keras does not run on TensorFlow, or the tokenizer is another model's.
+    """
     if keras.backend.backend() != "tensorflow":
         raise KgptError(
             "A SavedModel needs TensorFlow",
@@ -172,13 +200,6 @@ def _check(model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
             f"Expected a tokenizer with {config.vocabulary_size} ids, as the model has. "
             f"Received: one with {tokenizer.vocabulary_size}.",
             "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
-        )
-    if defaults.max_tokens > config.context_length:
-        raise KgptError(
-            "Too many tokens",
-            f"The model's context holds {config.context_length} tokens. "
-            f"Received: --max-tokens {defaults.max_tokens}",
-            f"Use --max-tokens {config.context_length} or less.",
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import LoraConfig
 from kgpt.model.gpt import GPT
@@ -23,24 +24,35 @@ def add_adapters(model: GPT, lora: LoraConfig) -> None:
     Raises:
         KgptError: none of the targets is in the model, or the rank is above what a matrix can have.
     """
-    matrices = [layer for block in model.blocks for layer in _matrices(block, lora.targets)]
-    if not matrices:
+    check_adapters(model.config, lora)
+    for variable in model.weights:
+        variable.trainable = False  # a layer that is not trainable would hide its adapters too
+    for layer in (layer for block in model.blocks for layer in _matrices(block, lora.targets)):
+        layer.add_adapter(lora.rank, lora.scale, lora.dropout)
+
+
+def check_adapters(config: ModelConfig, lora: LoraConfig) -> None:
+    """Refuse adapters that a model of this shape cannot have. Raises as `add_adapters`."""
+    keys, hidden = config.kv_heads * config.head_dim, config.hidden_width
+    narrow = {name: config.width for name in ("query", "output")}
+    narrow |= {name: min(config.width, keys) for name in ("key", "value")}
+    narrow |= {name: min(config.width, hidden) for name in ("gate", "up", "down")}
+    if config.activation != "swiglu":
+        del narrow["gate"]
+    found = [narrow[name] for name in lora.targets if name in narrow]
+    if not found:
         raise KgptError(
             "No such matrices",
             f"This model has none of {', '.join(lora.targets)}.",
             "Its blocks have query, key, value, output, up and down; gate with SwiGLU alone.",
         )
-    most = min(min(layer.kernel.shape) for layer in matrices)
+    most = min(found)
     if lora.rank > most:
         raise KgptError(
             "Rank too high",
             f"The smallest of the matrices has rank {most}. Received: --lora-rank {lora.rank}",
             f"Use {max(1, most // 2)} or less, or train all weights without adapters.",
         )
-    for variable in model.weights:
-        variable.trainable = False  # a layer that is not trainable would hide its adapters too
-    for layer in matrices:
-        layer.add_adapter(lora.rank, lora.scale, lora.dropout)
 
 
 def has_adapters(model: Any) -> bool:

@@ -28,6 +28,7 @@ from kgpt.runs import Checkpoint, RunFolder, data_folder, find_run
 
 if TYPE_CHECKING:
     from kgpt.config import ModelConfig
+    from kgpt.inference.classification import TextClassifier
     from kgpt.inference.continuation import Piece
     from kgpt.inference.generation import Generator
     from kgpt.text.tokenizer import Tokenizer
@@ -43,10 +44,23 @@ class _Slot:
 
     run: RunFolder
     checkpoint: Checkpoint
-    generator: Generator
     config: ModelConfig
+    writer: Generator | None = None
+    classifier: TextClassifier | None = None
     model: Any = None
     """For attention weights: a Keras model, loaded when the first are asked for."""
+
+    @property
+    def generator(self) -> Generator:
+        """What writes.
+
+        Raises:
+            KgptError: the run gives labels.
+        """
+        if self.writer is None:
+            self.run.check_writes()
+            raise RuntimeError("a run that writes was loaded without its generator")
+        return self.writer
 
 
 class Engine:
@@ -64,6 +78,7 @@ class Engine:
             "load": self._load,
             "generate": self._generate,
             "attention": self._attention,
+            "classify": self._classify,
             "tokenize": self._tokenize,
             "detokenize": self._detokenize,
         }
@@ -136,15 +151,25 @@ class Engine:
         run = find_run(_text(message, "run"), self._saved_models)
         checkpoint = run.checkpoint(str(message.get("checkpoint", "best")))
         decoder = _choice(message, "decoder", DECODERS)
-        from kgpt.inference.generation import load_generator
         from kgpt.model.size import parameter_count
         from kgpt.model.tensors import model_config
 
-        generator = load_generator(run, checkpoint, decoder, report)
-        report("compiling")
-        generator.warm_up()
         config = model_config(run)
-        self._slots[slot] = _Slot(run, checkpoint, generator, config)
+        loaded = _Slot(run, checkpoint, config)
+        labels: dict[str, Any] = {}
+        if run.is_classifier:
+            from kgpt.inference.classification import load_classifier
+
+            report("starting Keras")
+            loaded.classifier = load_classifier(run, checkpoint, report)
+            labels = {"labels": list(loaded.classifier.labels)}
+        else:
+            from kgpt.inference.generation import load_generator
+
+            loaded.writer = load_generator(run, checkpoint, decoder, report)
+            report("compiling")
+            loaded.writer.warm_up()
+        self._slots[slot] = loaded
         self._send(
             {
                 "type": "loaded",
@@ -157,6 +182,7 @@ class Engine:
                 "vocabulary_size": config.vocabulary_size,
                 "layers": config.num_layers,
                 "heads": config.num_heads,
+                **labels,
             }
         )
 
@@ -185,6 +211,16 @@ class Engine:
                 "text": result.text,
             }
         )
+
+    def _classify(self, message: Message) -> None:
+        slot, texts = self._slot(message), message.get("texts")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise _bad_request('Expected a list of texts under "texts".')
+        if slot.classifier is None:
+            slot.run.check_labels()
+            raise RuntimeError("a classifier was loaded without its labels")
+        results = [found.to_dict() for found in slot.classifier.classify(texts)]
+        self._send({"type": "labels", "id": message.get("id"), "results": results})
 
     def _attention(self, message: Message) -> None:
         slot, request = self._slot(message), message.get("id")

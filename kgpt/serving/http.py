@@ -58,7 +58,7 @@ def create_app(
     app = FastAPI(title="kgpt", summary=f"The model {name}", lifespan=lifespan)
     app.state.service = service
     _add_routes(app, service)
-    _add_errors(app)
+    add_errors(app)
     paths = {"/", "/health", "/metrics", "/v1/models", "/v1/completions", "/v1/chat/completions"}
     app.add_middleware(BodyGuard, most=limits.body_bytes)
     if api_key:
@@ -104,7 +104,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
     event = {"type": "object", "properties": {"data": {"type": "string"}}}
     described = {"content": {"text/event-stream": {"schema": event}}}
-    in_json = [Depends(_check_kind)]
+    in_json = [Depends(check_kind)]
 
     @app.post(
         "/v1/completions",
@@ -126,14 +126,16 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         )
 
 
-def _check_kind(request: Request) -> None:
+def check_kind(request: Request) -> None:
     """A page of another origin may send a form without being asked; JSON it may not."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(415, "Expected a body of JSON (Content-Type: application/json).")
 
 
-def _add_errors(app: FastAPI) -> None:
+def add_errors(app: FastAPI) -> None:
+    """Answer every error in the API's shape."""
+
     @app.exception_handler(KgptError)
     async def refused(request: Request, error: KgptError) -> Response:
         status = status_of(error)

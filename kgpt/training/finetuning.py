@@ -73,7 +73,7 @@ def plan_classifier(
         KgptFailure: the base's weights are damaged.
     """
     run = new_run(config.run, saved_models)
-    check_base(base, config, NOT_OF_CLASSIFIERS)
+    check_base(base, config, settings.lora, NOT_OF_CLASSIFIERS)
     tokenizer = Tokenizer.load(base.tokenizer_folder)
     settings = dataclasses.replace(settings, labels=tuple(found.labels))
     parts = parted(

@@ -100,7 +100,7 @@ def plan_instruct(
         KgptFailure: the base's weights are damaged.
     """
     run = new_run(config.run, saved_models)
-    check_base(base, config, FIXED)
+    check_base(base, config, settings.lora, FIXED)
     own = Tokenizer.load(base.tokenizer_folder)
     tokenizer = with_tokens(own, template.special_tokens)
     before = config.model

@@ -19,6 +19,7 @@ from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, remove, write_json
 from kgpt.finetune_config import LoraConfig
+from kgpt.model.lora import check_adapters
 from kgpt.model.tensors import (
     WEIGHTS_FILE,
     base_tensors,
@@ -33,11 +34,13 @@ from kgpt.text.tokenizer import Tokenizer
 Tensors = Mapping[str, np.ndarray]
 
 
-def check_base(base: RunFolder, config: TrainConfig, fixed: Mapping[str, Any]) -> None:
+def check_base(
+    base: RunFolder, config: TrainConfig, lora: LoraConfig, fixed: Mapping[str, Any]
+) -> None:
     """Refuse a base that cannot be one, and a configuration in which a key of `fixed` has another value.
 
     Raises:
-        KgptError: the base labels texts, or has another tokenizer than its model; or the configuration does not fit.
+        KgptError: the base labels texts, has another tokenizer than its model, or what is asked for does not fit it.
     """
     base.read()
     if base.is_classifier:
@@ -53,6 +56,8 @@ def check_base(base: RunFolder, config: TrainConfig, fixed: Mapping[str, Any]) -
                 f"Expected {key}={allowed!r}. Received: {key}={getattr(config, key)!r}",
                 "Leave it out; a smaller --batch-size needs less memory.",
             )
+    if lora.rank:
+        check_adapters(config.model, lora)
     if config.model.vocabulary_size != Tokenizer.load(base.tokenizer_folder).vocabulary_size:
         raise KgptError(
             "Vocabulary does not match the model",

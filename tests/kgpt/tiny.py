@@ -55,6 +55,28 @@ def memorise(config: ModelConfig, tokenizer: Tokenizer, text: str, steps: int = 
     return model
 
 
+LABELS = ("ham", "spam", "ads")
+
+
+def write_classifier(folder: Path, **settings) -> RunFolder:
+    """A run that gives `LABELS` to texts, with random weights that tell texts apart."""
+    import keras
+
+    from kgpt.finetune_config import ClassifyConfig, to_values
+    from kgpt.model.classifier import build_classifier
+    from kgpt.runs import CLASSIFICATION
+
+    chosen = ClassifyConfig(labels=LABELS, **settings)
+    keras.utils.set_random_seed(5)
+    model = build_classifier(MODERN_SHAPE, chosen, seed=5)
+    model.head.kernel.assign(keras.random.normal(model.head.kernel.shape))
+    run = write_run(folder, model, Tokenizer.bytes())
+    write_json(
+        run.run_file, {**run.read(), "task": CLASSIFICATION, "finetuning": to_values(chosen)}
+    )
+    return run
+
+
 def write_run(folder: Path, model, tokenizer: Tokenizer, step: int = 10) -> RunFolder:
     """The run folder `folder` with one checkpoint, as the trainer leaves it."""
     from kgpt.model.tensors import WEIGHTS_FILE, save_tensors

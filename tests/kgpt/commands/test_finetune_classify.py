@@ -28,6 +28,7 @@ def root(tmp_path_factory):
     write_run(folder / "runs" / "base", build_gpt(MODERN_SHAPE, seed=1), Tokenizer.bytes())
     rows = [f"ham\tsee you at {n}, {'dear ' * (n % 4)}ok" for n in range(20)]
     rows += [f"spam\twin {n} now {'!' * (n % 5)}" for n in range(20)]
+    (folder / "sms.txt").write_text("See you.\n")
     (folder / "sms.tsv").write_text("\n".join([*rows, rows[0], "ham\t "]) + "\n", encoding="utf-8")
     return folder
 
@@ -117,7 +118,7 @@ def test_thresholds_and_checkpoints_change_what_is_given(spam, kgpt):
 @pytest.mark.parametrize(
     ("arguments", "title"),
     [
-        (("nobody", "x"), "not found"),
+        (("nobody", "x"), "Unknown run"),
         (("base", "x"), "No classifier"),
         (("spam",), "No texts"),
         (("spam", "x", "--file", "y"), "Texts twice"),
@@ -146,8 +147,7 @@ def test_a_file_that_is_not_utf8_is_refused(spam, kgpt, tmp_path):
     [
         ("sample", "spam", "Oi"),
         ("sample", "spam", "Oi", "--decoder", "keras"),
-        ("evaluate", "spam", "--text", "sms.tsv"),
-        ("serve", "spam", "--decoder", "litert", "--port", "0"),
+        ("evaluate", "spam", "--text", "sms.txt"),
         ("export", "spam", "--format", "litert", "--output", "out"),
         ("finetune", "classify", "spam", "--data", "sms.tsv", "--run", "other"),
     ],
@@ -204,12 +204,14 @@ def test_a_finished_run_goes_on_with_more_steps(finetune, kgpt, root):
     assert code == 0 and json.loads(out.splitlines()[-1])["steps"] == 5
     for options, what in (
         (("--learning-rate", "1"), "--learning-rate"),
+        (("--lora-rank", "2"), "--lora-rank"),
+        (("--data", "x.tsv"), "--data"),
         (("--seed", "3"), "--seed"),
     ):
         code, _, err = kgpt("finetune", "classify", "--run", "more", "--resume", *options)
         assert code == 2 and what in err and "--steps" in err
     code, _, err = kgpt("finetune", "classify", "base", "--run", "more", "--resume")
-    assert code == 2 and "the base base cannot be given with --resume" in err
+    assert code == 2 and "The base base cannot be given with --resume" in err
     code, _, err = kgpt("finetune", "classify", "--run", "base", "--resume")
     assert code == 2 and "No classifier" in err
 

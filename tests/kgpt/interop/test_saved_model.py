@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from disk import full_disk
+from saved_model_answers import answers_of
 from tiny_run import make_run
 
 from kgpt.commands import main
@@ -93,23 +91,6 @@ def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "tiny"
     assert main(["export", str(run.path), "--output", str(folder), *EXPORT]) == 0
     return folder
-
-
-def answers_of(
-    exported: Path, requests: dict[str, Any], folder: Path, command: Sequence[str] = ()
-) -> dict[str, Any]:
-    """What a process with TensorFlow alone answers; it may run `saved_model_cli` too."""
-    task = {"folder": str(exported), "requests": requests, "command": command}
-    child = Path(__file__).with_name("saved_model_child.py")
-    subprocess.run(
-        [sys.executable, "-I", str(child), str(folder / "result.json")],
-        input=json.dumps(task),
-        text=True,
-        check=True,
-        cwd=folder,
-    )
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import TEXT
+from tiny import LABELS, TEXT, write_classifier
 
 GREEDY = {"temperature": 0, "max_tokens": 120}
 
@@ -261,3 +261,29 @@ def test_stray_prints_go_to_the_log_and_not_into_the_protocol():
     )
     assert [json.loads(row)["type"] for row in ended.stdout.splitlines()] == ["ready", "error"]
     assert b"stray" in ended.stderr
+
+
+def test_a_classifier_labels_and_what_writes_does_not(client, tiny_run):
+    from kgpt.inference.classification import load_classifier
+
+    run = write_classifier(tiny_run.path.parent / "labels")
+    loaded = client.ask("load", id=1, slot="l", run="labels")[-1]
+    assert (loaded["type"], loaded["labels"], loaded["step"]) == ("loaded", list(LABELS), 10)
+    texts = ["You won a prize", "Olá", ""]
+    (reply,) = client.ask("classify", id=2, slot="l", texts=texts)
+    assert (reply["type"], reply["id"]) == ("labels", 2)
+    for found, expected in zip(reply["results"], load_classifier(run).classify(texts), strict=True):
+        assert (found["text"], found["label"]) == (expected.text, expected.label)
+        assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
+    (error,) = client.ask("generate", id=3, slot="l", prompt="Oi")
+    assert (
+        error["title"] == "A classifier writes no text" and "kgpt classify labels" in error["hint"]
+    )
+    (error,) = client.ask("attention", id=4, slot="l", text="Oi")
+    assert error["title"] == "A classifier writes no text"
+    client.ask("load", id=5, slot="w", run="tiny")
+    (error,) = client.ask("classify", id=6, slot="w", texts=texts)
+    assert error["title"] == "No classifier" and "kgpt finetune classify tiny" in error["hint"]
+    for wrong in ("text", [1], None, ["\ud800"]):
+        (error,) = client.ask("classify", id=7, slot="l", texts=wrong)
+        assert (error["type"], error["id"]) == ("error", 7)
