@@ -5,7 +5,8 @@ first client. Standard library only.
 
 Requests (to the engine)
     load        slot, run, checkpoint ("best" | "last" | step), decoder (one of `DECODERS`)
-    generate    slot, prompt, options (see `GenerateOptions`), alternatives (how many to report with each token)
+    generate    slot, prompt, options (see `GenerateOptions`), alternatives (how many to report with each token);
+                for a run that answers, messages ([{role, content}]) instead of a prompt
     tokenize    run or data (a folder), text             -> tokens: ids, bytes_hex
     detokenize  run or data (a folder), ids              -> detokenized: text, bytes_hex
     attention   slot, text, layer, head (from 0)         -> attention: what one head looks at
@@ -15,7 +16,8 @@ Requests (to the engine)
 Replies (from the engine)
     ready       versions
     loading     slot, stage                              (progress of a `load`; may be absent)
-    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads; of a classifier, labels
+    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads; of a classifier, labels;
+                answers (whether it takes messages)
     token       token (id), bytes_hex, text, probability, alternatives ([{token, bytes_hex, probability}])
                 `text` is what may be shown now: it never ends inside a character, so it can be empty
     done        reason ("length" | "stop" | "end_of_text" | "cancelled"), tokens, seconds, seconds_to_first_token, text

@@ -2,7 +2,8 @@
 
 Clients of that API work with it: point them to http://HOST:PORT/v1. A page to try the model is at /, the documentation
 at /docs, counts for Prometheus at /metrics. Requests that come together are written together. Ctrl-C ends it, after
-what is being written. A classifier answers POST /v1/classify with labels and probabilities.
+what is being written. A model that was fine-tuned to answer takes conversations at /v1/chat/completions; a classifier
+answers POST /v1/classify with labels and probabilities.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def _application(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkp
         classifier = load_classifier(folder, checkpoint, show_stage)
         classifier.probabilities([""])  # compiles
         return create_label_app(classifier, folder.name, args.body_bytes, args.api_key, args.cors)
+    from kgpt.inference.chat import run_template
     from kgpt.inference.generation import load_generator
     from kgpt.serving.http import create_app
     from kgpt.serving.service import Limits
@@ -110,7 +112,8 @@ def _application(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkp
         seconds=args.seconds,
         body_bytes=args.body_bytes,
     )
-    return create_app(generator, folder.name, limits, args.api_key, args.cors)
+    template = run_template(folder) if folder.answers else None
+    return create_app(generator, folder.name, limits, args.api_key, args.cors, template)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ context, its oldest turns are forgotten; what the system said stays.
 from __future__ import annotations
 
 import dataclasses
+import os.path
 from collections.abc import Callable, Iterator, Sequence
 
 from kgpt.errors import KgptError
@@ -62,21 +63,22 @@ class Chat:
     ) -> Iterator[Piece]:
         """The answer to the last turn, token by token, as `Generator.stream`. Raises as `prompt`."""
         ids = self.prompt(turns, options.max_tokens)
-        return self.shown(self.generator.stream(ids, options, alternatives))
+        return map(self.shown(), self.generator.stream(ids, options, alternatives))
 
-    def shown(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
-        """The pieces without what the template puts before an answer."""
-        before = self.template.before_answer
-        for piece in pieces:
-            text = piece.text
-            if before and text:
-                same = 0
-                while same < min(len(before), len(text)) and before[same] == text[same]:
-                    same += 1
-                is_all = same == min(len(before), len(text))
-                before = before[same:] if is_all else ""
-                text = text[same:]
-            yield piece if text == piece.text else dataclasses.replace(piece, text=text)
+    def shown(self) -> Callable[[Piece], Piece]:
+        """Takes from the pieces of one answer, one after the other, what the template puts before it."""
+        left = self.template.before_answer
+
+        def show(piece: Piece) -> Piece:
+            nonlocal left
+            if not left or not piece.text:
+                return piece
+            before = os.path.commonprefix([left, piece.text])
+            rest = piece.text.removeprefix(before)
+            left = "" if rest else left.removeprefix(before)
+            return dataclasses.replace(piece, text=rest)
+
+        return show
 
 
 def run_template(run: RunFolder) -> Template:

@@ -93,9 +93,13 @@ def power_of_two(number: int) -> int:
     return 1 << max(number - 1, 0).bit_length()
 
 
-def too_long(length: int, context_length: int) -> KgptError:
+class PromptTooLong(KgptError):
+    """A prompt has more tokens than the model's context."""
+
+
+def too_long(length: int, context_length: int) -> PromptTooLong:
     """The error for a prompt that does not fit into the context."""
-    return KgptError(
+    return PromptTooLong(
         "Prompt does not fit",
         f"Expected 1 to {context_length} tokens, the model's context. Received: {length} tokens.",
         "Shorten the prompt, or use a model with a longer context.",

@@ -182,19 +182,25 @@ class Engine:
                 "vocabulary_size": config.vocabulary_size,
                 "layers": config.num_layers,
                 "heads": config.num_heads,
+                "answers": run.answers,
                 **labels,
             }
         )
 
     def _generate(self, message: Message) -> None:
-        request, prompt = message.get("id"), _text(message, "prompt")
+        request = message.get("id")
         options = GenerateOptions.from_dict(_object(message, "options"))
         alternatives = _count(message, "alternatives", MAX_ALTERNATIVES)
-        generator = self._slot(message).generator
+        slot = self._slot(message)
         from kgpt.inference.generation import Recorder
 
+        pieces = (
+            _answer(slot, message["messages"], options, alternatives)
+            if "messages" in message
+            else slot.generator.stream(_text(message, "prompt"), options, alternatives)
+        )
         recorder = Recorder()
-        for piece in generator.stream(prompt, options, alternatives):
+        for piece in pieces:
             if self._cancelled.is_set():
                 break
             recorder.add(piece)
@@ -297,6 +303,17 @@ class Engine:
         with self._write_lock:
             self._replies.write(encode(reply))
             self._replies.flush()
+
+
+def _answer(
+    slot: _Slot, messages: object, options: GenerateOptions, alternatives: int
+) -> Iterator[Piece]:
+    """The answer to a conversation."""
+    from kgpt.inference.chat import Chat, run_template
+    from kgpt.text.conversations import turns_of
+
+    chat = Chat(slot.generator, run_template(slot.run))
+    return chat.answer(turns_of(messages), options, alternatives)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.inference.context import PromptTooLong
 from kgpt.serving.batching import Busy, Closing, WaitedTooLong
 
 UPLOAD_SECONDS = 30
@@ -30,7 +31,14 @@ def error_body(message: str, kind: str, code: str | None = None, param: str | No
 
 def status_of(error: KgptError) -> int:
     """The HTTP status of an error."""
-    kinds = {TooLarge: 413, WaitedTooLong: 503, Closing: 503, Busy: 429, KgptFailure: 500}
+    kinds: dict[type[KgptError], int] = {
+        TooLarge: 413,
+        PromptTooLong: 413,
+        WaitedTooLong: 503,
+        Closing: 503,
+        Busy: 429,
+        KgptFailure: 500,
+    }
     return next((status for kind, status in kinds.items() if isinstance(error, kind)), 400)
 
 

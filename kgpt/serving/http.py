@@ -23,6 +23,7 @@ from kgpt.serving.event_stream import Gone
 from kgpt.serving.guards import BodyGuard, KeyGuard, body_of, error_body, status_of
 from kgpt.serving.metrics import MetricsGuard
 from kgpt.serving.openai_models import (
+    ChatCompletion,
     ChatRequest,
     Completion,
     CompletionRequest,
@@ -31,6 +32,7 @@ from kgpt.serving.openai_models import (
     ModelList,
 )
 from kgpt.serving.service import Limits, Service
+from kgpt.text.templates import Template
 
 PAGE = Path(__file__).with_name("page.html")
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -45,10 +47,11 @@ def create_app(
     limits: Limits | None = None,
     api_key: str = "",
     cors: Sequence[str] = (),
+    template: Template | None = None,
 ) -> FastAPI:
-    """The application; `cors` names the origins whose pages may call it."""
+    """The application; `cors` names the origins whose pages may call it. A model that answers has a `template`."""
     limits = limits or Limits()
-    service = Service(generator, name, limits)
+    service = Service(generator, name, limits, template)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -116,14 +119,15 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         """Continue one or more prompts."""
         return await service.complete(body, request)
 
-    @app.post("/v1/chat/completions", responses=ERRORS, dependencies=in_json)
-    async def chat(body: ChatRequest) -> Response:
+    @app.post(
+        "/v1/chat/completions",
+        response_model=ChatCompletion,
+        responses={200: described, **ERRORS},
+        dependencies=in_json,
+    )
+    async def chat(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation, with a model that was tuned for it."""
-        raise KgptError(
-            "No conversations",
-            f"The model {service.name!r} continues texts; it has no chat template.",
-            "Use /v1/completions.",
-        )
+        return await service.chat(body, request)
 
 
 def check_kind(request: Request) -> None:

@@ -189,6 +189,46 @@ class Completion(BaseModel):
     usage: Usage | None = None
 
 
+class TokenLogprob(BaseModel):
+    """A token and the natural logarithm of the model's own probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChosenLogprob(TokenLogprob):
+    """A token that was written, and the most probable ones in its place."""
+
+    top_logprobs: list[TokenLogprob]
+
+
+class ChatLogprobs(BaseModel):
+    """Of each token of an answer."""
+
+    content: list[ChosenLogprob]
+
+
+class ChatChoiceBody(BaseModel):
+    """One answer."""
+
+    index: int
+    message: Message
+    logprobs: ChatLogprobs | None
+    finish_reason: Literal["stop", "length"] | None
+
+
+class ChatCompletion(BaseModel):
+    """The answer to a `ChatRequest`."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[ChatChoiceBody]
+    usage: Usage | None = None
+
+
 class Model(BaseModel):
     """A model that is served."""
 

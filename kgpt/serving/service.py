@@ -16,17 +16,22 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from kgpt.errors import KgptError
+from kgpt.inference.chat import DEFAULTS as chat_defaults
+from kgpt.inference.chat import Chat
 from kgpt.inference.context import check_prompts
 from kgpt.inference.continuation import Piece
 from kgpt.inference.generation import Generator, seeds
 from kgpt.protocol import GenerateOptions
 from kgpt.serving.batching import Batcher, Order
+from kgpt.serving.chat_answers import ChatChoice
 from kgpt.serving.completions import Choice, usage
 from kgpt.serving.event_stream import EventStream, unless_gone
 from kgpt.serving.guards import TooLarge, body_of
 from kgpt.serving.metrics import Metrics
-from kgpt.serving.openai_models import CompletionRequest
+from kgpt.serving.openai_models import ChatRequest, CompletionRequest
 from kgpt.serving.writing import Writing
+from kgpt.text.conversations import turns_of
+from kgpt.text.templates import Template
 
 DEFAULT_MAX_TOKENS = 16
 """The API's own."""
@@ -51,10 +56,13 @@ class Limits:
 
 
 class Service:
-    """A generator under a name, its batcher and its limits."""
+    """A generator under a name, its batcher and its limits; with a `template` it answers conversations."""
 
-    def __init__(self, generator: Generator, name: str, limits: Limits) -> None:
+    def __init__(
+        self, generator: Generator, name: str, limits: Limits, template: Template | None = None
+    ) -> None:
         self.generator, self.name, self.limits = generator, name, limits
+        self.template = template
         self.created = int(time.time())
         self.batcher = Batcher(generator, limits.streams, limits.waiting)
         self.metrics = Metrics(self.batcher)
@@ -67,8 +75,7 @@ class Service:
             KgptError: the prompt or the text is too long, an id or an option is none, or there is no place.
             Gone: the client has left.
         """
-        if body.model not in (None, self.name):
-            raise HTTPException(404, f"There is no model {body.model!r} here, but {self.name!r}.")
+        self._check_model(body.model)
         started, count = time.monotonic(), body.n or 1
         most = self.limits.streams + self.limits.waiting
         if count * len(body.prompts) > most:
@@ -77,16 +84,65 @@ class Service:
                 f"One request may ask for {most}. Received: {len(body.prompts)} prompts, n={count}.",
                 "Ask for less.",
             )
-        options = body.options(self._max_tokens(body.max_tokens))
+        options = body.options(self._max_tokens(body.max_tokens, DEFAULT_MAX_TOKENS))
         ids = await run_in_threadpool(lambda: [self._ids(prompt) for prompt in body.prompts])
-        client = (request.client.host if request.client else "", body.user or "")
-        orders = self._orders(body, ids, options, client, started + self.limits.seconds)
         shown = [self._text(prompt) if body.echo else "" for prompt in body.prompts]
         choices = [
             Choice(index, shown[index // count], body.logprobs is not None)
-            for index in range(len(orders))
+            for index in range(count * len(ids))
         ]
-        answer = _Answer(self.name, ids, choices)
+        answer = _Answer("text_completion", self.name, ids, choices)
+        return await self._answered(body, request, answer, options, body.logprobs or 0, started)
+
+    async def chat(self, body: ChatRequest, request: Request) -> Response:
+        """Answer `POST /v1/chat/completions`. Raises as `complete`, and KgptError where the model answers nothing."""
+        if self.template is None:
+            raise KgptError(
+                "No conversations",
+                f"The model {self.name!r} continues texts; it was not fine-tuned to answer.",
+                "Use /v1/completions.",
+            )
+        self._check_model(body.model)
+        if body.top_logprobs and not body.logprobs:
+            raise KgptError(
+                "Not without logprobs",
+                f"top_logprobs={body.top_logprobs} needs logprobs=true.",
+                "Add it.",
+            )
+        started, chat = time.monotonic(), Chat(self.generator, self.template)
+        asked = body.max_completion_tokens or body.max_tokens
+        options = body.options(self._max_tokens(asked, chat_defaults.max_tokens))
+        turns = turns_of([message.model_dump() for message in body.messages])
+        ids = await run_in_threadpool(lambda: chat.prompt(turns, options.max_tokens))
+        choices = [
+            ChatChoice(index, chat.shown(), bool(body.logprobs)) for index in range(body.n or 1)
+        ]
+        answer = _Answer("chat.completion", self.name, [ids], choices)
+        named = body.top_logprobs or 0
+        return await self._answered(body, request, answer, options, named, started)
+
+    async def _answered(
+        self,
+        body: CompletionRequest | ChatRequest,
+        request: Request,
+        answer: _Answer,
+        options: GenerateOptions,
+        alternatives: int,
+        started: float,
+    ) -> Response:
+        client = (request.client.host if request.client else "", body.user or "")
+        deadline = started + self.limits.seconds
+        orders = [
+            Order(
+                prompt,
+                replace(options, seed=seed),
+                alternatives=alternatives,
+                client=client,
+                deadline=deadline,
+            )
+            for prompt in answer.prompts
+            for seed in seeds(body.seed, body.n or 1)
+        ]
         pieces = self._pieces(orders, started, bool(body.stream))
         if body.stream:
             lines = _lines(answer, pieces, body.wants_usage)
@@ -95,25 +151,9 @@ class Service:
         await unless_gone(request.receive, answer.collect(pieces))
         return JSONResponse(answer.whole())
 
-    def _orders(
-        self,
-        body: CompletionRequest,
-        prompts: Sequence[list[int]],
-        options: GenerateOptions,
-        client: tuple[str, str],
-        deadline: float,
-    ) -> list[Order]:
-        return [
-            Order(
-                prompt,
-                replace(options, seed=seed),
-                alternatives=body.logprobs or 0,
-                client=client,
-                deadline=deadline,
-            )
-            for prompt in prompts
-            for seed in seeds(body.seed, body.n or 1)
-        ]
+    def _check_model(self, name: str | None) -> None:
+        if name not in (None, self.name):
+            raise HTTPException(404, f"There is no model {name!r} here, but {self.name!r}.")
 
     async def _pieces(self, orders: Sequence[Order], started: float, streamed: bool) -> Pieces:
         waiting = set(range(len(orders)))
@@ -141,10 +181,10 @@ class Service:
     def _text(self, prompt: str | list[int]) -> str:
         return prompt if isinstance(prompt, str) else self.generator.tokenizer.decode(prompt)
 
-    def _max_tokens(self, asked: int | None) -> int:
+    def _max_tokens(self, asked: int | None, usual: int) -> int:
         most = self.limits.max_tokens
         if asked is None:
-            return min(most, DEFAULT_MAX_TOKENS)
+            return min(most, usual)
         if asked > most:
             raise TooLarge(
                 "Text too long",
@@ -157,14 +197,18 @@ class Service:
 class _Answer:
     """One answer, as it grows."""
 
-    def __init__(self, model: str, prompts: Sequence[list[int]], choices: list[Choice]) -> None:
-        self._prompts, self._choices = prompts, choices
+    def __init__(
+        self, kind: str, model: str, prompts: Sequence[list[int]], choices: Sequence[Choice]
+    ) -> None:
+        self.prompts, self._choices, self._kind = prompts, choices, kind
+        is_chat = kind == "chat.completion"
         self._head = {
-            "id": f"cmpl-{secrets.token_hex(12)}",
-            "object": "text_completion",
+            "id": f"{'chatcmpl' if is_chat else 'cmpl'}-{secrets.token_hex(12)}",
+            "object": kind,
             "created": int(time.time()),
             "model": model,
         }
+        self._part_head = {**self._head, "object": f"{kind}.chunk" if is_chat else kind}
 
     async def collect(self, pieces: Pieces) -> None:
         """Take every piece."""
@@ -180,15 +224,16 @@ class _Answer:
                 for index, some in found.items():
                     choice = self._choices[index].add(some)
                     if choice is not None:
-                        yield {**self._head, "choices": [choice]}
+                        yield {**self._part_head, "choices": [choice]}
 
     def whole(self) -> Any:
         """The answer, complete."""
-        return {**self.counted(), "choices": [choice.whole() for choice in self._choices]}
+        choices = [choice.whole() for choice in self._choices]
+        return {**self.counted(), **self._head, "choices": choices}
 
     def counted(self) -> Any:
         """No text, but the counts."""
-        return {**self._head, "choices": [], "usage": usage(self._prompts, self._choices)}
+        return {**self._part_head, "choices": [], "usage": usage(self.prompts, self._choices)}
 
 
 async def _lines(answer: _Answer, pieces: Pieces, with_usage: bool) -> AsyncGenerator[str, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -95,4 +96,18 @@ def write_run(folder: Path, model, tokenizer: Tokenizer, step: int = 10) -> RunF
     for name in ("best", "last"):
         write_json(run.checkpoints_folder / f"{name}.json", {"step": step})
     run.write_status("finished", step=step)
+    return run
+
+
+def write_chat(folder: Path) -> RunFolder:
+    """A run that answers, in whatever way its random weights say."""
+    from kgpt.model.gpt import build_gpt
+    from kgpt.model.vocabulary import with_tokens
+    from kgpt.text.templates import CHAT
+
+    tokenizer = with_tokens(Tokenizer.bytes(), CHAT.special_tokens)
+    shape = dataclasses.replace(MODERN_SHAPE, vocabulary_size=tokenizer.vocabulary_size)
+    run = write_run(folder, build_gpt(shape, seed=3), tokenizer)
+    values = {**run.read(), "task": "instruction", "template": CHAT.to_values()}
+    write_json(run.run_file, values)
     return run

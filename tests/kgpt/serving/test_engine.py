@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import LABELS, TEXT, write_classifier
+from tiny import LABELS, TEXT, write_chat, write_classifier
 
 GREEDY = {"temperature": 0, "max_tokens": 120}
 
@@ -287,3 +287,25 @@ def test_a_classifier_labels_and_what_writes_does_not(client, tiny_run):
     for wrong in ("text", [1], None, ["\ud800"]):
         (error,) = client.ask("classify", id=7, slot="l", texts=wrong)
         assert (error["type"], error["id"]) == ("error", 7)
+
+
+def test_a_conversation_is_answered_by_a_run_that_was_tuned_for_it(client, tiny_run, tmp_path):
+    from kgpt.inference.chat import load_chat
+    from kgpt.protocol import GenerateOptions
+    from kgpt.text.conversations import turns_of
+
+    run = write_chat(tmp_path / "chat")
+    loaded = client.ask("load", slot="c", run=str(run.path), decoder="litert")[-1]
+    assert loaded["answers"] is True
+    messages = [{"role": "system", "content": "x"}, {"role": "user", "content": "Oi"}]
+    options = {"max_tokens": 8, "temperature": 0}
+    *tokens, done = client.ask("generate", slot="c", messages=messages, options=options)
+    chat = load_chat(run, decoder="litert")
+    pieces = list(chat.answer(turns_of(messages), GenerateOptions(**options)))
+    assert [token["token"] for token in tokens] == [piece.token for piece in pieces]
+    assert done["text"] == "".join(piece.text for piece in pieces)
+    wrong = client.ask("generate", slot="c", messages=[{"role": "oracle", "content": "x"}])[-1]
+    assert (wrong["type"], wrong["title"]) == ("error", "Not a conversation")
+    assert client.ask("load", slot="t", run=tiny_run.name)[-1]["answers"] is False
+    refused = client.ask("generate", slot="t", messages=messages)[-1]
+    assert refused["title"] == "Not tuned to answer"
