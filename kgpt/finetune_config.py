@@ -134,6 +134,30 @@ class InstructConfig:
         return _split(self.shares)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreferConfig:
+    """A model that learns which of two answers is better (DPO)."""
+
+    beta: float = 0.1
+    """How strongly it is held to what the base says: the lower, the further it may go."""
+    max_length: int = 0
+    """Tokens of a conversation that are read, its first ones; 0 for as many as the context holds."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    shares: tuple[str, ...] = ("0.85", "0.05", "0.1")
+    """Of training, validation and test part."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "finetuning")
+        require(self.beta > 0, "beta", "above 0", self.beta)
+        require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
+        self.split  # noqa: B018  a property that checks
+
+    @property
+    def split(self) -> tuple[float, float, float]:
+        """The shares as numbers."""
+        return _split(self.shares)
+
+
 def _split(shares: tuple[str, ...]) -> tuple[float, float, float]:
     try:
         train, validation, test = map(float, shares)
@@ -146,10 +170,10 @@ def _split(shares: tuple[str, ...]) -> tuple[float, float, float]:
     return train, validation, test
 
 
-Config = TypeVar("Config", ClassifyConfig, InstructConfig)
+Config = TypeVar("Config", ClassifyConfig, InstructConfig, PreferConfig)
 
 
-def to_values(config: ClassifyConfig | InstructConfig) -> dict[str, Any]:
+def to_values(config: ClassifyConfig | InstructConfig | PreferConfig) -> dict[str, Any]:
     """Plain values, ready for JSON."""
     return cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
 
@@ -166,6 +190,11 @@ def classify_config(values: object) -> ClassifyConfig:
 def instruct_config(values: object) -> InstructConfig:
     """As `classify_config`, for a model that answers."""
     return _config(InstructConfig, values)
+
+
+def prefer_config(values: object) -> PreferConfig:
+    """As `classify_config`, for a model that prefers one answer to another."""
+    return _config(PreferConfig, values)
 
 
 def _config(kind: type[Config], values: object) -> Config:

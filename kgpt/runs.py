@@ -37,8 +37,8 @@ FORMAT_VERSION = 1
 
 CLASSIFICATION = "classification"
 """The task of a run whose model gives labels. Of the others, each writes text."""
-INSTRUCTION = "instruction"
-"""The task of a run whose model answers."""
+INSTRUCTION, PREFERENCE = "instruction", "preference"
+"""The tasks of runs whose models answer: taught by answers, or by which of two is better."""
 
 AVERAGES_FILE = "ema.safetensors"
 """Averaged weights in a checkpoint, where the run keeps them."""
@@ -237,6 +237,20 @@ class RunFolder:
                 f"Run {self.name} continues texts, and was never fine-tuned to answer.",
                 f"Make one that does: kgpt finetune instruct {self.name} --data FILE --run NAME"
                 f' (or let it write: kgpt sample {self.name} "…")',
+            )
+
+    def check_task(self, task: str) -> None:
+        """Refuse a run that was made for something else.
+
+        Raises:
+            KgptError: there is no such run, or its task is another.
+        """
+        own = self.read().get("task")
+        if own != task:
+            raise KgptError(
+                "A run of another kind",
+                f"Run {self.name} was made by {own}, and not by {task}.",
+                "Go on with it by the command that made it.",
             )
 
     def configuration(self) -> dict[str, Any]:

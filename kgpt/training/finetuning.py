@@ -140,7 +140,7 @@ def resume_classifier(
     rows = read_examples(run, values)
     train, validation, test = (_examples(rows[name]) for name in NAMES)
     parts = Parts(train, validation, test)
-    base = base_weights(run, values, settings.lora)
+    base = base_weights(run, values, settings.lora, config.model)
     longest = longest_row(settings, config.model.context_length)
     contents = dict(values.get("data", {}))
     task = Classification(settings, parts, tokenizer, longest, base, contents)

@@ -24,7 +24,7 @@ from kgpt.finetune_config import InstructConfig, instruct_config, to_values
 from kgpt.model.tensors import checkpoint_tensors
 from kgpt.model.vocabulary import grown, with_tokens
 from kgpt.model.weights import assign
-from kgpt.runs import INSTRUCTION, Checkpoint, RunFolder, find_run, new_run
+from kgpt.runs import INSTRUCTION, Checkpoint, RunFolder, new_run
 from kgpt.text.conversations import Conversation, from_row, to_row
 from kgpt.text.parting import NAMES, cut, folded
 from kgpt.text.shards import Corpus
@@ -34,7 +34,7 @@ from kgpt.training.callbacks import Reporter
 from kgpt.training.finetuned import Outcome, trained, with_steps_of
 from kgpt.training.instruction import AnswerMeasure, Instruction
 from kgpt.training.kept_examples import read_examples, summary, write_examples
-from kgpt.training.parent import base_weights, check_base, parent_values
+from kgpt.training.parent import base_weights, check_base, first_weights, parent_values
 from kgpt.training.precision import resolved
 from kgpt.training.preparation import write_new_tokenizer, write_run_file
 from kgpt.training.trainer import TrainingSession
@@ -164,7 +164,7 @@ def resume_instruct(
         KgptError: the run was not fine-tuned to answer, or its examples have been changed.
         KgptFailure: no checkpoint is whole, or as for a new run.
     """
-    run.check_answers()
+    run.check_task(INSTRUCTION)
     values = run.read()
     settings = instruct_config(values.get("finetuning"))
     config = from_dict({**changes, "run": run.name}, from_dict(run.configuration()))
@@ -188,18 +188,12 @@ def _first_weights(
     run: RunFolder, values: Mapping[str, Any], settings: InstructConfig, config: TrainConfig
 ) -> Mapping[str, np.ndarray] | None:
     """What a run began with; None where its base is not there any more, and not needed but for comparison."""
-    if settings.lora.rank:
-        return base_weights(run, values, settings.lora)
+    if settings.lora.rank or not run.checkpoints():
+        return base_weights(run, values, settings.lora, config.model)
     try:
-        parent = values.get("parent") or {}
-        base = find_run(str(parent.get("path")))
-        tensors = checkpoint_tensors(base, base.checkpoint(str(parent.get("step"))))
-        before = from_dict(base.configuration()).model
+        return first_weights(values, config.model)
     except (KgptError, KgptFailure):
-        if run.checkpoints():
-            return None
-        raise
-    return grown(tensors, before, config.model)
+        return None
 
 
 def _figures(session: TrainingSession, task: Instruction) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ import numpy as np
 from kgpt.config import TrainConfig
 from kgpt.evaluation.answers import AnswerLoss, Judged, answer_figures, written_answers
 from kgpt.files import append_json_line
-from kgpt.finetune_config import InstructConfig
+from kgpt.finetune_config import InstructConfig, LoraConfig
 from kgpt.inference.decoder import KerasDecoder
 from kgpt.inference.generation import Generator
 from kgpt.model.gpt import GPT
@@ -32,7 +32,7 @@ from kgpt.training.answer_batches import AnswerBatches
 from kgpt.training.averages import averaged
 from kgpt.training.callbacks import StopRequest
 from kgpt.training.distribution import Devices
-from kgpt.training.preparation import compiled_model
+from kgpt.training.preparation import compiled_model, trained_gpt
 from kgpt.training.task import Measured
 
 SAMPLES = 3
@@ -69,13 +69,8 @@ class Instruction:
         is_many_shapes = not self.settings.packing and keras.backend.backend() == "tensorflow"
         if config.xla == "auto" and is_many_shapes:  # XLA would compile the step for each of them
             config = dataclasses.replace(config, xla="off")
-        return compiled_model(config, devices, self._begin)
-
-    def _begin(self, model: GPT) -> None:
-        if self.base is not None:
-            assign(model.weights, self.base, "the base")
-        if self.settings.lora.rank:
-            add_adapters(model, self.settings.lora)
+        begun = partial(begin, base=self.base, lora=self.settings.lora)
+        return compiled_model(config, devices, lambda config: begun(trained_gpt(config)))
 
     def batches(self, config: TrainConfig, part: str = "train") -> AnswerBatches:
         """A part's batches; `batch_size` counts rows, each of one conversation or of as many as fit."""
@@ -103,6 +98,15 @@ class Instruction:
             f"{trained:,} of {whole:,} parameters train ({trained / whole:.1%});"
             f" {len(rows.rows):,} conversations with {rows.learned:,} tokens to learn"
         )
+
+
+def begin(model: GPT, base: Mapping[str, np.ndarray] | None, lora: LoraConfig) -> GPT:
+    """A fresh model with the weights of its base, and with adapters if they are asked for."""
+    if base is not None:
+        assign(model.weights, base, "the base")
+    if lora.rank:
+        add_adapters(model, lora)
+    return model
 
 
 class AnswerMeasure:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kgpt.config import TrainConfig
+from kgpt.config import ModelConfig, TrainConfig
+from kgpt.config_values import from_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, remove, write_json
 from kgpt.finetune_config import LoraConfig
@@ -28,6 +29,7 @@ from kgpt.model.tensors import (
     load_tensors,
     save_tensors,
 )
+from kgpt.model.vocabulary import grown
 from kgpt.runs import Checkpoint, RunFolder, find_run
 from kgpt.text.tokenizer import Tokenizer
 
@@ -121,8 +123,12 @@ def _keep(run: RunFolder, checkpoint: Checkpoint, tensors: Tensors, is_changed: 
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def base_weights(run: RunFolder, values: Mapping[str, Any], lora: LoraConfig) -> Tensors | None:
+def base_weights(
+    run: RunFolder, values: Mapping[str, Any], lora: LoraConfig, model: ModelConfig
+) -> Tensors | None:
     """What a resumed run needs of its base: with adapters the weights, else nothing once it has a checkpoint.
+
+    `model` is the run's, whose vocabulary may be larger than the base's.
 
     Raises:
         KgptError: the base is not there any more, or has been changed.
@@ -132,9 +138,20 @@ def base_weights(run: RunFolder, values: Mapping[str, Any], lora: LoraConfig) ->
         return base_tensors(run, values)
     if run.checkpoints():
         return None
+    return first_weights(values, model)
+
+
+def first_weights(values: Mapping[str, Any], model: ModelConfig) -> Tensors:
+    """The weights of the base that `run.json` names, with a vocabulary as `model` has it.
+
+    Raises:
+        KgptError: the base is not there any more.
+        KgptFailure: it is damaged.
+    """
     parent = values.get("parent") or {}
     base = find_run(str(parent.get("path")))
-    return checkpoint_tensors(base, base.checkpoint(str(parent.get("step"))))
+    tensors = checkpoint_tensors(base, base.checkpoint(str(parent.get("step"))))
+    return grown(tensors, from_dict(base.configuration()).model, model)
 
 
 def write_adapter(run: RunFolder) -> None:

@@ -218,26 +218,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def compiled_model(
-    config: TrainConfig,
-    devices: Devices | None = None,
-    begin: Callable[[GPT], None] = lambda model: None,
-) -> GPT:
-    """A fresh model with its optimiser, ready for `fit` on `devices` (by default on one).
-
-    `begin` may change the model before it gets its optimiser: give it weights, freeze some, add adapters.
-    """
-    config, devices = resolved(config), devices or Devices()
-    with devices.scope():
-        model = _model_and_optimizer(config, devices, begin)
-    devices.install_step(model, config.gradient_accumulation, compiles_with_xla(config))
-    return model
-
-
-def _model_and_optimizer(
-    config: TrainConfig, devices: Devices, begin: Callable[[GPT], None]
-) -> GPT:
-    model = build_gpt(
+def trained_gpt(config: TrainConfig) -> GPT:
+    """A fresh GPT that learns what follows."""
+    return build_gpt(
         config.model,
         config.precision,
         config.seed,
@@ -247,9 +230,21 @@ def _model_and_optimizer(
         z_loss=config.z_loss,
         remat=config.remat,
     )
-    begin(model)
-    # a mirrored step is compiled by itself, between the exchanges
-    compile_model(model, config, compiles_with_xla(config) and devices.mode != "mirrored")
+
+
+def compiled_model(
+    config: TrainConfig,
+    devices: Devices | None = None,
+    make: Callable[[TrainConfig], GPT] = trained_gpt,
+) -> GPT:
+    """The model that `make` makes, with its optimiser, ready for `fit` on `devices` (by default on one)."""
+    config, devices = resolved(config), devices or Devices()
+    compiles = compiles_with_xla(config)
+    with devices.scope():
+        model = make(config)
+        # a mirrored step is compiled by itself, between the exchanges
+        compile_model(model, config, compiles and devices.mode != "mirrored")
+    devices.install_step(model, config.gradient_accumulation, compiles)
     return model
 
 

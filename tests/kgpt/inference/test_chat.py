@@ -36,9 +36,9 @@ def test_a_conversation_that_fits_is_asked_whole(chat):
 def test_the_oldest_turns_are_forgotten_and_the_system_stays(chat):
     said = Turn("system", "be brief")
     turns = exchange("aaaa", "bbbb", "cccc", "dddd", "eeee")
-    ids = chat.prompt([said, *turns], 8)
+    ids = chat.prompt([said, *turns], 16)
     assert ids == prompt_ids(CHAT, [said, *turns[-1:]], chat.generator.tokenizer)
-    assert len(ids) <= 40 - 8
+    assert len(ids) <= 40 - 16
     roomy = chat.prompt([said, *turns], 1)  # less room for the answer: more is remembered
     assert roomy == prompt_ids(CHAT, [said, *turns[2:]], chat.generator.tokenizer)
 
