@@ -318,7 +318,7 @@ def write_adapter(run: RunFolder) -> None:
 
 
 def _results(session: TrainingSession, task: Classification) -> dict[str, Any]:
-    """Figures of the best checkpoint on validation and test part, and the worst answers on the test part."""
+    """Figures of the best checkpoint on validation and test part."""
     from kgpt.model.weights import assign, model_weights
 
     best = session.run.checkpoint("best")
