@@ -9,7 +9,7 @@ Importing this loads neither Keras nor TensorFlow; what needs them loads them on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder, find_run
 
 if TYPE_CHECKING:
+    from kgpt.inference.classification import Labelled, TextClassifier
     from kgpt.inference.generation import Generator
+    from kgpt.inference.thresholds import Thresholds
     from kgpt.model.gpt import GPT
     from kgpt.text.tokenizer import Tokenizer
     from kgpt.training.callbacks import Reporter
@@ -70,6 +72,12 @@ class Run:
             if piece.text:
                 yield piece.text
 
+    def classify(
+        self, texts: Sequence[str], thresholds: Thresholds | None = None
+    ) -> list[Labelled]:
+        """The label of each text, with the probabilities of all labels; the run must be a classifier."""
+        return list(self._classifier.classify(texts, thresholds))
+
     def load_model(self) -> GPT:
         """The model: int32 ids (B, T) to float32 logits (B, T, V)."""
         from kgpt.model.weights import load_checkpoint_model
@@ -81,6 +89,13 @@ class Run:
         from kgpt.inference.generation import load_generator
 
         return load_generator(self.folder, self.folder.checkpoint(self._checkpoint))
+
+    @cached_property
+    def _classifier(self) -> TextClassifier:
+        self.folder.check_labels()
+        from kgpt.inference.classification import load_classifier
+
+        return load_classifier(self.folder, self.folder.checkpoint(self._checkpoint))
 
 
 def open_run(

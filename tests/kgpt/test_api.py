@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tiny import GPT2_SHAPE, TEXT
+from tiny import GPT2_SHAPE, LABELS, TEXT, write_classifier
 
 import kgpt
+from kgpt.inference.thresholds import Thresholds
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,19 @@ def test_the_model_gives_scores_for_every_token(run):
     logits = np.asarray(run.load_model()(np.array([[256, 79], [1, 2]], "int32")))
     assert logits.shape == (2, 2, 257) and logits.dtype == np.float32
     assert logits[0, 1].argmax() == "Olá".encode()[1]
+
+
+def test_a_classifier_labels(run, tmp_path):
+    write_classifier(tmp_path / "labels")
+    labels = kgpt.open_run("labels", saved_models=tmp_path)
+    first, second = labels.classify(["You won a prize", "Olá"])
+    assert first.text == "You won a prize" and first.label in LABELS
+    assert sum(second.probabilities.values()) == pytest.approx(1)
+    assert labels.classify(["Olá"], Thresholds(1.0))[0].label is None
+    with pytest.raises(kgpt.KgptError, match="A classifier writes no text"):
+        labels.generate("Olá")
+    with pytest.raises(kgpt.KgptError, match="Run tiny writes text, and gives no labels"):
+        run.classify(["Olá"])
 
 
 @pytest.mark.parametrize(

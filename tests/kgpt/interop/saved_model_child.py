@@ -32,9 +32,11 @@ from tensorflow.python.tools import saved_model_cli  # noqa: E402
 
 
 def plain(value):
-    if value.dtype == tf.string:
-        return [item.hex() for item in value.numpy()]
-    return value.numpy().tolist()
+    return in_hex(value.numpy().tolist()) if value.dtype == tf.string else value.numpy().tolist()
+
+
+def in_hex(value):
+    return value.hex() if isinstance(value, bytes) else [in_hex(item) for item in value]
 
 
 def answer(model, signature, inputs):

@@ -42,6 +42,8 @@ def test_a_saved_model_gives_the_labels_of_the_run(run, tmp_path):
     chances = [[item.probabilities[label] for label in LABELS] for item in expected]
     assert len({item.label for item in expected}) > 1
     np.testing.assert_allclose(found["classify"]["probabilities"], chances, atol=1e-5)
+    for names in found["classify"]["labels"]:
+        assert texts_of(names) == list(LABELS)
     assert texts_of(found["classify"]["label"]) == [item.label for item in expected]
     about = json.loads((tmp_path / "saved" / "assets.extra" / "kgpt.json").read_text())
     assert about["labels"] == list(LABELS) and about["step"] == 10
