@@ -1,8 +1,8 @@
 """Make a run of a model from somewhere else, to write with it, measure it, train it further, export and serve it.
 
-SOURCE is a folder: of Hugging Face's (config.json, weights in safetensors or pytorch_model.bin, whole or in shards, the
-tokenizer's files), of OpenAI's GPT-2 (model.ckpt, hparams.json, encoder.json, vocab.bpe) or of keras-hub's; or the id of a
-model on the Hugging Face Hub. The model is a GPT-2, or one that kgpt has exported as a Qwen3.
+SOURCE is a folder: of Hugging Face's (config.json, weights in safetensors or pytorch_model.bin, whole or in shards,
+the tokenizer's files), of OpenAI's GPT-2 (model.ckpt, hparams.json, encoder.json, vocab.bpe) or of keras-hub's; or the
+id of a model on the Hugging Face Hub. The model is a GPT-2, or one that kgpt has exported as a Qwen3.
 """
 
 from __future__ import annotations

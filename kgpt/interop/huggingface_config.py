@@ -1,7 +1,7 @@
 """transformers' `config.json` and our `ModelConfig`, one from the other.
 
-In: the values of a `config.json`. Out: the `ModelConfig` that computes the same, or which option has no place in it; and
-the other way round, or which of our options no class of transformers has.
+In: the values of a `config.json`. Out: the `ModelConfig` that computes the same, or which option has no place in it;
+and the other way round, or which of our options no class of transformers has.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def check_gpt2_parts(config: ModelConfig, home: str) -> None:
     expected = {"norm": "layer", "qk_norm": False, "activation": "gelu", "positions": "learned"}
     _check_parts(c, expected, home)
     if c.kv_heads != c.num_heads:
-        raise _no_home(home, [f"model.num_kv_heads={c.num_kv_heads}"])
+        raise no_home(home, [f"model.num_kv_heads={c.num_kv_heads}"])
 
 
 def to_qwen3(config: ModelConfig) -> dict[str, Any]:
@@ -211,10 +211,11 @@ def _check_parts(config: ModelConfig, expected: Mapping[str, Any], home: str) ->
         if getattr(config, name) != value
     ]
     if wrong:
-        raise _no_home(home, wrong)
+        raise no_home(home, wrong)
 
 
-def _no_home(home: str, options: list[str]) -> KgptError:
+def no_home(home: str, options: list[str]) -> KgptError:
+    """The error for options that another program's model has no place for."""
     return KgptError(
         "No class for this model",
         f"{home} has no place for {listed(options)}.",

@@ -95,7 +95,7 @@ def _read_shards(index: Path) -> dict[str, StoredTensor]:
 def _named_as_whole_model(
     tensors: dict[str, StoredTensor], config: ModelConfig
 ) -> dict[str, StoredTensor]:
-    """Without masks; `wte` of a bare GPT-2 is `transformer.wte`; a tied head is the embedding, as transformers has it."""
+    """Without masks; `wte` of a bare GPT-2 is `transformer.wte`; a tied head is the embedding."""
     kept = {name: tensor for name, tensor in tensors.items() if not _BUFFERS.fullmatch(name)}
     if config.positions == "learned":
         bare = ("wte.", "wpe.", "h.", "ln_f.")

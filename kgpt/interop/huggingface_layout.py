@@ -17,7 +17,7 @@ GPT2_DENSE = {
     "mlp.c_fc": ("feed_forward/up",),
     "mlp.c_proj": ("feed_forward/down",),
 }
-"""GPT-2's layers in a block, in OpenAI's names, which transformers has kept, and of what matrices of ours they are made."""
+"""GPT-2's layers in a block, in OpenAI's names, which transformers has kept, and what of ours they are made of."""
 GPT2_NORMS = {"ln_1": "attention_norm", "ln_2": "feed_forward_norm"}
 
 _QWEN3_DENSE = {

@@ -1,7 +1,7 @@
 """Tensors in PyTorch's files (`pytorch_model.bin`), without PyTorch and without running anything that lies in them.
 
-In: a file as `torch.save` writes it: a zip archive, or the older sequence of pickles. Out: its tensors by name, each read
-when it is asked for.
+In: a file as `torch.save` writes it: a zip archive, or the older sequence of pickles. Out: its tensors by name, each
+read when it is asked for.
 
 A pickle is a program. The unpickler here knows what rebuilds a tensor and an ordered dictionary and refuses every other
 name, so that nothing of the file's choosing is ever called.

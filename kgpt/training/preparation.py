@@ -96,7 +96,7 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
         raise KgptError(
             "Tokenizer changed",
             f"Run {run.name} was trained with another tokenizer than the one in {corpus.tokenizer_folder}.",
-            "Resume it with the data it was started with, or train a new --run NAME.",
+            f"Prepare the text with `kgpt prepare ... --tokenizer {run.path}`, or train a new --run NAME.",
         )
     data = values.get("data", {})
     changed = _changes(data, _contents(corpus))
