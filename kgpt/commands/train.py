@@ -274,7 +274,7 @@ def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> T
             "Give the steps that it shall have in all: --steps N.",
         )
     after = from_dict(_with_limits(given), before)
-    fixed = FIXED_ON_RESUME
+    fixed: tuple[str, ...] = FIXED_ON_RESUME
     about = folder.read()
     if about.get("source") and not about.get("data"):
         _check_has_data(folder.name, given)

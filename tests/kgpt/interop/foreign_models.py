@@ -1,4 +1,4 @@
-"""GPT-2s as others write them, with random weights, and what they compute: NumPy and standard formats, nothing of kgpt's.
+"""GPT-2s as others write them, with random weights, and what they compute, by NumPy and standard formats alone.
 
 Tensors have OpenAI's names as transformers spells them (`h.0.attn.c_attn.weight`); matrices are inputs by outputs.
 """
@@ -65,7 +65,10 @@ def gpt2_logits(tensors: dict[str, np.ndarray], ids_T: list[int]) -> np.ndarray:
     def dense(x, name):
         return x @ t[f"{name}.weight"] + t[f"{name}.bias"]
 
-    x, later = t["wte.weight"][ids_T] + t["wpe.weight"][: len(ids_T)], np.triu_indices(len(ids_T), 1)
+    x, later = (
+        t["wte.weight"][ids_T] + t["wpe.weight"][: len(ids_T)],
+        np.triu_indices(len(ids_T), 1),
+    )
     for layer in range(LAYERS):
         q, k, v = np.split(dense(norm(x, f"h.{layer}.ln_1"), f"h.{layer}.attn.c_attn"), 3, -1)
         heads = []
@@ -84,7 +87,9 @@ def gpt2_logits(tensors: dict[str, np.ndarray], ids_T: list[int]) -> np.ndarray:
 # === Folders ===
 
 
-def write_gpt2(folder: Path, tensors: dict[str, np.ndarray], kind: str = "safetensors", **changes) -> Path:
+def write_gpt2(
+    folder: Path, tensors: dict[str, np.ndarray], kind: str = "safetensors", **changes
+) -> Path:
     """A folder of Hugging Face's. `kind`: safetensors, sharded, bare (no `transformer.`), half, bin or old-bin."""
     folder.mkdir(parents=True)
     words = tokenizer()
@@ -92,7 +97,10 @@ def write_gpt2(folder: Path, tensors: dict[str, np.ndarray], kind: str = "safete
     (folder / "config.json").write_text(json.dumps(config))
     write_words(folder, words, "vocab.json", "merges.txt")
     named = {f"transformer.{name}": value for name, value in tensors.items()}
-    masks = {f"transformer.h.{n}.attn.bias": np.tril(np.ones((1, 1, 4, 4), "uint8")) for n in range(LAYERS)}
+    masks = {
+        f"transformer.h.{n}.attn.bias": np.tril(np.ones((1, 1, 4, 4), "uint8"))
+        for n in range(LAYERS)
+    }
     if kind == "sharded":
         names, index = sorted(named), {}
         for part, chosen in enumerate((names[::2], names[1::2])):
@@ -165,13 +173,25 @@ def write_torch_file(path: Path, tensors: dict[str, np.ndarray]) -> None:
             archive.writestr(f"archive/data/{key}", np.ascontiguousarray(value).tobytes())
 
 
-def pickled(tensors: dict[str, np.ndarray], strides: dict[str, tuple[int, ...]] | None = None) -> bytes:
+def pickled(
+    tensors: dict[str, np.ndarray], strides: dict[str, tuple[int, ...]] | None = None
+) -> bytes:
     """The pickle of a dictionary of tensors, opcode by opcode."""
     items = b""
     for key, (name, value) in enumerate(tensors.items()):
-        contiguous = tuple(stride // value.itemsize for stride in np.empty(value.shape, value.dtype).strides)
+        contiguous = tuple(
+            stride // value.itemsize for stride in np.empty(value.shape, value.dtype).strides
+        )
         storage = b"ctorch\n" + STORAGES[str(value.dtype)].encode() + b"\n"
-        place = b"(" + text("storage") + storage + text(str(key)) + text("cpu") + number(value.size) + b"tQ"
+        place = (
+            b"("
+            + text("storage")
+            + storage
+            + text(str(key))
+            + text("cpu")
+            + number(value.size)
+            + b"tQ"
+        )
         shape = b"(" + b"".join(map(number, value.shape)) + b"t"
         steps = b"(" + b"".join(map(number, (strides or {}).get(name, contiguous))) + b"t"
         hooks = b"ccollections\nOrderedDict\n)R"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -52,11 +53,13 @@ class Evil:
         self.target = target
 
     def __reduce__(self):
-        return (Path.touch, (self.target,))
+        return (os.mkdir, (str(self.target),))
 
 
 @pytest.mark.parametrize("is_archive", [True, False])
-def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path, is_archive: bool) -> None:
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
+    tmp_path: Path, is_archive: bool
+) -> None:
     target = tmp_path / "run"
     program = pickle.dumps({"a": Evil(target)}, protocol=2)
     path = archive(tmp_path / "m.bin", program) if is_archive else tmp_path / "m.bin"
@@ -65,11 +68,13 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path
     with pytest.raises(KgptError) as caught:
         read_torch_file(path)
     assert caught.value.title == "Refused to run a pickle"
-    assert "pathlib" in caught.value.message
+    assert f"{os.mkdir.__module__}.mkdir" in caught.value.message
     assert not target.exists()
 
 
-@pytest.mark.parametrize("name", ["os\nsystem", "builtins\neval", "torch\nload", "collections\nCounter"])
+@pytest.mark.parametrize(
+    "name", ["os\nsystem", "builtins\neval", "torch\nload", "collections\nCounter"]
+)
 def test_other_names_are_refused_by_name(tmp_path: Path, name: str) -> None:
     program = b"\x80\x02c" + name.encode() + b"\n" + text("x") + b"\x85R."
     with pytest.raises(KgptError, match=name.replace("\n", r"\.")):
@@ -89,7 +94,9 @@ def test_a_cut_storage(tmp_path: Path) -> None:
         read_torch_file(path)["a"].read()
 
 
-@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"PK\x03\x04"]
+)
 def test_what_is_no_such_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.bin").write_bytes(content)
     with pytest.raises(KgptError, match="cannot be read"):
@@ -112,7 +119,9 @@ def test_damaged_pickles_never_do_anything_else(
     program = pickled(TENSORS)
     place %= len(program)
     damaged = program[:place] + junk + program[place + len(junk) :]
-    path = archive(tmp_path_factory.mktemp("fuzz") / "m.bin", damaged, *(v.tobytes() for v in TENSORS.values()))
+    path = archive(
+        tmp_path_factory.mktemp("fuzz") / "m.bin", damaged, *(v.tobytes() for v in TENSORS.values())
+    )
     try:
         for tensor in read_torch_file(path).values():
             tensor.read()
