@@ -5,6 +5,7 @@ In: a configuration and a tokenizer, and what is wanted. Out: both changed, and 
 - A shorter context keeps the first positions. In a longer one position p gets the vector of position p modulo the old
   length, as Longformer does (Beltagy et al., 2020, arXiv:2004.05150, section 5): near tokens are told apart as before,
   and training on long texts does the rest. Rotary positions have no vectors.
+- Rows that only fill up the tables stand for no token, and are left out: others would write them as tokens.
 - A new special token gets the mean of all tokens' vectors: before it is trained it is as likely as an average token
   (Hewitt, 2021, "Initializing new word embeddings for pretrained language models").
 """
@@ -28,7 +29,7 @@ PADDED_TO = (8, 16, 32, 64, 128, 256, 512)
 
 
 def with_tokenizer(config: ModelConfig, tokenizer: Tokenizer, source: object) -> ModelConfig:
-    """The configuration with the tokenizer's vocabulary; rows that only fill up the tables stand for no token.
+    """The configuration with the tokenizer's vocabulary, whose tables may be filled up to a multiple.
 
     Raises:
         KgptError: the tables have other rows than the tokenizer has ids.
@@ -45,6 +46,11 @@ def with_tokenizer(config: ModelConfig, tokenizer: Tokenizer, source: object) ->
             "Put the tokenizer files that belong to the model into its folder.",
         )
     return dataclasses.replace(config, vocabulary_size=ids, vocabulary_multiple=found)
+
+
+def unfilled(config: ModelConfig) -> ModelConfig:
+    """The configuration with tables that have a row for each token, and no other."""
+    return dataclasses.replace(config, vocabulary_multiple=1)
 
 
 def with_context(config: ModelConfig, length: int | None) -> ModelConfig:
@@ -92,12 +98,12 @@ def adapted(name: str, value: Array, before: ModelConfig, after: ModelConfig) ->
 
 
 def _with_rows(table_VC: Array, before: ModelConfig, after: ModelConfig) -> Array:
-    """The table with a row for each token of `after`; the rows after these fill it up."""
-    if before.vocabulary_size == after.vocabulary_size:
-        return table_VC
+    """The table with a row for each token of `after`."""
     known_VC = table_VC[: before.vocabulary_size]
+    if before.vocabulary_size == after.vocabulary_size:
+        return known_VC
     mean_C = known_VC.mean(axis=0, dtype=np.float64).astype(np.float32)
-    grown_VC = np.empty((after.padded_vocabulary_size, table_VC.shape[1]), np.float32)
+    grown_VC = np.empty((after.vocabulary_size, table_VC.shape[1]), np.float32)
     grown_VC[: len(known_VC)] = known_VC
     grown_VC[len(known_VC) :] = mean_C
     return grown_VC

@@ -6,7 +6,8 @@ and the other way round, or which of our options no class of transformers has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kgpt.config import ModelConfig
@@ -16,6 +17,7 @@ from kgpt.interop.correspondence import listed
 TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")
 """transformers' names of the approximation of GELU that GPT-2 was trained with."""
 
+_REFUSED = "No such model here"
 _GPT2_FIXED = {
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
@@ -42,12 +44,27 @@ def model_config(values: Mapping[str, Any], source: object) -> ModelConfig:
             f"Expected a GPT-2, or a Qwen3 of kgpt's shapes. Received: {kind or 'no model_type'}{named} in {source}",
             "GPT-2's relatives with its very architecture can be imported, such as distilgpt2 and DialoGPT.",
         )
-    try:
+    with configuration_errors(source):
         return read(values, source)
+
+
+@contextmanager
+def configuration_errors(source: object) -> Iterator[None]:
+    """Turn what goes wrong while values of a configuration are read into an error that names its file.
+
+    Raises:
+        KgptError: a value is missing, or no model can have it.
+    """
+    try:
+        yield
+    except KgptError as error:
+        if error.title == _REFUSED:
+            raise
+        raise refused(source, error.message.rstrip(".")) from None
     except KeyError as error:
         raise refused(source, f"it has no {error.args[0]}") from None
-    except (TypeError, ValueError) as error:
-        raise refused(source, str(error)) from None
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise refused(source, f"a value of it cannot be used ({error})") from None
 
 
 def _from_gpt2(values: Mapping[str, Any], source: object) -> ModelConfig:
@@ -125,7 +142,7 @@ def _check_fixed(values: Mapping[str, Any], fixed: Mapping[str, Any], source: ob
 def refused(source: object, reason: str) -> KgptError:
     """The error for a model whose configuration has no place here."""
     return KgptError(
-        "No such model here",
+        _REFUSED,
         f"{source}: {reason}.",
         "kgpt imports models that its own configuration describes exactly.",
     )

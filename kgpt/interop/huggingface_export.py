@@ -14,6 +14,7 @@ import numpy as np
 
 from kgpt.config import ModelConfig
 from kgpt.files import write_atomically, write_json, written_aside
+from kgpt.interop.adaptation import unfilled
 from kgpt.interop.correspondence import Array, Correspondence
 from kgpt.interop.destination import check_destination
 from kgpt.interop.exports import Report
@@ -58,7 +59,7 @@ def export_huggingface(
         KgptFailure: the checkpoint is damaged, or the disk is full.
     """
     check_destination(output, overwrite, has_card)
-    config, tokenizer = model_config(run), Tokenizer.load(run.tokenizer_folder)
+    config, tokenizer = unfilled(model_config(run)), Tokenizer.load(run.tokenizer_folder)
     values, layout = described(config)
     verify_checksum(checkpoint.path, checkpoint.weights_file)
     report(f"writing {values['architectures'][0]}")
@@ -90,15 +91,19 @@ def described(config: ModelConfig) -> tuple[dict[str, Any], list[Correspondence]
 def theirs(
     checkpoint: Checkpoint, layout: Sequence[Correspondence], config: ModelConfig
 ) -> Iterator[tuple[str, Array]]:
-    """Their tensors of a checkpoint, each read when it is asked for; a bias that the model has not is zero."""
+    """Their tensors of a checkpoint, each read when it is asked for.
+
+    A bias that the model has not is zero. Rows that only fill up its tables are left out where `config` has none.
+    """
     path = checkpoint.path / checkpoint.weights_file
     there = stored_shapes(path)
-    biased = tensor_shapes(dataclasses.replace(config, bias=True))
+    shapes = tensor_shapes(dataclasses.replace(config, bias=True))
 
     def read(name: str) -> Array:
-        if PREFIX + name in there:
-            return np.asarray(read_tensor(path, PREFIX + name), dtype=np.float32)
-        return np.zeros(biased[name], np.float32)
+        if PREFIX + name not in there:
+            return np.zeros(shapes[name], np.float32)
+        value = np.asarray(read_tensor(path, PREFIX + name), dtype=np.float32)
+        return value[tuple(map(slice, shapes[name]))]
 
     for item in layout:
         yield item.name, item.join(read)

@@ -15,7 +15,7 @@ from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
 from kgpt.config_values import to_dict
 from kgpt.errors import KgptError
 from kgpt.files import write_json, written_aside
-from kgpt.interop.adaptation import adapted, with_context, with_tokenizer, with_tokens
+from kgpt.interop.adaptation import adapted, unfilled, with_context, with_tokenizer, with_tokens
 from kgpt.interop.correspondence import Array, check_tensors, ours
 from kgpt.interop.foreign import ForeignModel, read_object
 from kgpt.interop.huggingface_files import read_huggingface
@@ -57,7 +57,7 @@ def import_model(
     before = with_tokenizer(foreign.config, foreign.tokenizer, folder)
     check_tensors(foreign.layout, foreign.tensors, foreign.weights_file)
     after, tokenizer = with_tokens(
-        with_context(before, context_length), foreign.tokenizer, add_tokens
+        with_context(unfilled(before), context_length), foreign.tokenizer, add_tokens
     )
     report(f"importing {parameter_count(after):,} parameters from {foreign.family}")
     hint = "Free some space, or choose a --saved-models on another disk."

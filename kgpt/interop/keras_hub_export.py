@@ -12,6 +12,7 @@ from typing import Any
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.files import write_atomically, written_aside
+from kgpt.interop.adaptation import unfilled
 from kgpt.interop.destination import check_destination
 from kgpt.interop.exports import Report
 from kgpt.interop.huggingface_config import check_gpt2_parts, no_home
@@ -51,7 +52,7 @@ def export_keras_hub(
         KgptFailure: the checkpoint is damaged, or the disk is full.
     """
     check_destination(output, overwrite, has_card)
-    config, tokenizer = model_config(run), Tokenizer.load(run.tokenizer_folder)
+    config, tokenizer = unfilled(model_config(run)), Tokenizer.load(run.tokenizer_folder)
     _check(config, tokenizer)
     verify_checksum(checkpoint.path, checkpoint.weights_file)
     report("starting TensorFlow")

@@ -15,7 +15,7 @@ from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.correspondence import Array, Correspondence, StoredTensor
 from kgpt.interop.foreign import ForeignModel, foreign_tokenizer
-from kgpt.interop.huggingface_config import refused
+from kgpt.interop.huggingface_config import configuration_errors
 from kgpt.model.shapes import POSITIONS, TOKENS
 from kgpt.model.tensors import damaged_file
 
@@ -59,7 +59,7 @@ def _model_config(values: dict[str, Any], source: Path) -> ModelConfig:
             f"Expected keras-hub's {BACKBONE}. Received: {name} in {source}",
             "Of keras-hub's models, GPT-2 can be imported.",
         )
-    try:
+    with configuration_errors(source):
         width, hidden = given["hidden_dim"], given["intermediate_dim"]
         return ModelConfig(
             vocabulary_size=given["vocabulary_size"],
@@ -70,8 +70,6 @@ def _model_config(values: dict[str, Any], source: Path) -> ModelConfig:
             feed_forward_width=0 if hidden == 4 * width else hidden,
             dropout=float(given.get("dropout", 0.0)),
         )
-    except KeyError as error:
-        raise refused(source, f"it has no {error.args[0]}") from None
 
 
 def keras_hub_layout(config: ModelConfig) -> list[Correspondence]:

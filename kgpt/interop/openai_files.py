@@ -6,6 +6,7 @@ In: a folder. Out: a `ForeignModel`. Loads TensorFlow, which alone reads its che
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from kgpt.config import ModelConfig
 from kgpt.interop.correspondence import Array, Correspondence, StoredTensor
 from kgpt.interop.foreign import ForeignModel, foreign_tokenizer, read_object
-from kgpt.interop.huggingface_config import refused
+from kgpt.interop.huggingface_config import configuration_errors
 from kgpt.interop.huggingface_layout import GPT2_DENSE, GPT2_NORMS, gpt2_dense_shapes
 from kgpt.model.shapes import POSITIONS, TOKENS
 from kgpt.model.tensors import damaged_file
@@ -41,7 +42,7 @@ def read_openai(folder: Path) -> ForeignModel:
 
 
 def _model_config(values: dict[str, Any], source: Path) -> ModelConfig:
-    try:
+    with configuration_errors(source):
         return ModelConfig(
             vocabulary_size=values["n_vocab"],
             context_length=values["n_ctx"],
@@ -49,8 +50,6 @@ def _model_config(values: dict[str, Any], source: Path) -> ModelConfig:
             num_heads=values["n_head"],
             width=values["n_embd"],
         )
-    except KeyError as error:
-        raise refused(source, f"it has no {error.args[0]}") from None
 
 
 def _layout(c: ModelConfig) -> Iterator[Correspondence]:
@@ -77,19 +76,26 @@ def _tensors(folder: Path) -> dict[str, StoredTensor]:
     """The model's variables; what an optimiser or a counter left beside them is none of them."""
     import tensorflow as tf
 
-    try:
+    with _checkpoint_errors(folder):
         reader = tf.train.load_checkpoint(str(folder))
         shapes = reader.get_variable_to_shape_map()
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise damaged_file(folder, str(error).splitlines()[0]) from None
 
     def stored(name: str) -> StoredTensor:
         def read() -> Array:
-            try:
+            with _checkpoint_errors(folder):
                 return np.asarray(reader.get_tensor(name), dtype=np.float32)
-            except (tf.errors.OpError, RuntimeError) as error:
-                raise damaged_file(folder, str(error).splitlines()[0]) from None
 
         return StoredTensor(tuple(shapes[name]), read)
 
     return {name: stored(name) for name in shapes if name.startswith("model/")}
+
+
+@contextmanager
+def _checkpoint_errors(folder: Path) -> Iterator[None]:
+    """TensorFlow's reader raises errors of its own, and Python's of several kinds for a file that is cut."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
+        raise damaged_file(folder, str(error).splitlines()[0]) from None
