@@ -13,12 +13,13 @@ from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.files import write_atomically, written_aside
 from kgpt.interop.adaptation import unfilled
-from kgpt.interop.destination import check_destination
+from kgpt.interop.destination import check_destination, check_room
 from kgpt.interop.exports import Report
 from kgpt.interop.huggingface_config import check_gpt2_parts, no_home
 from kgpt.interop.huggingface_export import theirs
 from kgpt.interop.keras_hub_layout import WEIGHTS_FILE, keras_hub_layout
 from kgpt.interop.model_card import CARD_FILE, Card, has_card
+from kgpt.model.size import parameter_count
 from kgpt.model.tensors import model_config, verify_checksum
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.pretokenization import GPT2
@@ -26,6 +27,8 @@ from kgpt.text.tokenizer import Tokenizer
 
 NORM_EPSILON = 1e-5
 """What keras-hub's GPT-2 has, and cannot change."""
+OVERHEAD = 10_000_000
+"""Bytes at most that a preset has besides its weights: the tokenizer's files, and HDF5's own."""
 _USE = """```python
 import keras_hub
 
@@ -61,6 +64,8 @@ def export_keras_hub(
     model = _empty_model(config, tokenizer)
     report("writing the preset")
     with written_aside(output) as aside:
+        aside.mkdir()
+        check_room(aside, 4 * parameter_count(config) + OVERHEAD)  # HDF5 crashes on a full disk
         model.save_to_preset(str(aside))
         layout = keras_hub_layout(config)
         with h5py.File(aside / WEIGHTS_FILE, "r+") as file:
