@@ -65,7 +65,8 @@ class Session:
             positions_BT = np.tile(np.arange(seen, total), (len(ids_BT), 1))
         fed = {"input_ids": ids_BT, "attention_mask": mask_BS, "position_ids": positions_BT}
         logits, *values = self.session.run(None, {**fed, **self.cache})
-        assert [item.name.replace("present", "past_key_values") for item in self.session.get_outputs()[1:]] == list(self.cache)  # fmt: skip
+        outputs = [item.name for item in self.session.get_outputs()[1:]]
+        assert [name.replace("present", "past_key_values") for name in outputs] == list(self.cache)
         self.cache = dict(zip(self.cache, values, strict=True))
         return np.array(logits)
 
