@@ -8,6 +8,7 @@ interrupted download goes on where it was; what is there is not fetched again; `
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
@@ -32,22 +33,21 @@ def download(model: str) -> Path:
         KgptFailure: the Hub cannot be reached, or the disk is full.
     """
     optional_package("huggingface_hub", "hub", "A model of the Hugging Face Hub")
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import (
-        HfHubHTTPError,
+        HTTPError,  # type: ignore[attr-defined]  # of whichever HTTP client this version has
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
 
     try:
         try:
-            files = HfApi().list_repo_files(model)
-        except (OSError, HfHubHTTPError) as error:
-            if isinstance(error, RepositoryNotFoundError):
-                raise
-            return Path(snapshot_download(model, local_files_only=True))
-        wanted = [*_TEXTS, "assets/tokenizer/*", *_weights(files)]
-        return Path(snapshot_download(model, allow_patterns=wanted))
+            about = HfApi().model_info(model)
+        except RepositoryNotFoundError:
+            raise
+        except (OSError, HTTPError):
+            return _cached(model)
+        return _snapshot(model, _weights([file.rfilename for file in about.siblings or ()]))
     except RepositoryNotFoundError:
         raise KgptError(
             "Unknown model",
@@ -56,10 +56,9 @@ def download(model: str) -> Path:
         ) from None
     except LocalEntryNotFoundError as error:
         raise _failed(model, "it is not in the cache, and the Hub cannot be reached") from error
-    except (OSError, HfHubHTTPError) as error:
-        raise _failed(
-            model, str(error).splitlines()[0] if str(error) else type(error).__name__
-        ) from error
+    except (OSError, HTTPError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _failed(model, reason) from error
 
 
 def _weights(files: list[str]) -> tuple[str, ...]:
@@ -68,6 +67,23 @@ def _weights(files: list[str]) -> tuple[str, ...]:
         if any(Path(file).match(pattern) for file in files for pattern in patterns):
             return patterns
     return ()
+
+
+def _cached(model: str) -> Path:
+    """The folder as an earlier download has left it, with the first kind of weights that is whole."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    for patterns in _WEIGHTS[:-1]:
+        with suppress(LocalEntryNotFoundError):
+            return _snapshot(model, patterns, local_files_only=True)
+    return _snapshot(model, _WEIGHTS[-1], local_files_only=True)
+
+
+def _snapshot(model: str, weights: tuple[str, ...], *, local_files_only: bool = False) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = [*_TEXTS, "assets/tokenizer/*", *weights]
+    return Path(snapshot_download(model, allow_patterns=wanted, local_files_only=local_files_only))
 
 
 def _failed(model: str, reason: str) -> KgptFailure:
