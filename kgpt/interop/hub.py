@@ -33,19 +33,17 @@ def download(model: str) -> Path:
         KgptFailure: the Hub cannot be reached, or the disk is full.
     """
     optional_package("huggingface_hub", "hub", "A model of the Hugging Face Hub")
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HTTPError,  # type: ignore[attr-defined]  # of whichever HTTP client this version has
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub import HfApi, errors
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+    network_error: type[Exception] = vars(errors)["HTTPError"]  # that of its version's HTTP client
 
     try:
         try:
             about = HfApi().model_info(model)
         except RepositoryNotFoundError:
             raise
-        except (OSError, HTTPError):
+        except (OSError, network_error):
             return _cached(model)
         return _snapshot(model, _weights([file.rfilename for file in about.siblings or ()]))
     except RepositoryNotFoundError:
@@ -56,7 +54,7 @@ def download(model: str) -> Path:
         ) from None
     except LocalEntryNotFoundError as error:
         raise _failed(model, "it is not in the cache, and the Hub cannot be reached") from error
-    except (OSError, HTTPError) as error:
+    except (OSError, network_error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _failed(model, reason) from error
 
