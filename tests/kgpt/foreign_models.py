@@ -10,8 +10,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy_gpt import forward
 from safetensors.numpy import save_file
 
+from kgpt.config import ModelConfig
 from kgpt.text.tokenizer import Tokenizer
 
 TEXT = "Marte é um planeta vermelho. A capital da França é Paris. " * 3 + "ação, não, pão 😀 " * 3
@@ -54,34 +56,39 @@ def gpt2_tensors(ids: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def gpt2_logits(tensors: dict[str, np.ndarray], ids_T: list[int]) -> np.ndarray:
-    """Logits (T, V), in float64, as the paper and OpenAI's code have it."""
-    t = {name: value.astype("float64") for name, value in tensors.items()}
-
-    def norm(x, name):
-        centred = x - x.mean(-1, keepdims=True)
-        scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-        return scaled * t[f"{name}.weight"] + t[f"{name}.bias"]
-
-    def dense(x, name):
-        return x @ t[f"{name}.weight"] + t[f"{name}.bias"]
-
-    x, later = (
-        t["wte.weight"][ids_T] + t["wpe.weight"][: len(ids_T)],
-        np.triu_indices(len(ids_T), 1),
+    """Logits (T, V) of the NumPy GPT, in float64."""
+    size, width = tensors["wte.weight"].shape
+    config = ModelConfig(
+        vocabulary_size=size,
+        context_length=len(tensors["wpe.weight"]),
+        num_layers=LAYERS,
+        num_heads=HEADS,
+        width=width,
     )
+    return forward(under_our_names(tensors), config, np.array([ids_T]))[0]
+
+
+def under_our_names(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors by Keras path; queries, keys and values apart."""
+    ours = {
+        "token_embedding/embeddings": tensors["wte.weight"],
+        "position_embedding/embeddings": tensors["wpe.weight"],
+        "final_norm/gamma": tensors["ln_f.weight"],
+        "final_norm/beta": tensors["ln_f.bias"],
+    }
     for layer in range(LAYERS):
-        q, k, v = np.split(dense(norm(x, f"h.{layer}.ln_1"), f"h.{layer}.attn.c_attn"), 3, -1)
-        heads = []
-        for part in zip(*(np.split(value, HEADS, -1) for value in (q, k, v)), strict=True):
-            scores = part[0] @ part[1].T / np.sqrt(WIDTH / HEADS)
-            scores[later] = -np.inf
-            weights = np.exp(scores - scores.max(-1, keepdims=True))
-            heads.append(weights / weights.sum(-1, keepdims=True) @ part[2])
-        x = x + dense(np.concatenate(heads, -1), f"h.{layer}.attn.c_proj")
-        up = dense(norm(x, f"h.{layer}.ln_2"), f"h.{layer}.mlp.c_fc")
-        up = 0.5 * up * (1 + np.tanh(np.sqrt(2 / np.pi) * (up + 0.044715 * up**3)))
-        x = x + dense(up, f"h.{layer}.mlp.c_proj")
-    return norm(x, "ln_f") @ t["wte.weight"].T
+        theirs, block = f"h.{layer}.", f"block_{layer}/"
+        for norm, name in (("ln_1", "attention_norm"), ("ln_2", "feed_forward_norm")):
+            ours[f"{block}{name}/gamma"] = tensors[f"{theirs}{norm}.weight"]
+            ours[f"{block}{name}/beta"] = tensors[f"{theirs}{norm}.bias"]
+        for kind, name in (("weight", "kernel"), ("bias", "bias")):
+            parts = np.split(tensors[f"{theirs}attn.c_attn.{kind}"], 3, -1)
+            for part, value in zip(("query", "key", "value"), parts, strict=True):
+                ours[f"{block}attention/{part}/{name}"] = value
+            ours[f"{block}attention/output/{name}"] = tensors[f"{theirs}attn.c_proj.{kind}"]
+            ours[f"{block}feed_forward/up/{name}"] = tensors[f"{theirs}mlp.c_fc.{kind}"]
+            ours[f"{block}feed_forward/down/{name}"] = tensors[f"{theirs}mlp.c_proj.{kind}"]
+    return ours
 
 
 # === Folders ===
