@@ -198,7 +198,9 @@ class RunReader:
             configuration=configuration,
             created=str(self._values.get("created") or ""),
             updated=updated,
-            steps=_whole(status.get("steps")) or _whole(configuration.get("steps")),
+            steps=_whole(
+                next(filter(is_number, (status.get("steps"), configuration.get("steps"))), None)
+            ),
             best_validation_loss=best_loss,
             best_step=_whole(best_step),
             curve=self._digest.curve.values(),
