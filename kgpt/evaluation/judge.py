@@ -128,6 +128,12 @@ class Judge:
                 f"{self.url}: {_first_line(error)}",
                 f"Check --judge-model, and the key in {' or '.join(KEYS)}.",
             ) from None
+        except ValueError as error:  # a body that says it is JSON and is not
+            raise KgptError(
+                "No judge there",
+                f"{self.url} answers with something that is no JSON ({_first_line(error)}).",
+                "Check --judge-url: it mostly ends in /v1.",
+            ) from None
         return None
 
     def _unreachable(self, error: Exception) -> KgptFailure:

@@ -131,7 +131,7 @@ def _arc(row: Row) -> Question:
     """Science at school (Clark et al., 2018, arXiv:1803.05457)."""
     question, choices = row.get("question"), row.get("choices")
     if isinstance(question, dict):  # as published: its stem, and choices that are objects
-        question, choices = question.get("stem"), _columns(question.get("choices"))
+        choices, question = _columns(question.get("choices")), question.get("stem")
     stem = _text({"question": question}, "question")
     texts, labels = _lettered({"choices": choices})
     return Question(_asked(stem), texts, _letter(row, "answerKey", labels))

@@ -106,7 +106,7 @@ def test_last_words(measured, root):
 def test_a_limit(measured, root):
     one = measured("tiny", "--task", "lambada", "--file", root / "lambada.jsonl", "--limit", 1)
     assert (one["questions"], one["accuracy"], one["limit"]) == (1, 1.0, 1)
-    assert one["perplexity"] < 1.1 and one["accuracy_error"] is None
+    assert one["perplexity"] < 1.5 and one["accuracy_error"] is None
 
 
 def test_runs_are_compared_question_by_question(measured, evaluate, root):
@@ -118,7 +118,7 @@ def test_runs_are_compared_question_by_question(measured, evaluate, root):
     assert found["accuracy"]["runs"] == ["tiny", "blank"]
     assert found["accuracy"]["difference"] == pytest.approx(tiny["accuracy"] - blank["accuracy"])
     code, out, _ = evaluate(*options)
-    assert code == 0 and "75.0% ± 21.7%" in out and "tiny − blank" in out
+    assert code == 0 and "75.0% ± 25.0%" in out and "tiny − blank" in out
 
 
 def test_a_difference_within_the_noise_is_called_so(evaluate, root):
@@ -183,7 +183,17 @@ def test_losses_are_compared_on_the_same_text_only(measured, evaluate, root):
 
 
 def test_writing(measured, root):
-    options = ("tiny", "--task", "writing", "--num-samples", 3, "--max-tokens", 30)
+    options = (
+        "tiny",
+        "--task",
+        "writing",
+        "--decoder",
+        "keras",
+        "--num-samples",
+        3,
+        "--max-tokens",
+        30,
+    )
     result = measured(*options)
     assert (result["samples"], result["max_tokens"]) == (3, 30)
     assert 0 < result["distinct_1"] <= 1 and result["self_perplexity"] > 1
@@ -192,13 +202,14 @@ def test_writing(measured, root):
         "seed": measured(*options, "--seed", 5),
         "temperature": measured(*options, "--temperature", 0.2),
         "max_tokens": measured(*options[:-1], 10),
-        "samples": measured(*options[:3], "--num-samples", 2, "--max-tokens", 30),
+        "samples": measured(*options[:5], "--num-samples", 2, "--max-tokens", 30),
     }
     for name, other in others.items():
         assert other[name] != result[name] and other["self_perplexity"] != result["self_perplexity"]
     (root / "prompts.txt").write_text("Olá, coração! A\n")
     greedy = measured(*options, "--temperature", 0, "--file", root / "prompts.txt")
-    assert greedy["self_perplexity"] < 1.2 < result["self_perplexity"]
+    assert greedy["self_perplexity"] < result["self_perplexity"]
+    assert greedy["distinct_3"] < result["distinct_3"]  # the same sample three times
 
 
 def test_a_judge(measured, evaluate, root):
@@ -206,16 +217,9 @@ def test_a_judge(measured, evaluate, root):
     (root / "rubric.txt").write_text("Only apples count.")
     options = ("tiny", "--task", "judge", "--file", root / "prompts.txt", "--judge-model", "wise")
     options = (
-        *options,
-        "--num-samples",
-        4,
-        "--max-tokens",
-        12,
-        "--temperature",
-        0,
-        "--judge-timeout",
-        9,
-    )
+        *options, "--decoder", "keras", "--num-samples", 4, "--max-tokens", 12,
+        "--temperature", 0, "--judge-timeout", 9,
+    )  # fmt: skip
 
     def reply(body) -> str:
         asked = body["messages"][0]["content"]
@@ -238,16 +242,9 @@ def test_a_judge(measured, evaluate, root):
 
 def test_a_judge_without_a_single_score(evaluate, root):
     options = (
-        "tiny",
-        "--task",
-        "judge",
-        "--judge-model",
-        "m",
-        "--num-samples",
-        1,
-        "--max-tokens",
-        3,
-    )
+        "tiny", "--task", "judge", "--judge-model", "m", "--decoder", "keras",
+        "--num-samples", 1, "--max-tokens", 3,
+    )  # fmt: skip
     with judging(lambda body: "hm") as server:
         code, out, err = evaluate(*options, "--judge-url", server.url)
     assert (code, out) == (1, "") and "No scores" in err

@@ -50,8 +50,8 @@ ENEM = {
             "hellaswag",
             HELLASWAG,
             Question(
-                "Removing ice from car: Then, the man writes over the snow. Then",
-                (", the man adds wax. . Now done.", " he sits"),
+                "Removing ice from car: Then, the man writes over the snow.  Then",
+                (", the man adds wax.. Now done.", " he sits"),
                 1,
             ),
         ),
@@ -242,7 +242,7 @@ configs:
 - config_name: one
   data_files: [{split: train, path: one.jsonl}]
 - config_name: two
-  data_files: [{split: train, path: two.parquet}]
+  data_files: [{split: train, path: two.jsonl}]
 ---
 """
 
@@ -251,11 +251,9 @@ def test_data_sets_of_the_hub(tmp_path: Path, monkeypatch):
     pytest.importorskip("datasets")
     import dataclasses
 
-    from pyarrow import Table, parquet
-
     (tmp_path / "README.md").write_text(CARD)
     (tmp_path / "one.jsonl").write_text(lines([pair(0), pair(1)]))
-    parquet.write_table(Table.from_pylist([pair(2)]), tmp_path / "two.parquet")
+    (tmp_path / "two.jsonl").write_text(lines([pair(2)]))
     found = read_questions("blimp", f"hf:{tmp_path}:two:train")
     assert [item.choices[0] for item in found] == ["good 2"]
     every = dataclasses.replace(TASKS["blimp"], hub=f"hf:{tmp_path}:*:train")
