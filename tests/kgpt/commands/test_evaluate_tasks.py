@@ -1,4 +1,4 @@
-"""`kgpt evaluate` with tests by name, strides, samples and a judge: a real run, real files, the command's own output."""
+"""`kgpt evaluate` with tests by name, strides, samples and a judge: a real run, real files, the command's output."""
 
 from __future__ import annotations
 
