@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         found = measure(folder, checkpoint)
         found.values = {"run": folder.name, "step": checkpoint.step, **found.values}
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        append_json_line(folder.path / "evaluations.jsonl", {"time": now, **found.values})
+        append_json_line(folder.evaluations_file, {"time": now, **found.values})
         measured.append(found)
     results = [item.values for item in measured]
     compared = tables.comparison(measured)

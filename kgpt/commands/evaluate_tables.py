@@ -9,27 +9,7 @@ from typing import Any
 from kgpt.commands.measures import Measured
 from kgpt.commands.tables import print_table
 from kgpt.evaluation.statistics import is_noise
-
-PERCENTS = (
-    "accuracy",
-    "accuracy_norm",
-    "repetition_rate",
-    "distinct_1",
-    "distinct_2",
-    "distinct_3",
-)
-FIGURES = {
-    "accuracy": "accuracy",
-    "accuracy_norm": "accuracy a byte",
-    "perplexity": "perplexity",
-    "distinct_1": "distinct 1",
-    "distinct_2": "distinct 2",
-    "distinct_3": "distinct 3",
-    "repetition_rate": "repetition",
-    "self_perplexity": "self-perplexity",
-    "score": "score",
-}
-"""Figures of tests, and their headings."""
+from kgpt.evaluations import LOSS_FIGURES, TASK_FIGURES, harness_metrics, with_error
 
 
 def comparison(measured: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -81,7 +61,7 @@ def print_comparison(measured: Sequence[Measured], compared: Sequence[dict[str, 
             " − ".join(item["runs"]),
             item["figure"],
             f"{item['difference']:+.4f}",
-            _number(item["standard_error"], ".4f"),
+            with_error(item["standard_error"], None, ".4f"),
             _verdict(item, measured),
         )
         for item in compared
@@ -115,15 +95,14 @@ def _print_losses(results: Sequence[dict[str, Any]]) -> None:
         (
             result["run"],
             f"{result['step']:,}",
-            _pair(result, "loss", ".4f"),
-            _pair(result, "perplexity", ".3f"),
-            _pair(result, "bits_per_byte", ".4f"),
+            *(_pair(result, name, form) for name, (_, form) in LOSS_FIGURES.items()),
             f"{result['tokens']:,}",
             f"{result['bytes']:,}",
         )
         for result in results
     ]
-    headings = ("run", "step", "loss", "perplexity", "bits per byte", "tokens", "bytes")
+    names = [heading for heading, _ in LOSS_FIGURES.values()]
+    headings = ("run", "step", *names, "tokens", "bytes")
     print_table(headings, rows, left=("run",))
 
 
@@ -162,7 +141,7 @@ def _print_subsets(results: Sequence[dict[str, Any]]) -> None:
 
 
 def _print_figures(results: Sequence[dict[str, Any]]) -> None:
-    shown = [name for name in FIGURES if name in results[0]]
+    shown = [name for name in TASK_FIGURES if name in results[0]]
     counts = [
         name
         for name in ("questions", "scored", "unscored", "cut_contexts")
@@ -172,7 +151,7 @@ def _print_figures(results: Sequence[dict[str, Any]]) -> None:
         (
             item["run"],
             f"{item['step']:,}",
-            *(_pair(item, name, ".1%" if name in PERCENTS else ".3f") for name in shown),
+            *(_pair(item, name, TASK_FIGURES[name][1]) for name in shown),
             *(f"{item.get(name, 0):,}" for name in counts),
         )
         for item in results
@@ -180,7 +159,7 @@ def _print_figures(results: Sequence[dict[str, Any]]) -> None:
     headings = (
         "run",
         "step",
-        *(FIGURES[name] for name in shown),
+        *(TASK_FIGURES[name][0] for name in shown),
         *(name.replace("_", " ") for name in counts),
     )
     print_table(headings, rows, left=("run",))
@@ -188,32 +167,13 @@ def _print_figures(results: Sequence[dict[str, Any]]) -> None:
 
 def _print_harness(results: Sequence[dict[str, Any]]) -> None:
     rows = []
-    for task, first in results[0]["results"].items():
-        for metric, value in first.items():
-            if (
-                not metric.endswith("_stderr")
-                and isinstance(value, int | float)
-                and metric != "sample_len"
-            ):
-                cells = [_harness_pair(item["results"][task], metric) for item in results]
-                rows.append((task, metric, *cells))
-    print_table(
-        ("task", "metric", *(item["run"] for item in results)), rows, left=("task", "metric")
-    )
-
-
-def _harness_pair(values: dict[str, Any], metric: str) -> str:
-    return _with_error(values[metric], values.get(f"{metric}_stderr"), ".4f")
+    for task, metric, _, _ in harness_metrics(results[0]["results"]):
+        found = [item["results"][task] for item in results]
+        cells = [with_error(each[metric], each.get(f"{metric}_stderr"), ".4f") for each in found]
+        rows.append((task, metric, *cells))
+    headings = ("task", "metric", *(item["run"] for item in results))
+    print_table(headings, rows, left=("task", "metric"))
 
 
 def _pair(values: dict[str, Any], name: str, form: str) -> str:
-    return _with_error(values[name], values.get(f"{name}_error"), form)
-
-
-def _with_error(value: Any, error: Any, form: str) -> str:
-    shown = _number(value, form)
-    return f"{shown} ± {_number(error, form)}" if isinstance(error, int | float) else shown
-
-
-def _number(value: Any, form: str) -> str:
-    return format(value, form) if isinstance(value, int | float) else "-"
+    return with_error(values[name], values.get(f"{name}_error"), form)

@@ -7,6 +7,7 @@ run's decoder. Importing this imports `lm_eval`.
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -135,6 +136,7 @@ def run_tasks(
     return results, _figures(found)
 
 
+@functools.cache  # it reads the names of thousands of tasks
 def _manager(folder: str | None) -> Any:
     if folder is not None and not Path(folder).is_dir():
         raise KgptError(
