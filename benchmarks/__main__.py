@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
-    "decoding", "serving", "recall",
+    "decoding", "evaluating", "serving", "recall",
 )  # fmt: skip
 
 LONG = ("prepare_memory",)
