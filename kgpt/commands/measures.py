@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.evaluate import HARNESS, QUESTION_TASKS, RECALL_TASKS, kind_of
-from kgpt.errors import KgptError, KgptFailure
+from kgpt.errors import KgptError
 from kgpt.evaluation.statistics import Figure
 from kgpt.runs import Checkpoint, RunFolder
 
 if TYPE_CHECKING:
-    from kgpt.evaluation.judge import Judge
     from kgpt.evaluation.likelihood import LikelihoodScorer
     from kgpt.evaluation.questions import Question
     from kgpt.evaluation.tokens import TokenStream
-    from kgpt.evaluation.writing import Sample
     from kgpt.inference.generation import Generator
     from kgpt.text.tokenizer import Tokenizer
-
-NUM_SAMPLES, MAX_TOKENS, TEMPERATURE, SEED, JUDGE_SECONDS = 32, 100, 1.0, 1, 60.0
 
 
 @dataclass
@@ -62,13 +58,14 @@ def measure_of(args: argparse.Namespace) -> Measure:
         optional_package("lm_eval", "harness", f"--task {HARNESS}")
         return lambda folder, checkpoint: _harness(args, folder, checkpoint)
     if kind:
-        judge = _judge(args) if kind == "judge" else None
-        return lambda folder, checkpoint: _writing(args, judge, folder, checkpoint)
+        from kgpt.commands.writing_measures import writing_measure
+
+        return writing_measure(args)
     return lambda folder, checkpoint: _loss(args, folder, checkpoint)
 
 
-def _show(unit: str) -> Callable[[int, int], None]:
-    """Progress on stderr, where a person looks."""
+def progress(unit: str) -> Callable[[int, int], None]:
+    """Show progress on stderr, where a person looks."""
 
     def show(done: int, of: int) -> None:
         if sys.stderr.isatty():
@@ -85,14 +82,14 @@ def _loss(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -
     from kgpt.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
-    tokens, num_bytes, source = _tokens(args, folder, tokenizer)
+    tokens, num_bytes, source = tokens_of(args, folder, tokenizer)
     if len(tokens) < 2:
         raise KgptError(
             "Text too short",
             f"Expected two tokens or more. Received: {len(tokens)} in {source}.",
             "Give a longer text.",
         )
-    sizes, show = _token_bytes(tokenizer), _show("tokens")
+    sizes, show = _token_bytes(tokenizer), progress("tokens")
     if args.decoder in (None, "keras"):
         from kgpt.evaluation.loss import LossEvaluator, check_context, check_stride
         from kgpt.model.tensors import model_config
@@ -119,7 +116,7 @@ def _loss(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -
     else:
         from kgpt.evaluation.decoded_loss import decoded_loss
 
-        decoder = _generator(args, folder, checkpoint).decoder
+        decoder = open_generator(args, folder, checkpoint).decoder
         loss = decoded_loss(decoder, tokens, num_bytes, tokenizer.end_of_text, show, sizes)
     errors = {name: figure.standard_error for name, figure in loss.figures.items()}
     error = errors["loss"]
@@ -155,9 +152,10 @@ def _token_bytes(tokenizer: Tokenizer) -> Any:
     )
 
 
-def _tokens(
+def tokens_of(
     args: argparse.Namespace, folder: RunFolder, tokenizer: Tokenizer
 ) -> tuple[TokenStream, int, str]:
+    """The tokens that --text or --data name, by default the run's validation split; their bytes, and where they lie."""
     from kgpt.evaluation.tokens import InMemoryTokens
     from kgpt.text.shards import Corpus
 
@@ -198,7 +196,7 @@ def _questions(
 ) -> Measured:
     from kgpt.evaluation.questions import answer
 
-    scorer, show = _scorer(folder, checkpoint), _show("continuations")
+    scorer, show = open_scorer(folder, checkpoint), progress("continuations")
     answers = answer(questions, lambda pairs, groups: scorer.score_texts(pairs, groups, show))
     source = {"file": args.file} if args.file else {}
     limit = {"limit": args.limit} if args.limit else {}
@@ -210,7 +208,7 @@ def _recall(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint)
     from kgpt.evaluation.recall import encyclopedia_prompts, measure_recall, read_prompts
 
     prompts = read_prompts(Path(args.file)) if args.file else encyclopedia_prompts()
-    generator = _generator(args, folder, checkpoint)
+    generator = open_generator(args, folder, checkpoint)
     recall = measure_recall(
         lambda texts, count: generator.complete_batch(texts, count, stop=(".", "\n")), prompts
     )
@@ -234,110 +232,24 @@ def _harness(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
     from kgpt.inference.generation import Generator
 
     names = [name.strip() for name in args.task.removeprefix(HARNESS).split(",") if name.strip()]
-    scorer = _scorer(folder, checkpoint)
+    scorer = open_scorer(folder, checkpoint)
     if args.decoder in (None, "keras"):
         from kgpt.inference.decoder import KerasDecoder
 
         generator = Generator(KerasDecoder(scorer.model), scorer.tokenizer)
     else:
-        generator = _generator(args, folder, checkpoint)
-    model = HarnessModel(scorer, generator, _show("continuations"))
+        generator = open_generator(args, folder, checkpoint)
+    model = HarnessModel(scorer, generator, progress("continuations"))
     results, figures = run_tasks(model, names, args.limit, args.file)
     limit = {"limit": args.limit} if args.limit else {}
     return Measured({"task": args.task, **limit, "results": results}, figures, args.task)
 
 
-# === Writing ===
-
-
-def _writing(
-    args: argparse.Namespace, judge: Judge | None, folder: RunFolder, checkpoint: Checkpoint
-) -> Measured:
-    samples, options = _samples(args, folder, checkpoint)
-    values = {"task": args.task, **options}
-    if judge is None:
-        from kgpt.evaluation.pairs import Request
-        from kgpt.evaluation.writing import measure_writing
-
-        requests = [Request(sample.prompt_ids, sample.ids) for sample in samples]
-        written = measure_writing(samples, _scorer(folder, checkpoint).score(requests))
-        return Measured({**values, **written.values}, written.figures, (args.task, len(samples)))
-    scores = judge.scores(samples, _show("samples judged"))
-    known = [score for score in scores if score is not None]
-    if not known:
-        raise KgptFailure(
-            "No scores",
-            f"{judge.model} gave no score from 0 to 100 for any of {len(scores)} samples.",
-            "Try another --judge-model, or a --rubric that asks for less.",
-        )
-    figure = Figure.of(known)
-    values |= {
-        "judge": judge.model,
-        "score": figure.value,
-        "score_error": figure.standard_error,
-        "scored": len(known),
-        "unscored": len(scores) - len(known),
-        "samples": [
-            {"prompt": sample.prompt, "text": sample.text, "score": score}
-            for sample, score in zip(samples, scores, strict=True)
-        ],
-    }
-    which = tuple(score is not None for score in scores)
-    return Measured(values, {"score": figure}, (args.task, which))
-
-
-def _judge(args: argparse.Namespace) -> Judge:
-    from kgpt.evaluation.judge import Judge, read_rubric
-
-    seconds = args.judge_timeout or JUDGE_SECONDS
-    judge = Judge(args.judge_url, args.judge_model, read_rubric(args.rubric), seconds)
-    judge.check()
-    return judge
-
-
-def _samples(
-    args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
-) -> tuple[list[Sample], dict[str, Any]]:
-    """What the run writes, and the options it did so with."""
-    from kgpt.evaluation.writing import Sample
-    from kgpt.protocol import GenerateOptions
-
-    generator, show = _generator(args, folder, checkpoint), _show("samples")
-    wanted, seed = args.num_samples or NUM_SAMPLES, SEED if args.seed is None else args.seed
-    temperature = TEMPERATURE if args.temperature is None else args.temperature
-    most = min(args.max_tokens or MAX_TOKENS, generator.decoder.context_length)
-    prompts, found = _prompts(args, folder, generator.tokenizer, wanted), []
-    for number in range(wanted):
-        prompt = prompts[number % len(prompts)]
-        chosen = GenerateOptions(max_tokens=most, temperature=temperature, seed=seed + number)
-        result = generator.generate(prompt, chosen)
-        prompt_ids = tuple(generator.encode_prompt(prompt))
-        found.append(Sample(prompt, result.text, prompt_ids, tuple(result.ids)))
-        show(number + 1, wanted)
-    return found, {"max_tokens": most, "temperature": temperature, "seed": seed}
-
-
-def _prompts(
-    args: argparse.Namespace, folder: RunFolder, tokenizer: Tokenizer, count: int
-) -> list[str]:
-    from kgpt.evaluation.writing import PROMPT_TOKENS, prompts_from, read_prompts
-
-    if args.file:
-        return read_prompts(Path(args.file))
-    own = argparse.Namespace(text=None, data=None)
-    tokens, _, source = _tokens(own, folder, tokenizer)
-    prompts = prompts_from(tokens, tokenizer, count, PROMPT_TOKENS)
-    if not prompts:
-        raise KgptError(
-            "No prompts", f"There is no text in {source}.", "Give --file with a prompt a line."
-        )
-    return prompts
-
-
 # === Models ===
 
 
-def _scorer(folder: RunFolder, checkpoint: Checkpoint) -> LikelihoodScorer:
+def open_scorer(folder: RunFolder, checkpoint: Checkpoint) -> LikelihoodScorer:
+    """A checkpoint, to score continuations with."""
     from kgpt.evaluation.likelihood import LikelihoodScorer
     from kgpt.model.weights import load_checkpoint_model
     from kgpt.text.tokenizer import Tokenizer
@@ -346,7 +258,10 @@ def _scorer(folder: RunFolder, checkpoint: Checkpoint) -> LikelihoodScorer:
     return LikelihoodScorer(load_checkpoint_model(folder, checkpoint), tokenizer)
 
 
-def _generator(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -> Generator:
+def open_generator(
+    args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
+) -> Generator:
+    """A checkpoint, to write with the decoder that is asked for."""
     from kgpt.inference.generation import load_generator
 
     return load_generator(folder, checkpoint, args.decoder or "auto")

@@ -296,11 +296,10 @@ metric_list:
 
 def test_the_command_runs_tasks_of_the_harness(texts, tmp_path, capsys):
     """A task of one's own, two runs, a limit; an unknown one is refused."""
-    from tests.kgpt.tiny import GPT2_SHAPE, write_run
-
     from kgpt.commands import main
     from kgpt.model.gpt import build_gpt
     from kgpt.text.tokenizer import Tokenizer
+    from tests.kgpt.tiny import GPT2_SHAPE, write_run
 
     rows = rows_of("choices", texts)
     file, folder = tmp_path / "rows.jsonl", tmp_path / "tasks"
