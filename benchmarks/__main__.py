@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
-    "decoding", "serving", "recall", "importing",
+    "decoding", "evaluating", "serving", "recall", "importing",
 )  # fmt: skip
 
 LONG = ("prepare_memory", "importing")

@@ -33,7 +33,7 @@ def read(reading: Reading) -> Iterator[Piece]:
     """
     text_of = RowText(reading.options.text_field)
     stream = JsonStream(escaped_blocks(reading))
-    rows = _rows(stream)
+    rows = rows_of(stream)
     while True:
         try:
             row = next(rows)
@@ -56,7 +56,8 @@ def read(reading: Reading) -> Iterator[Piece]:
             yield from reading.row(without_surrogates(text), stream.line)
 
 
-def _rows(stream: JsonStream) -> Iterator[Any]:
+def rows_of(stream: JsonStream) -> Iterator[Any]:
+    """The rows of a JSON text, whatever they are; raises `NotJsonError`."""
     while char := stream.peek():
         if char == "[":
             stream.take()
