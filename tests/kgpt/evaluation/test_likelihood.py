@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from numpy_gpt import forward
 from tiny import GPT2_SHAPE, MODERN_SHAPE
 
 from kgpt.errors import KgptError
@@ -15,7 +16,6 @@ from kgpt.evaluation.packing import LONGEST_SHARED_ROW, batches, padded_length
 from kgpt.evaluation.pairs import Request, requests_of
 from kgpt.model.weights import tensors_of
 from kgpt.text.tokenizer import Tokenizer
-from tests.kgpt.model.numpy_gpt import forward
 
 SHAPES = {"gpt2": dataclasses.replace(GPT2_SHAPE, context_length=48), "modern": MODERN_SHAPE}
 
