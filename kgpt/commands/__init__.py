@@ -27,6 +27,7 @@ COMMANDS = {
     "chat": "talk with a model that was fine-tuned to answer",
     "sample": "let a model continue a prompt",
     "evaluate": "loss, perplexity and bits per byte of a run",
+    "import": "make a run of a GPT-2 from Hugging Face, OpenAI or keras-hub",
     "export": "write a model in another format, such as a TensorFlow SavedModel",
     "serve": "answer requests over HTTP, as OpenAI's API does",
     "runs": "list the runs",

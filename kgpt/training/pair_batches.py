@@ -1,4 +1,4 @@
-"""Batches of preferences: a pure function of (seed, step). Of each pair the better answer is one row, the other the next.
+"""Batches of preferences: a pure function of (seed, step). A pair has two rows: the better answer, then the other.
 
 In: encoded pairs, how probable the base holds each answer. Out: for any step ((ids, positions), (targets, weights,
 reference)).

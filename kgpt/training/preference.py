@@ -196,8 +196,10 @@ class PreferenceMeasure:
         return Measured(found["loss"], values)
 
     def figures(self, part: str) -> dict[str, Any]:
-        """Loss, the share of pairs whose chosen answer gained more than the other, the mean margin (nats), and the
-        share whose chosen answer is the more probable one, now and as the base has it.
+        """All figures of a part.
+
+        Loss; the share of pairs whose chosen answer gained more than the other; the mean margin of these gains (nats);
+        and the share whose chosen answer is the more probable one, now and as the base has it.
 
         Raises:
             StopAsked: the run shall stop.

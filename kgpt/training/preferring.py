@@ -100,7 +100,7 @@ def plan_prefer(
         if share and not task.pairs[name].kept:
             raise KgptError(
                 "Too few preferences",
-                f"There are {len(preferences)}, and none of the {name} part can be told apart within {longest:,} tokens.",
+                f"There are {len(preferences)}; none of the {name} part can be learned within {longest:,} tokens.",
                 "Give more of them, shorter ones, or other shares: --split 0.8,0.1,0.1",
             )
     task = dataclasses.replace(
