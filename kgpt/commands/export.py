@@ -18,6 +18,7 @@ from kgpt.errors import KgptError
 
 if TYPE_CHECKING:
     from kgpt.protocol import GenerateOptions
+    from kgpt.runs import RunFolder
 
 EXAMPLES = """examples:
   kgpt export demo --format saved-model --output exported/demo
@@ -38,6 +39,8 @@ WEIGHTS = {
     "litert": ("float32", "int8"),
 }
 """How a format can store weights."""
+OF_CLASSIFIERS = ("saved-model", "keras")
+"""Formats that hold a model which gives labels."""
 EXPORTERS = {
     "saved-model": ("kgpt.interop.exports", "export_saved_model"),
     "huggingface": ("kgpt.interop.huggingface_export", "export_huggingface"),
@@ -100,8 +103,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     folder = find_run(args.run, args.saved_models)
     folder.read()
-    if folder.is_classifier and _defaults(args) != GenerateOptions(seed=0):
-        folder.check_writes()  # what the options would do
+    if folder.is_classifier:
+        _check_classifier(args, folder)
     chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
     module, function = EXPORTERS[args.format]
     extra = {"saved-model": (_defaults(args), weights), "litert": (weights,)}.get(args.format, ())
@@ -111,6 +114,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not args.json:
         print(f"{target}  {size / 1e6:.1f} MB")
     return {"output": str(target), "format": args.format, "bytes": size, "step": chosen[1].step}
+
+
+def _check_classifier(args: argparse.Namespace, folder: RunFolder) -> None:
+    """Refuse formats that hold no classifier, and options about writing."""
+    from kgpt.protocol import GenerateOptions
+
+    if _defaults(args) != GenerateOptions(seed=0):
+        folder.check_writes()
+    if args.format not in OF_CLASSIFIERS:
+        raise KgptError(
+            f"No classifiers in {args.format}",
+            f"Run {folder.name} gives labels.",
+            f"Formats that hold it: {', '.join(OF_CLASSIFIERS)}.",
+        )
 
 
 def _defaults(args: argparse.Namespace) -> GenerateOptions:

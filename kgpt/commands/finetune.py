@@ -2,6 +2,7 @@
 
 classify: give labels to texts, from a file with a text and a label a row.
 instruct: answer, from a file of instructions, questions or conversations.
+prefer: give the better answer, from a file of pairs of answers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kgpt.commands import add_common_options
 KINDS = {
     "classify": "give labels to texts",
     "instruct": "answer questions and follow instructions",
+    "prefer": "give the better of two answers",
 }
 """What a base can be tuned for, and the line that the help says of it; each is a module `finetune_KIND` beside this."""
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from kgpt.config import ModelConfig
 from kgpt.files import write_atomically, write_json, written_aside
+from kgpt.inference.chat import run_template
 from kgpt.interop.adaptation import unfilled
+from kgpt.interop.chat_template import jinja
 from kgpt.interop.correspondence import Array, Correspondence
 from kgpt.interop.destination import check_destination
 from kgpt.interop.exports import Report
@@ -22,15 +24,10 @@ from kgpt.interop.huggingface_config import to_gpt2, to_qwen3
 from kgpt.interop.huggingface_layout import gpt2_layout, qwen3_layout
 from kgpt.interop.model_card import CARD_FILE, Card, has_card
 from kgpt.model.shapes import PREFIX, tensor_shapes
-from kgpt.model.tensors import (
-    model_config,
-    read_tensor,
-    stored_shapes,
-    verify_checksum,
-    write_tensors,
-)
+from kgpt.model.tensors import CheckpointWeights, model_config, write_tensors
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.special_tokens import END_OF_TEXT, PADDING
+from kgpt.text.templates import Template
 from kgpt.text.tokenizer import Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
@@ -61,17 +58,18 @@ def export_huggingface(
     check_destination(output, overwrite, has_card)
     config, tokenizer = unfilled(model_config(run)), Tokenizer.load(run.tokenizer_folder)
     values, layout = described(config)
-    verify_checksum(checkpoint.path, checkpoint.weights_file)
+    weights = CheckpointWeights(run, checkpoint)
     report(f"writing {values['architectures'][0]}")
     with written_aside(output) as aside:
         aside.mkdir()
         shapes = {item.name: item.shape for item in layout}
-        write_tensors(aside / WEIGHTS_FILE, shapes, theirs(checkpoint, layout, config))
+        write_tensors(aside / WEIGHTS_FILE, shapes, theirs(weights, layout, config))
         ids = {"bos_token_id": tokenizer.end_of_text, "eos_token_id": tokenizer.end_of_text}
         padding = tokenizer.end_of_text if tokenizer.padding is None else tokenizer.padding
         write_json(aside / "config.json", {**values, **ids, "dtype": "float32"})
         write_json(aside / "generation_config.json", {**ids, "pad_token_id": padding})
-        save_tokenizer(tokenizer, aside, config.context_length)
+        template = run_template(run) if run.answers else None
+        save_tokenizer(tokenizer, aside, config.context_length, template)
         card = Card(run, checkpoint, config, "transformers", _USE)
         write_atomically(aside / CARD_FILE, card.text())
     return output
@@ -89,28 +87,28 @@ def described(config: ModelConfig) -> tuple[dict[str, Any], list[Correspondence]
 
 
 def theirs(
-    checkpoint: Checkpoint, layout: Sequence[Correspondence], config: ModelConfig
+    weights: CheckpointWeights, layout: Sequence[Correspondence], config: ModelConfig
 ) -> Iterator[tuple[str, Array]]:
     """Their tensors of a checkpoint, each read when it is asked for.
 
     A bias that the model has not is zero. Rows that only fill up its tables are left out where `config` has none.
     """
-    path = checkpoint.path / checkpoint.weights_file
-    there = stored_shapes(path)
     shapes = tensor_shapes(dataclasses.replace(config, bias=True))
 
     def read(name: str) -> Array:
-        if PREFIX + name not in there:
+        if name.endswith("/bias") and PREFIX + name not in weights.shapes:
             return np.zeros(shapes[name], np.float32)
-        value = np.asarray(read_tensor(path, PREFIX + name), dtype=np.float32)
+        value = np.asarray(weights[PREFIX + name], dtype=np.float32)
         return value[tuple(map(slice, shapes[name]))]
 
     for item in layout:
         yield item.name, item.join(read)
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:
-    """Write the files that `AutoTokenizer` opens."""
+def save_tokenizer(
+    tokenizer: Tokenizer, folder: Path, context_length: int, template: Template | None = None
+) -> None:
+    """Write the files that `AutoTokenizer` opens; with a `template`, it has `apply_chat_template`."""
     tokenizer.save(folder)
     (folder / "vocabulary.json").rename(folder / "vocab.json")
     # transformers drops the first line, whatever it says
@@ -126,4 +124,5 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> N
         "clean_up_tokenization_spaces": False,
         "add_prefix_space": False,
     }
-    write_json(folder / "tokenizer_config.json", {**names, **settings})
+    chat = {"chat_template": jinja(template)} if template else {}
+    write_json(folder / "tokenizer_config.json", {**names, **settings, **chat})

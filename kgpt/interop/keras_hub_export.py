@@ -20,7 +20,7 @@ from kgpt.interop.huggingface_export import theirs
 from kgpt.interop.keras_hub_layout import WEIGHTS_FILE, keras_hub_layout
 from kgpt.interop.model_card import CARD_FILE, Card, has_card
 from kgpt.model.size import parameter_count
-from kgpt.model.tensors import model_config, verify_checksum
+from kgpt.model.tensors import CheckpointWeights, model_config
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.pretokenization import GPT2
 from kgpt.text.tokenizer import Tokenizer
@@ -57,7 +57,7 @@ def export_keras_hub(
     check_destination(output, overwrite, has_card)
     config, tokenizer = unfilled(model_config(run)), Tokenizer.load(run.tokenizer_folder)
     _check(config, tokenizer)
-    verify_checksum(checkpoint.path, checkpoint.weights_file)
+    weights = CheckpointWeights(run, checkpoint)
     report("starting TensorFlow")
     import h5py
 
@@ -69,7 +69,7 @@ def export_keras_hub(
         model.save_to_preset(str(aside))
         layout = keras_hub_layout(config)
         with h5py.File(aside / WEIGHTS_FILE, "r+") as file:
-            for name, value in theirs(checkpoint, layout, config):
+            for name, value in theirs(weights, layout, config):
                 file[name][...] = value
         card = Card(run, checkpoint, config, "keras-hub", _USE)
         write_atomically(aside / CARD_FILE, card.text())

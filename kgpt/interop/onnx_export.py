@@ -18,7 +18,7 @@ from kgpt.interop.destination import check_destination
 from kgpt.interop.exports import Report
 from kgpt.interop.model_card import CARD_FILE, Card, has_card
 from kgpt.model.shapes import PREFIX, tensor_shapes
-from kgpt.model.tensors import model_config, read_tensor, verify_checksum
+from kgpt.model.tensors import CheckpointWeights, model_config
 from kgpt.packages import optional_package
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
@@ -73,11 +73,11 @@ def export_onnx(
     from kgpt.interop.onnx_graph import gpt_graph
 
     config, tokenizer = model_config(run), Tokenizer.load(run.tokenizer_folder)
-    verify_checksum(checkpoint.path, checkpoint.weights_file)
+    stored = CheckpointWeights(run, checkpoint)
     report("writing the ONNX model")
     with written_aside(output) as aside:
         aside.mkdir()
-        weights = _write_weights(checkpoint.path / checkpoint.weights_file, aside, config)
+        weights = _write_weights(stored, aside, config)
         (aside / MODEL_FILE).write_bytes(gpt_graph(config, weights).SerializeToString())
         tokenizer.save(aside / "tokenizer")
         card = Card(run, checkpoint, config, "onnx", _USE)
@@ -85,7 +85,7 @@ def export_onnx(
     return output
 
 
-def _write_weights(checkpoint: Path, folder: Path, config: ModelConfig) -> list[Any]:
+def _write_weights(stored: CheckpointWeights, folder: Path, config: ModelConfig) -> list[Any]:
     """Write the tensors one after the other; the result says of each where it lies."""
     from onnx import TensorProto
 
@@ -98,7 +98,7 @@ def _write_weights(checkpoint: Path, folder: Path, config: ModelConfig) -> list[
                 "offset": file.tell(),
                 "length": 4 * math.prod(shape),
             }
-            file.write(np.asarray(read_tensor(checkpoint, PREFIX + name), "<f4", "C").data)
+            file.write(np.asarray(stored[PREFIX + name], "<f4", "C").data)
             tensor = TensorProto(
                 name=name,
                 dims=shape,

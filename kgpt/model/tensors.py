@@ -104,11 +104,57 @@ def with_base(run: RunFolder, tensors: dict[str, np.ndarray]) -> dict[str, np.nd
     return merged({**base_tensors(run, values), **tensors}, lora_config(values))
 
 
-def base_tensors(run: RunFolder, values: Mapping[str, object]) -> dict[str, np.ndarray]:
-    """The weights that the adapters of a run were trained beside; `values` is the content of its `run.json`.
+class CheckpointWeights:
+    """The weights of a checkpoint by path, each read when it is asked for; adapters are added to their base's.
 
     Raises:
-        KgptError: they are not the ones that `run.json` names.
+        KgptError: the adapters belong to another base.
+        KgptFailure: a file is missing or damaged.
+    """
+
+    def __init__(self, run: RunFolder, checkpoint: Checkpoint) -> None:
+        verify_checksum(checkpoint.path, checkpoint.weights_file)
+        self._path = checkpoint.path / checkpoint.weights_file
+        self.shapes = stored_shapes(self._path)
+        """Of each tensor, adapters apart."""
+        self._adapters: dict[str, np.ndarray] = {}
+        if any(map(is_adapter, self.shapes)):
+            values = run.read()
+            check_base_file(run, values)
+            self._scale = lora_config(values).scale
+            self._adapters = load_tensors(self._path)
+            self._path = run.base_file
+            others = {
+                path: value.shape for path, value in self._adapters.items() if not is_adapter(path)
+            }
+            self.shapes = {**stored_shapes(self._path), **others}
+
+    def __getitem__(self, path: str) -> np.ndarray:
+        """One tensor.
+
+        Raises:
+            KgptError: the file cannot be read, or has none of that name.
+        """
+        if path in self._adapters:
+            return self._adapters[path]
+        value = read_tensor(self._path, path)
+        stem = path.removesuffix("/kernel")
+        if (down_IR := self._adapters.get(f"{stem}/{DOWN}")) is not None:
+            value = value + np.float32(self._scale) * (down_IR @ self._adapters[f"{stem}/{UP}"])
+        return value
+
+
+def base_tensors(run: RunFolder, values: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """The weights that the adapters of a run were trained beside. Arguments and errors as `check_base_file`."""
+    check_base_file(run, values)
+    return load_tensors(run.base_file)
+
+
+def check_base_file(run: RunFolder, values: Mapping[str, object]) -> None:
+    """Compare the base in a run with adapters with what `values`, the content of its `run.json`, says of it.
+
+    Raises:
+        KgptError: it is another.
         KgptFailure: the file is missing or damaged.
     """
     parent = values.get("parent")
@@ -123,7 +169,6 @@ def base_tensors(run: RunFolder, values: Mapping[str, object]) -> dict[str, np.n
             f"{run.base_file} has sha256 {received[:12]}…; the adapters were trained on {str(expected)[:12]}….",
             "Put the base's own weights there: those of the run and checkpoint that run.json names as `parent`.",
         )
-    return load_tensors(run.base_file)
 
 
 def merged(tensors: Mapping[str, np.ndarray], lora: LoraConfig) -> dict[str, np.ndarray]:

@@ -58,6 +58,10 @@ class PreferPlan:
     task: PreferenceTask
     added_tokens: tuple[str, ...]
     """Special tokens that the base's vocabulary has not."""
+    cut: int
+    """Pairs of which an answer has lost its end."""
+    dropped: int
+    """Pairs that cannot be told apart within what is read."""
 
 
 def plan_prefer(
@@ -103,6 +107,8 @@ def plan_prefer(
                 f"There are {len(preferences)}; none of the {name} part can be learned within {longest:,} tokens.",
                 "Give more of them, shorter ones, or other shares: --split 0.8,0.1,0.1",
             )
+    cut_pairs = sum(pairs.cut for pairs in task.pairs.values())
+    dropped = sum(pairs.dropped for pairs in task.pairs.values())
     task = dataclasses.replace(
         task,
         parts={name: pairs.kept for name, pairs in task.pairs.items()},
@@ -113,7 +119,8 @@ def plan_prefer(
         steps = max(1, round(task.batches(config).steps_per_epoch))
         config = dataclasses.replace(config, evaluate_every=steps, checkpoint_every=steps)
     added = tuple(token for token in template.special_tokens if token not in own.vocabulary)
-    return PreferPlan(run, base, checkpoint, with_steps_of(config, task), task, added)
+    config = with_steps_of(config, task)
+    return PreferPlan(run, base, checkpoint, config, task, added, cut_pairs, dropped)
 
 
 def _reference(task: PreferenceTask, config: TrainConfig) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -177,15 +178,18 @@ def test_adapters_stand_on_the_base_with_its_new_tokens(adapted, base):
 
 
 def test_a_template_without_special_tokens_leaves_the_vocabulary(base):
-    plan = planned_chat(base, "alpaca", template=ALPACA)
+    short = dataclasses.replace(
+        ALPACA, beginning="", user="{instruction}=", user_with_input="{instruction}{input}="
+    )
+    plan = planned_chat(base, "alpaca", template=short)
     assert plan.added_tokens == () and plan.config.model.vocabulary_size == 257
     assert planned_chat(base, "chat").added_tokens == CHAT.special_tokens
 
 
 def test_epochs_rows_and_lengths_follow_the_options(base):
     apart = InstructConfig(packing=False, shares=SHARES)
-    packed = planned_chat(base, "a", steps=0, epochs=2.0, every_epoch=True)
-    unpacked = planned_chat(base, "b", apart, steps=0, epochs=2.0, every_epoch=True)
+    packed = planned_chat(base, "a", steps=1, epochs=2.0, every_epoch=True)
+    unpacked = planned_chat(base, "b", apart, steps=1, epochs=2.0, every_epoch=True)
     assert unpacked.config.steps == 2 * 24 / 4 > packed.config.steps
     assert unpacked.config.evaluate_every == 6
     short = InstructConfig(max_length=8, shares=SHARES)
