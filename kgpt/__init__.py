@@ -6,6 +6,7 @@ Importing it loads neither Keras nor TensorFlow: every name below is loaded when
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ __all__ = [
     "preset",
     "train",
 ]
+
+if "keras" in sys.modules:  # so that keras.models.load_model knows the classes of a .keras file
+    importlib.import_module("kgpt.model.gpt")
 
 
 def __getattr__(name: str) -> Any:

@@ -50,8 +50,12 @@ def remove_leftovers(folder: Path, of: str = "") -> None:
 
 
 @contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
+def written_aside(
+    target: Path, hint: str = "Free some space, or choose an --output on another disk."
+) -> Iterator[Path]:
     """A path beside `target` for a file or folder, renamed to `target` when the block ends, removed when it fails.
+
+    `hint` is for a full disk.
 
     Raises:
         KgptFailure: the disk is full, or the place cannot be written.
@@ -63,7 +67,6 @@ def written_aside(target: Path) -> Iterator[Path]:
         yield aside
         put_in_place(aside, target)
     except OSError as error:
-        hint = "Free some space, or choose an --output on another disk."
         raise disk_failure(error, target, hint) from error
     finally:
         remove(aside)

@@ -1,8 +1,9 @@
-"""Packages that an extra of kgpt brings: a name in, the imported module out, or how to install it."""
+"""Packages: a name in, the imported module out, or how to install it; names in, their versions out."""
 
 from __future__ import annotations
 
 import importlib
+import platform
 from types import ModuleType
 
 from kgpt.errors import KgptError
@@ -22,3 +23,16 @@ def optional_package(name: str, extra: str, purpose: str) -> ModuleType:
             f"{purpose} needs {name.partition('.')[0]}: {error}.",
             f"Install it with: pip install 'kgpt[{extra}]'",
         ) from error
+
+
+def versions_of(*names: str) -> dict[str, str]:
+    """Versions of Python and of those of the packages that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -118,6 +118,11 @@ class RunFolder:
         return self.path / "samples.jsonl"
 
     @property
+    def evaluations_file(self) -> Path:
+        """What `kgpt evaluate` found."""
+        return self.path / "evaluations.jsonl"
+
+    @property
     def log_file(self) -> Path:
         """What the trainer's process printed."""
         return self.path / "log.txt"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.evaluations import Result, results
 from kgpt.runs import LIVE_STATES, Checkpoint, RunFolder
 from workbench.tail import JsonTail, is_number
 
@@ -59,6 +60,8 @@ class RunSummary:
     curve: tuple[float, ...] = ()
     """The training loss, thinned out evenly."""
     checkpoints: tuple[Checkpoint, ...] = ()
+    evaluations: tuple[Result, ...] = ()
+    """The newest result of each measurement by `kgpt evaluate`, the newest first."""
     is_complete: bool = True
     """False while a long `metrics.jsonl` is still being read."""
 
@@ -174,12 +177,16 @@ class RunReader:
         self._run_signature: tuple[int, int] = (-1, -1)
         self._checkpoints: tuple[Checkpoint, ...] = ()
         self._checkpoints_signature: tuple[int, ...] = ()
+        self._evaluations_tail = JsonTail(folder.evaluations_file)
+        self._evaluation_rows: list[dict[str, Any]] = []
+        self._evaluations: tuple[Result, ...] = ()
 
     def refresh(self, now: float) -> RunSummary:
         """The run as it stands."""
         self._digest.refresh()
         self._read_run_file()
         self._read_checkpoints()
+        self._read_evaluations()
         status = self.folder.status()
         updated = max(_number(status.get("heartbeat")), _modified(self.folder.metrics_file))
         configuration = self._values.get("configuration")
@@ -198,11 +205,14 @@ class RunReader:
             configuration=configuration,
             created=str(self._values.get("created") or ""),
             updated=updated,
-            steps=_whole(status.get("steps")) or _whole(configuration.get("steps")),
+            steps=_whole(
+                next(filter(is_number, (status.get("steps"), configuration.get("steps"))), None)
+            ),
             best_validation_loss=best_loss,
             best_step=_whole(best_step),
             curve=self._digest.curve.values(),
             checkpoints=self._checkpoints,
+            evaluations=self._evaluations,
             is_complete=self._digest.is_complete,
             **{name: latest.get(name) for name in NUMBERS},
         )
@@ -230,6 +240,14 @@ class RunReader:
         if signature != self._checkpoints_signature:
             self._checkpoints = tuple(self.folder.checkpoints())
             self._checkpoints_signature = signature
+
+    def _read_evaluations(self) -> None:
+        found = self._evaluations_tail.read()
+        if found.restarted:
+            self._evaluation_rows.clear()
+        if found.rows or found.restarted:
+            self._evaluation_rows += found.rows
+            self._evaluations = tuple(results(self._evaluation_rows))
 
 
 class Catalog:

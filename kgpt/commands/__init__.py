@@ -26,6 +26,7 @@ COMMANDS = {
     "classify": "label texts with a fine-tuned classifier",
     "sample": "let a model continue a prompt",
     "evaluate": "loss, perplexity and bits per byte of a run",
+    "import": "make a run of a GPT-2 from Hugging Face, OpenAI or keras-hub",
     "export": "write a model in another format, such as a TensorFlow SavedModel",
     "serve": "answer requests over HTTP, as OpenAI's API does",
     "runs": "list the runs",

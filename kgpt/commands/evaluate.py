@@ -1,37 +1,64 @@
-"""Measure runs: loss, perplexity and bits per byte of a text, or the share of right answers in a task.
+"""Measure runs: loss, perplexity and bits per byte of a text, tests by name, or how they write.
 
-By default on the validation split of the data that the run was trained on. Results are kept in the run's
-evaluations.jsonl.
+By default on the validation split of the data that the run was trained on. Several runs are compared. Results are kept
+in each run's evaluations.jsonl.
+
+Tests: lambada, blimp, hellaswag, piqa, arc-easy, arc-challenge, enem, calame-pt, and choices (any JSONL of context,
+choices, answer) are scored by log-likelihood, from --file or the Hugging Face Hub; harness:NAME,... runs tasks of
+lm-eval; encyclopedia and completion compare greedy text with answers; writing measures samples, judge has a language
+model score them.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import difflib
+from typing import Any
 
-from kgpt.commands.tables import print_table
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line
 from kgpt.protocol import DECODERS
-from kgpt.runs import Checkpoint, RunFolder, find_run
+from kgpt.runs import find_run
 
-if TYPE_CHECKING:
-    from kgpt.evaluation.recall import Recall
-    from kgpt.inference.generation import Generator
-    from kgpt.text.tokenizer import Tokenizer
-
-TASKS = ("encyclopedia", "completion")
+RECALL_TASKS = ("encyclopedia", "completion")
+QUESTION_TASKS = (
+    "lambada", "blimp", "hellaswag", "piqa", "arc-easy", "arc-challenge", "enem", "calame-pt", "choices",
+)  # fmt: skip
+WRITING_TASKS = ("writing", "judge")
+TASKS = (*RECALL_TASKS, *QUESTION_TASKS, *WRITING_TASKS)
+HARNESS = "harness:"
 
 EXAMPLES = """examples:
   kgpt evaluate demo
   kgpt evaluate demo machado --text book.txt         compare two runs on one text, by bits per byte
+  kgpt evaluate demo --text book.txt --stride 64     every token after at least context - 64 others
   kgpt evaluate demo --decoder litert-int8           what the smaller weights cost
   kgpt evaluate demo --task encyclopedia             facts asked for in phrasings that training never used
-  kgpt evaluate demo --task completion --file mine.jsonl   lines of {"prompt": ..., "answer": ...}"""
+  kgpt evaluate demo --task completion --file mine.jsonl   lines of {"prompt": ..., "answer": ...}
+  kgpt evaluate demo --task choices --file mine.jsonl      lines of {"context": ..., "choices": [...], "answer": 0}
+  kgpt evaluate gpt2 --task lambada --file lambada_test.jsonl
+  kgpt evaluate gpt2 --task blimp --file BLiMP.zip --limit 100
+  kgpt evaluate gpt2 --task harness:hellaswag,winogrande
+  kgpt evaluate demo --task writing                  distinct words, repetition, perplexity of its own samples
+  kgpt evaluate demo --task judge --judge-url http://127.0.0.1:11434/v1 --judge-model llama3"""
+
+Options = dict[str, tuple[str, ...]]
+_WITH: Options = {
+    "context": ("",),
+    "stride": ("",),
+    "file": ("completion", *QUESTION_TASKS, *WRITING_TASKS, HARNESS),
+    "limit": (*QUESTION_TASKS, HARNESS),
+    "num_samples": WRITING_TASKS,
+    "max_tokens": WRITING_TASKS,
+    "temperature": WRITING_TASKS,
+    "seed": WRITING_TASKS,
+    "judge_url": ("judge",),
+    "judge_model": ("judge",),
+    "judge_timeout": ("judge",),
+    "rubric": ("judge",),
+}
+"""The tasks that take an option; the empty one is a loss."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,32 +67,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("runs", nargs="+", metavar="RUN", help="name under saved_models/, or a path")
     add("--data", metavar="DIR", help="prepared folder whose validation split is measured")
     add("--text", metavar="FILE", help="UTF-8 text file to measure instead")
-    add("--task", choices=TASKS, help="completions with known answers instead of a loss")
-    add("--file", metavar="FILE", help="prompts and answers of --task completion, as JSONL")
+    add("--task", metavar="NAME", help="a test by name instead of a loss: see above")
+    add(
+        "--file",
+        metavar="FILE",
+        help="the test's data: JSONL, JSON, Parquet, zip, a folder or hf:NAME[:CONFIG[:SPLIT]]; prompts for writing and"
+        " judge; a folder of tasks for harness",
+    )
+    add("--limit", type=_positive, metavar="N", help="questions at most, of each subset")
+    add(
+        "--context",
+        type=_positive,
+        metavar="N",
+        help="tokens the model sees at once (default: its context)",
+    )
+    add("--stride", type=_positive, metavar="N", help="tokens scored in each window (default: all)")
     add("--checkpoint", default="best", metavar="best|last|STEP", help="default: best")
     add(
         "--decoder",
         choices=DECODERS,
-        help="what computes, as `kgpt sample` would (default: for a task auto, for a loss Keras, whole texts at once)",
+        help="what computes, as `kgpt sample` would (default: for what writes auto, else Keras, whole texts at once)",
     )
+    writing = parser.add_argument_group("writing and judge")
+    add = writing.add_argument
+    add("--num-samples", type=_positive, metavar="N", help="samples in all (default: 32)")
+    add(
+        "--max-tokens",
+        type=_positive,
+        metavar="N",
+        help="tokens of a sample at most (default: 100)",
+    )
+    add("--temperature", type=float, metavar="X", help="default: 1")
+    add("--seed", type=int, metavar="N", help="of the first sample; the others follow (default: 1)")
+    add("--judge-url", metavar="URL", help="address of the judge's API, up to /v1")
+    add("--judge-model", metavar="NAME", help="model that judges")
+    add("--judge-timeout", type=float, metavar="S", help="seconds for a reply (default: 60)")
+    add("--rubric", metavar="FILE", help="what a good text is, for the judge")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure each run, print a table, keep the results."""
+    """Measure each run, print tables, keep the results."""
     _check(args)
+    from kgpt.commands import evaluate_tables as tables
+    from kgpt.commands.measures import measure_of
+
     folders = [find_run(name, args.saved_models) for name in args.runs]
     chosen = [(folder, folder.checkpoint(args.checkpoint)) for folder in folders]
-    measure: Callable[[argparse.Namespace, RunFolder, Checkpoint], dict[str, Any]]
-    measure = _measure_task if args.task else _measure_loss
-    results = []
+    measure, measured = measure_of(args), []
     for folder, checkpoint in chosen:
-        result = {"run": folder.name, "step": checkpoint.step, **measure(args, folder, checkpoint)}
+        found = measure(folder, checkpoint)
+        found.values = {"run": folder.name, "step": checkpoint.step, **found.values}
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        append_json_line(folder.path / "evaluations.jsonl", {"time": now, **result})
-        results.append(result)
-    if not args.json and not args.task:
-        _print_losses(results)
-    return results[0] if len(results) == 1 else {"evaluations": results}
+        append_json_line(folder.evaluations_file, {"time": now, **found.values})
+        measured.append(found)
+    results = [item.values for item in measured]
+    compared = tables.comparison(measured)
+    if not args.json:
+        tables.print_results(measured)
+        tables.print_comparison(measured, compared)
+    if len(results) == 1:
+        return results[0]
+    return {"evaluations": results, "comparison": compared}
+
+
+def kind_of(task: str | None) -> str:
+    """The task as the table of options knows it; empty for a loss."""
+    return HARNESS if (task or "").startswith(HARNESS) else task or ""
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -75,141 +149,52 @@ def _check(args: argparse.Namespace) -> None:
             "--data, --text and --task exclude each other.",
             "Give one of them.",
         )
-    if bool(args.file) != (args.task == "completion"):
+    kind = kind_of(args.task)
+    if args.task and kind not in (*TASKS, HARNESS):
+        near = difflib.get_close_matches(kind, TASKS, n=1)
+        raise KgptError(
+            "Unknown task",
+            f"There is no task {args.task!r}.{f' Did you mean {near[0]}?' if near else ''}",
+            f"Tasks: {', '.join(TASKS)}, {HARNESS}NAME.",
+        )
+    if bool(args.file) != (kind == "completion") and kind in ("", *RECALL_TASKS):
         raise KgptError(
             "--file and --task belong together",
-            "--task completion needs --file, and nothing else takes it.",
+            "--task completion needs --file, and neither a loss nor encyclopedia takes it.",
             "For example: kgpt evaluate demo --task completion --file prompts.jsonl",
         )
+    for name, kinds in _WITH.items():
+        if getattr(args, name) is not None and kind not in kinds:
+            where = " and ".join(f"--task {item}" if item else "a loss" for item in kinds)
+            option = f"--{name.replace('_', '-')}"
+            raise KgptError(
+                "Option without effect", f"{option} is for {where}.", f"Leave out {option}."
+            )
+    _check_decoder(args, kind)
+    if kind == "judge" and not (args.judge_url and args.judge_model):
+        raise KgptError(
+            "No judge",
+            "--task judge needs --judge-url and --judge-model.",
+            "For example: --judge-url http://127.0.0.1:11434/v1 --judge-model llama3",
+        )
+    if kind == HARNESS and not args.task.removeprefix(HARNESS).strip(", "):
+        raise KgptError(
+            "No task", "harness: needs names of tasks.", "For example: --task harness:hellaswag"
+        )
 
 
-# === Loss ===
-
-
-def _measure_loss(
-    args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
-) -> dict[str, Any]:
-    from kgpt.text.tokenizer import Tokenizer
-
-    tokenizer = Tokenizer.load(folder.tokenizer_folder)
-    tokens, num_bytes, source = _tokens(args, folder, tokenizer)
+def _check_decoder(args: argparse.Namespace, kind: str) -> None:
     if args.decoder in (None, "keras"):
-        from kgpt.evaluation.loss import LossEvaluator
-        from kgpt.model.weights import load_checkpoint_model
-
-        model = load_checkpoint_model(folder, checkpoint)
-        loss = LossEvaluator(model, tokenizer.end_of_text).measure(tokens, num_bytes)
-    else:
-        from kgpt.evaluation.decoded_loss import decoded_loss
-
-        decoder = _load(args, folder, checkpoint).decoder
-        loss = decoded_loss(decoder, tokens, num_bytes, tokenizer.end_of_text, _show_progress)
-    return {
-        "source": source,
-        **({"decoder": args.decoder} if args.decoder else {}),
-        "loss": loss.loss,
-        "perplexity": loss.perplexity,
-        "bits_per_byte": loss.bits_per_byte,
-        "tokens": loss.tokens,
-        "bytes": loss.bytes,
-    }
-
-
-def _show_progress(done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == of else "\r"
-        print(f"{done:,} of {of:,} tokens", end=end, file=sys.stderr, flush=True)
-
-
-def _tokens(
-    args: argparse.Namespace, folder: RunFolder, tokenizer: Tokenizer
-) -> tuple[Any, int, str]:
-    from kgpt.evaluation.tokens import InMemoryTokens
-    from kgpt.text.shards import Corpus
-
-    if args.text:
-        text = _read_text(Path(args.text))
-        return InMemoryTokens(tokenizer.encode(text)), len(text.encode()), args.text
-    data = args.data or (folder.read().get("data") or {}).get("path")
-    if not data:
+        return
+    if kind in QUESTION_TASKS:
         raise KgptError(
-            "Nothing to measure",
-            f"Run {folder.name} does not say what data it was trained on.",
-            "Give --data DIR or --text FILE.",
+            "Option without effect",
+            f"--task {kind} is scored with Keras, whole texts at once.",
+            "Leave out --decoder.",
         )
-    corpus = Corpus.open(data)
-    if corpus.tokenizer.sha256 != tokenizer.sha256:
+    if args.stride or args.context:
         raise KgptError(
-            "Another tokenizer",
-            f"{data} was prepared with another tokenizer than run {folder.name}'s.",
-            f"Prepare it with `kgpt prepare ... --tokenizer {folder.path}`, or measure the text itself with --text.",
+            "Options exclude each other",
+            "--stride and --context are for Keras, which reads whole texts at once.",
+            "Leave out --decoder, or both of them.",
         )
-    return corpus.tokens("validation"), corpus.validation_bytes, str(data)
-
-
-def _read_text(path: Path) -> str:
-    from kgpt.text.sources import read_documents
-
-    return "".join(read_documents([path], documents="file"))
-
-
-def _print_losses(results: Sequence[dict[str, Any]]) -> None:
-    rows = [
-        (
-            result["run"],
-            f"{result['step']:,}",
-            f"{result['loss']:.4f}",
-            f"{result['perplexity']:.3f}",
-            f"{result['bits_per_byte']:.4f}",
-            f"{result['tokens']:,}",
-            f"{result['bytes']:,}",
-        )
-        for result in results
-    ]
-    headings = ("run", "step", "loss", "perplexity", "bits per byte", "tokens", "bytes")
-    print_table(headings, rows, left=("run",))
-
-
-# === Tasks ===
-
-
-def _measure_task(
-    args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
-) -> dict[str, Any]:
-    from kgpt.evaluation.recall import encyclopedia_prompts, measure_recall, read_prompts
-
-    prompts = read_prompts(Path(args.file)) if args.file else encyclopedia_prompts()
-    generator = _load(args, folder, checkpoint)
-    recall = measure_recall(
-        lambda texts, count: generator.complete_batch(texts, count, stop=(".", "\n")), prompts
-    )
-    if not args.json:
-        _print_recall(folder.name, recall)
-    return {
-        "task": args.task,
-        "prompts": len(prompts),
-        "accuracy": recall.accuracy,
-        "most_common_answer_accuracy": recall.most_common_answer_accuracy(),
-        "by_subject": {
-            name: {"right": right, "prompts": asked}
-            for name, (right, asked) in recall.by("subject").items()
-        },
-    }
-
-
-def _print_recall(name: str, recall: Recall) -> None:
-    rows = [
-        (subject, str(right), str(asked), "█" * round(20 * right / asked))
-        for subject, (right, asked) in recall.by("subject").items()
-    ]
-    print_table(("subject", "right", "of", ""), rows, left=("subject", ""))
-    print(
-        f"{name}: {recall.accuracy:.1%} of {len(recall.answers)} answers right"
-        f" (always giving each relation's most common answer: {recall.most_common_answer_accuracy():.1%})"
-    )
-
-
-def _load(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -> Generator:
-    from kgpt.inference.generation import load_generator
-
-    return load_generator(folder, checkpoint, args.decoder or "auto")

@@ -1,13 +1,15 @@
 """Write a model in another format.
 
 saved-model is a folder that TensorFlow loads by itself: text in, text out (of a classifier: labels), tokenizer
-included. keras is a .keras file, for keras.models.load_model where kgpt is installed. litert is a folder for
-ai-edge-litert, with an example.
+included. huggingface is one for transformers and all that reads its folders, a GPT-2 or a Qwen3. keras is a .keras
+file, for keras.models.load_model where kgpt is installed. keras-hub is a preset for its GPT2CausalLM. litert is a
+folder for ai-edge-litert, onnx one for onnxruntime, both with an example.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +23,32 @@ EXAMPLES = """examples:
   kgpt export demo --format saved-model --output exported/demo
   kgpt export demo --format saved-model --output exported/greedy --temperature 0 --max-tokens 20
   kgpt export demo --format saved-model --weights bfloat16 --output exported/half
+  kgpt export demo --format huggingface --output exported/hub
+  kgpt export gpt2 --format keras-hub --output exported/preset
+  kgpt export demo --format onnx --output exported/onnx
   kgpt export demo --format keras --output demo.keras --checkpoint last
   kgpt export demo --format litert --weights int8 --output exported/phone
 """
 WEIGHTS = {
     "saved-model": ("float32", "bfloat16"),
+    "huggingface": ("float32",),
     "keras": ("float32",),
+    "keras-hub": ("float32",),
+    "onnx": ("float32",),
     "litert": ("float32", "int8"),
 }
 """How a format can store weights."""
+EXPORTERS = {
+    "saved-model": ("kgpt.interop.exports", "export_saved_model"),
+    "huggingface": ("kgpt.interop.huggingface_export", "export_huggingface"),
+    "keras": ("kgpt.interop.exports", "export_keras"),
+    "keras-hub": ("kgpt.interop.keras_hub_export", "export_keras_hub"),
+    "onnx": ("kgpt.interop.onnx_export", "export_onnx"),
+    "litert": ("kgpt.interop.litert_export", "export_litert"),
+}
+"""Module and function that write a format; what they need is loaded when it is asked for."""
+OF_CLASSIFIERS = ("saved-model", "keras")
+"""Formats that a classifier can have too; the others are of models that write."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Export and report."""
     from kgpt.interop.destination import size_in_bytes
-    from kgpt.interop.exports import export_keras, export_saved_model
     from kgpt.protocol import GenerateOptions
     from kgpt.runs import find_run
 
@@ -85,19 +103,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     folder = find_run(args.run, args.saved_models)
     folder.read()
-    if folder.is_classifier and _defaults(args) != GenerateOptions(seed=0):
-        folder.check_writes()  # what the options would do
+    if args.format not in OF_CLASSIFIERS or _defaults(args) != GenerateOptions(seed=0):
+        folder.check_writes()
     chosen = (folder, folder.checkpoint(args.checkpoint), Path(args.output))
-    if args.format == "saved-model":
-        target = export_saved_model(
-            *chosen, _defaults(args), weights, overwrite=args.overwrite, report=show_stage
-        )
-    elif args.format == "litert":
-        from kgpt.interop.litert_export import export_litert
-
-        target = export_litert(*chosen, weights, overwrite=args.overwrite, report=show_stage)
-    else:
-        target = export_keras(*chosen, overwrite=args.overwrite, report=show_stage)
+    module, function = EXPORTERS[args.format]
+    extra = {"saved-model": (_defaults(args), weights), "litert": (weights,)}.get(args.format, ())
+    export = getattr(importlib.import_module(module), function)
+    target = export(*chosen, *extra, overwrite=args.overwrite, report=show_stage)
     size = size_in_bytes(target)
     if not args.json:
         print(f"{target}  {size / 1e6:.1f} MB")

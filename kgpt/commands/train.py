@@ -268,13 +268,30 @@ def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> T
             "Give the steps that it shall have in all: --steps N.",
         )
     after = from_dict(_with_limits(given), before)
-    _check_fixed_keys(folder.name, dotted(before), dotted(after))
+    fixed: tuple[str, ...] = FIXED_ON_RESUME
+    about = folder.read()
+    if about.get("source") and not about.get("data"):
+        _check_has_data(folder.name, given)
+        fixed = ("model.",)  # nothing else has been used yet
+    _check_fixed_keys(folder.name, dotted(before), dotted(after), fixed)
     return after
 
 
-def _check_fixed_keys(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def _check_has_data(name: str, given: Mapping[str, Any]) -> None:
+    """An imported run knows of no text until it is trained for the first time."""
+    if not given.get("data"):
+        raise KgptError(
+            "Nothing to train on",
+            f"{name} was imported, and has not been trained here yet.",
+            f"Say on what, and how long: kgpt-train --run {name} --resume --data DIR --steps N",
+        )
+
+
+def _check_fixed_keys(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], fixed: tuple[str, ...]
+) -> None:
     for key, old in before.items():
-        if key.startswith(FIXED_ON_RESUME) and old != after[key]:
+        if key.startswith(fixed) and old != after[key]:
             raise KgptError(
                 "A resumed run keeps its configuration",
                 f"{key} was {old!r} when {name} was started. Received: {after[key]!r}",

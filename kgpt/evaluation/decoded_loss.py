@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgpt.evaluation.tokens import Loss, TokenStream, check_not_empty, window
+from kgpt.evaluation.tokens import Loss, Stretches, TokenStream, check_not_empty, window
 from kgpt.inference.context import Decoder
 
 WINDOWS_AT_ONCE = 8
@@ -24,8 +24,11 @@ def decoded_loss(
     num_bytes: int,
     end_of_text: int,
     on_progress: Callable[[int, int], object] = lambda done, of: None,
+    token_bytes_V: NDArray[np.integer] | None = None,
 ) -> Loss:
     """The loss over all of `tokens`, which stand for `num_bytes` bytes of text, in windows of the context's length.
+
+    With the bytes of each id, `token_bytes_V`, the result has `figures`.
 
     Raises:
         KgptError: there are no tokens.
@@ -34,10 +37,12 @@ def decoded_loss(
     count, length = len(tokens), decoder.context_length
     starts, total = range(0, count, length), 0.0
     decoder = decoder.fresh()
+    stretches = None if token_bytes_V is None else Stretches(token_bytes_V, num_bytes)
     for first in range(0, len(starts), WINDOWS_AT_ONCE):
         chosen = starts[first : first + WINDOWS_AT_ONCE]
         windows = [window(tokens, start, length, end_of_text) for start in chosen]
         longest = max(len(targets) for _, targets in windows)
+        nats_BT = np.zeros((len(windows), longest))
         logits_BV = decoder.prefill([[int(inputs[0])] for inputs, _ in windows])
         for place in range(longest):
             if place:
@@ -45,9 +50,14 @@ def decoded_loss(
                 logits_BV = decoder.step(ids)
             rows = [row for row, (_, targets) in enumerate(windows) if place < len(targets)]
             targets_B = np.array([windows[row][1][place] for row in rows])
-            total += float(_surprises(logits_BV[rows], targets_B).sum())
+            nats_BT[rows, place] = _surprises(logits_BV[rows], targets_B)
+        total += float(nats_BT.sum())
+        for nats_T, (_, targets) in zip(nats_BT, windows, strict=True):
+            if stretches:
+                stretches.add(targets, nats_T[: len(targets)])
         on_progress(min(count, (first + len(chosen)) * length), count)
-    return Loss(loss=total / count, tokens=count, bytes=num_bytes)
+    figures = stretches.figures() if stretches else {}
+    return Loss(loss=total / count, tokens=count, bytes=num_bytes, figures=figures)
 
 
 def _surprises(logits_BV: NDArray[Any], targets_B: NDArray[Any]) -> NDArray[np.float64]:

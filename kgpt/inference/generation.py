@@ -218,7 +218,18 @@ class Generator:
         Raises:
             KgptError: a prompt is longer than the context.
         """
-        ids = [self.encode_prompt(prompt) for prompt in prompts]
+        return self.complete_ids(
+            [self.encode_prompt(prompt) for prompt in prompts], max_tokens, stop, rows_at_once
+        )
+
+    def complete_ids(
+        self,
+        ids: Sequence[Sequence[int]],
+        max_tokens: int = 40,
+        stop: Sequence[str] = (),
+        rows_at_once: int = ROWS_AT_ONCE,
+    ) -> list[str]:
+        """As `complete_batch`, of prompts that are token ids."""
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         rows = min(rows_at_once, power_of_two(len(ids)))
         places = power_of_two(max(map(len, ids), default=1) + max_tokens)

@@ -1,8 +1,10 @@
-"""Whether an export may go where the user wants it, and how large it became. Standard library only."""
+"""Whether an export may go where the user wants it, fits there, and how large it became. Standard library only."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,17 @@ def check_destination(
     else:
         message, hint = "is there already, and is no export of this format", "Choose"
     raise KgptError("Output exists", f"{target} {message}.", f"{hint} another --output.")
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raise an `OSError` unless `size` more bytes fit into `folder`: for writers that do not survive a full disk."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if hasattr(os, "posix_fallocate"):  # which also meets a quota, and a limit on the size of files
+        probe = folder / ".room"
+        with open(probe, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        probe.unlink()
 
 
 def size_in_bytes(path: Path) -> int:

@@ -70,7 +70,7 @@ def export_keras(
     overwrite: bool = False,
     report: Report = lambda stage: None,
 ) -> Path:
-    """Write `output`, or `model.keras` in it, for `keras.models.load_model` (after `import kgpt.model.gpt`).
+    """Write `output`, or `model.keras` in it, for `keras.models.load_model` (after `import keras, kgpt`).
 
     Raises:
         KgptError: something is there that may not be replaced.

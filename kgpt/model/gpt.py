@@ -129,6 +129,15 @@ class GPT(keras.Model):
             x_BTC = keras.remat(apply)(x_BTC) if training and self.remat else apply(x_BTC)
         return self.final_norm(x_BTC)
 
+    def masked_states(self, ids_BT: Any, positions_BT: Any, mask_BTT: Any) -> Any:
+        """As `hidden_states`, with a position for each token, and looking where `mask_BTT` (True: may look) allows."""
+        x_BTC, nothing = self.embed(ids_BT, positions_BT), (None, None)
+        for block in self.blocks:
+            x_BTC, _ = block.call_with_cache(
+                x_BTC, mask_BTT, positions_BT, nothing, 0, lambda cache, new, start: new
+            )
+        return self.final_norm(x_BTC)
+
     def attention_weights(self, ids_BT: Any, layer: int) -> Any:
         """What the heads of a layer look at: float32 (B, H, T, T), a row for each token that looks; rows sum to 1."""
         positions_1T = ops.arange(ops.shape(ids_BT)[1])[None]

@@ -6,8 +6,13 @@ In: a checkpoint's folder, a run. Out: NumPy arrays by name, checked and with ad
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+import math
+import os
+import struct
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +21,7 @@ from kgpt.config_values import from_dict
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import read_json, write_atomically
 from kgpt.finetune_config import LoraConfig, lora_config
+from kgpt.model.shapes import Shape
 from kgpt.runs import Checkpoint, RunFolder
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -139,3 +145,80 @@ def is_adapter(path: str) -> bool:
 def model_config(run: RunFolder) -> ModelConfig:
     """Architecture of a run, from its `run.json`."""
     return from_dict(run.configuration()).model
+
+
+# === One tensor at a time ===
+
+
+def write_tensors(
+    path: Path, shapes: Mapping[str, Shape], tensors: Iterable[tuple[str, np.ndarray]]
+) -> str:
+    """Write a safetensors file of float32 tensors as they come, so that no two are in memory; return its sha256.
+
+    `tensors` are those of `shapes`, in that order. Not atomic: write it where nobody looks.
+
+    Raises:
+        ValueError: they are others.
+    """
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    digest = hashlib.sha256()
+    with open(path, "wb") as file:
+
+        def write(content: Any) -> None:
+            digest.update(content)
+            file.write(content)
+
+        write(struct.pack("<Q", len(text)))
+        write(text)
+        for (name, shape), (given, value) in zip(shapes.items(), tensors, strict=True):
+            if given != name or value.shape != shape:
+                raise ValueError(f"expected {name} {shape}, received {given} {value.shape}")
+            values = np.ascontiguousarray(value, dtype="<f4")
+            write(values.reshape(-1).view(np.uint8).data)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def read_tensor(path: Path, name: str) -> np.ndarray:
+    """One tensor of a safetensors file. The file is mapped for this alone, so pages of others leave memory.
+
+    Raises:
+        KgptError: the file cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return np.asarray(file.get_tensor(name))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise damaged_file(path, error) from None
+
+
+def stored_shapes(path: Path) -> dict[str, Shape]:
+    """Shape of each tensor of a safetensors file, by name. Reads its head alone.
+
+    Raises:
+        KgptError: the file is missing, cut or not a safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise damaged_file(path, error) from None
+
+
+def damaged_file(path: Path, error: object) -> KgptError:
+    """The error of a file of weights that somebody gave us and that cannot be read."""
+    return KgptError(
+        "Damaged file",
+        f"{path} cannot be read: {error}",
+        "Fetch or write the file again.",
+    )

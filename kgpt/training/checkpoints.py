@@ -10,8 +10,6 @@ a folder; and the other way round.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import threading
@@ -23,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from kgpt.errors import KgptFailure
-from kgpt.files import disk_failure, json_safe, put_in_place, read_json, write_json
+from kgpt.files import disk_failure, put_in_place, read_json
 from kgpt.model.gpt import GPT
 from kgpt.model.tensors import WEIGHTS_FILE, load_tensors, save_tensors, verify_checksum
 from kgpt.model.weights import check_fit, model_weights
 from kgpt.runs import AVERAGES_FILE, Checkpoint, RunFolder
+from kgpt.training.checkpoint_files import mark as mark  # handed on
+from kgpt.training.checkpoint_files import state_digest, write_state
 from kgpt.training.progress import Progress as Progress  # handed on
 
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -80,7 +80,7 @@ def write_checkpoint(run: RunFolder, snapshot: Snapshot) -> Path:
             name: save_tensors(aside / name, tensors, metadata)
             for name, tensors in snapshot.files.items()
         }
-        _write_state(aside, {"format_version": 1, **snapshot.state, "sha256": sha256})
+        write_state(aside, {"format_version": 1, **snapshot.state, "sha256": sha256})
         put_in_place(aside, final)
         _sync_folder(run.checkpoints_folder)
     except OSError as error:
@@ -143,7 +143,7 @@ class CheckpointWriter:
 def rewrite_progress(run: RunFolder, progress: Progress, **more: Any) -> None:
     """Replace the progress in the checkpoint of `progress.step`."""
     folder = run.checkpoints_folder / f"step-{progress.step:08d}"
-    _write_state(folder, {**read_json(folder / "state.json"), **asdict(progress), **more})
+    write_state(folder, {**read_json(folder / "state.json"), **asdict(progress), **more})
 
 
 def mark_validation_loss(run: RunFolder, progress: Progress, loss: float) -> bool:
@@ -153,12 +153,6 @@ def mark_validation_loss(run: RunFolder, progress: Progress, loss: float) -> boo
     if is_best:
         mark(run, "best", progress.step, validation_loss=loss)
     return is_best
-
-
-def mark(run: RunFolder, name: str, step: int, **details: Any) -> None:
-    """Note in `checkpoints/NAME.json` which checkpoint is the last, the best, or the last at the stable rate."""
-    values = {"step": step, "path": f"step-{step:08d}", **details}
-    write_json(run.checkpoints_folder / f"{name}.json", values)
 
 
 def remove_old_checkpoints(run: RunFolder, keep: int) -> None:
@@ -230,8 +224,10 @@ def read_last(
 
 def _read(checkpoint: Checkpoint, model: GPT) -> tuple[Progress, Tensors]:
     state = read_json(checkpoint.path / "state.json")
-    if state.get("state_sha256") not in (None, _digest(state)):
+    if state.get("state_sha256") not in (None, state_digest(state)):
         raise KgptFailure("Damaged checkpoint", f"{checkpoint.path / 'state.json'} is changed.", "")
+    if OPTIMIZER_FILE not in state.get("sha256", {}):
+        return Progress.from_dict(state), _beginning_with(model, checkpoint)
     files = [WEIGHTS_FILE, OPTIMIZER_FILE, *([AVERAGES_FILE] if _averages(model) else [])]
     for name in files:
         verify_checksum(checkpoint.path, name)
@@ -242,6 +238,17 @@ def _read(checkpoint: Checkpoint, model: GPT) -> tuple[Progress, Tensors]:
     named = {f"average/{path}": averages[path] for path in _averages(model)}
     weights = {f"weight/{path}": tensor for path, tensor in tensors[WEIGHTS_FILE].items()}
     return Progress.from_dict(state), {**weights, **named, **tensors[OPTIMIZER_FILE]}
+
+
+def _beginning_with(model: GPT, checkpoint: Checkpoint) -> Tensors:
+    """The state of a model that begins with the weights of a checkpoint that has nothing else: an imported one."""
+    verify_checksum(checkpoint.path, WEIGHTS_FILE)
+    weights = load_tensors(checkpoint.path / WEIGHTS_FILE)
+    check_fit(model_weights(model), weights, checkpoint.path / WEIGHTS_FILE)
+    fresh = {name: np.array(variable) for name, variable in _training_variables(model).items()}
+    named = {f"weight/{path}": tensor for path, tensor in weights.items()}
+    averages = {f"average/{path}": weights[path] for path in _averages(model)}
+    return {**named, **averages, **fresh}
 
 
 def state_variables(model: GPT) -> dict[str, Any]:
@@ -288,15 +295,6 @@ def _check_training_tensors(model: GPT, tensors: Tensors) -> None:
 
 
 # === Files ===
-
-
-def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    write_json(folder / "state.json", {**state, "state_sha256": _digest(state)})
-
-
-def _digest(state: Mapping[str, Any]) -> str:
-    content = json_safe({key: value for key, value in state.items() if key != "state_sha256"})
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

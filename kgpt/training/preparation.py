@@ -11,10 +11,8 @@ import datetime
 import json
 import math
 import os
-import platform
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from kgpt.files import disk_failure, read_json_lines, write_atomically, write_js
 from kgpt.model.gpt import GPT, build_gpt
 from kgpt.model.hardware import gpus
 from kgpt.model.size import parameter_count
+from kgpt.packages import versions_of
 from kgpt.runs import FORMAT_VERSION, RunFolder, data_folder
 from kgpt.text.shards import Corpus
 from kgpt.text.tokenizer import Tokenizer
@@ -97,7 +96,7 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
         raise KgptError(
             "Tokenizer changed",
             f"Run {run.name} was trained with another tokenizer than the one in {corpus.tokenizer_folder}.",
-            "Resume it with the data it was started with, or train a new --run NAME.",
+            f"Prepare the text with `kgpt prepare ... --tokenizer {run.path}`, or train a new --run NAME.",
         )
     data = values.get("data", {})
     changed = _changes(data, corpus_contents(corpus))
@@ -200,13 +199,8 @@ def write_run_file(
 
 def versions() -> dict[str, str]:
     """Versions of what a run depends on."""
-    found = {"python": platform.python_version(), "backend": keras.backend.backend()}
-    for package in ("kgpt", "keras", keras.backend.backend(), "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    backend = keras.backend.backend()
+    return {"backend": backend, **versions_of("kgpt", "keras", backend, "numpy")}
 
 
 def compiled_model(config: TrainConfig, devices: Devices | None = None) -> GPT:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime
 import html
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgpt.evaluations import Result, results
 from kgpt.files import is_number, read_json, read_json_lines, write_atomically
 from kgpt.runs import RunFolder, summary
 from kgpt.training.curves import Curve, chart
@@ -71,6 +71,7 @@ def report(run: RunFolder) -> str:
         _table(_result(run).items()),
         "<h2>Curves</h2>",
         *(_figure(title, series, rows) for title, series in CHARTS),
+        *_evaluations(results(read_json_lines(run.evaluations_file))),
         "<h2>Samples</h2>",
         *_samples(run.samples()),
         "<h2>Configuration</h2>",
@@ -93,7 +94,6 @@ def report(run: RunFolder) -> str:
 
 def _result(run: RunFolder) -> dict[str, Any]:
     shown = summary(run)
-    evaluations = list(read_json_lines(run.path / "evaluations.jsonl"))
     result = {
         "state": shown["state"],
         "steps": f"{shown['step'] or 0:,} of {shown['steps'] or 0:,}",
@@ -108,9 +108,18 @@ def _result(run: RunFolder) -> dict[str, Any]:
     seconds = [row["seconds"] for row in run.metrics() if is_number(row.get("seconds"))]
     if seconds:
         result["time"] = str(datetime.timedelta(seconds=round(seconds[-1])))
-    if evaluations:
-        result["evaluations"] = json.dumps(evaluations[-1], ensure_ascii=False)
     return {key: value for key, value in result.items() if value is not None}
+
+
+def _evaluations(found: Sequence[Result]) -> list[str]:
+    if not found:
+        return []
+    rows = []
+    for result in found:
+        figures = "; ".join(f"{name} {value}" for name, value in result.figures)
+        step = "" if result.step is None else f" (step {result.step:,})"
+        rows.append((result.measurement, f"{figures}{step}"))
+    return ["<h2>Evaluations</h2>", _table(rows)]
 
 
 def _figure(

@@ -32,6 +32,8 @@ def command(*arguments: str) -> str:
         command("train", "--help"),
         command("evaluate", "--help"),
         command("sample", "--help"),
+        command("import", "--help"),
+        command("export", "--help"),
         command("runs", "--saved-models", "nowhere"),
         command("train", "--run", "../x"),
         command("train", "--preset", "nothing"),

@@ -97,6 +97,33 @@ def test_the_loss_is_pytorchs(model, peer, ids):
     assert measured.loss == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(("length", "stride"), [(32, 32), (32, 8), (20, 5), (20, 19)])
+def test_perplexity_with_a_stride_is_that_of_transformers_guide(model, peer, length, stride):
+    """The loop of https://huggingface.co/docs/transformers/perplexity, summed over tokens."""
+    from kgpt.evaluation.loss import LossEvaluator
+    from kgpt.evaluation.tokens import InMemoryTokens
+
+    row = np.random.default_rng(3).integers(0, 200, 143).tolist()
+    evaluator = LossEvaluator(model, end_of_text=7, context_length=length)
+    measured = evaluator.measure(InMemoryTokens(row), num_bytes=1, stride=stride)
+    ids = torch.tensor(
+        [[7, *row]]
+    )  # the guide leaves the first token out; here it is the end of a text
+    total, before = 0.0, 0
+    for begin in range(0, len(row), stride):
+        end = min(begin + length, len(row))
+        inputs = ids[:, begin:end]
+        targets = ids[0, begin + 1 : end + 1].clone()
+        targets[: max(0, before - begin)] = -100
+        with torch.no_grad():
+            logits = peer(inputs).logits[0].double()
+        total += torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+        before = end
+        if end == len(row):
+            break
+    assert measured.perplexity == pytest.approx(np.exp(total / len(row)), rel=1e-4)
+
+
 def test_greedy_text_is_transformers(model, peer):
     from kgpt.inference.decoder import KerasDecoder
 

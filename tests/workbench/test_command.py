@@ -57,9 +57,8 @@ def test_the_parts_below_the_screens_know_no_textual() -> None:
 def test_only_floor_0_of_kgpt_is_imported() -> None:
     code = "import workbench.app, workbench.once, workbench.screens.watch, workbench.screens.generate\n"
     code += "print(*[n for n in sys.modules if n.startswith('kgpt')], file=sys.stderr)"
-    allowed = {f"kgpt.{name}" for name in ("errors", "files", "config", "runs", "protocol")} | {
-        "kgpt"
-    }
+    floor = ("errors", "files", "config", "runs", "protocol", "evaluations")
+    allowed = {"kgpt", *(f"kgpt.{name}" for name in floor)}
     assert set(loaded_after(code, ())) <= allowed
 
 

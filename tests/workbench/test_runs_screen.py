@@ -13,6 +13,8 @@ from conftest import MakeApp, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from kgpt.files import append_json_line
+from kgpt.runs import RunFolder
 from workbench.app import WorkbenchApp
 from workbench.widgets.run_details import RunDetails
 from workbench.widgets.run_table import RunTable
@@ -136,6 +138,23 @@ async def test_details_show_configuration_and_checkpoints(make_app: MakeApp, roo
         assert "★ best" in checkpoints and "last" in checkpoints
         assert "encyclopedia" in text_of(app, "#details-configuration")
         assert "finished at step 1,500" in text_of(app, "#details-head")
+
+
+async def test_details_show_evaluations_as_they_come(make_app: MakeApp, root: Path) -> None:
+    folder = RunFolder(runs.a_finished(root).path)
+    app = make_app(poll_seconds=0.2)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot, 1)
+        await until(pilot, lambda: "1,500" in text_of(app, "#details-checkpoints"))
+        assert not app.screen.query_one("#details-evaluations").display
+        row = {"step": 1500, "task": "blimp", "file": "x/BLiMP.zip", "accuracy": 0.75}
+        append_json_line(folder.evaluations_file, {**row, "accuracy_error": 0.01})
+        await until(pilot, lambda: bool(app.screen.query_one("#details-evaluations").display))
+        shown = text_of(app, "#details-evaluations")
+        assert "blimp, BLiMP.zip  step 1,500" in shown and "75.0% ± 1.0%" in shown
+        append_json_line(folder.evaluations_file, {**row, "accuracy": 0.5})
+        await until(pilot, lambda: "50.0%" in text_of(app, "#details-evaluations"))
+        assert "75.0%" not in text_of(app, "#details-evaluations")
 
 
 async def test_an_unreadable_run_tells_why(make_app: MakeApp, root: Path) -> None:

@@ -17,15 +17,16 @@ OPTIMIZER_KEYS = ("name", "learning_rate", "weight_decay", "warmup_steps")
 
 
 class RunDetails(VerticalScroll):
-    """A pane that scrolls: the state across, below it results, checkpoints and configuration side by side."""
+    """A pane that scrolls: the state across, below it results, checkpoints, configuration, evaluations."""
 
     def compose(self) -> ComposeResult:
-        """Four texts."""
+        """Five texts."""
         yield Static(id="details-head")
         with Container(id="details-columns"):
             yield Static(id="details-results")
             yield Static(id="details-checkpoints")
             yield Static(id="details-configuration")
+            yield Static(id="details-evaluations")
 
     def show(self, run: RunSummary | None, now: float) -> None:
         """Show a run, or nothing."""
@@ -33,10 +34,12 @@ class RunDetails(VerticalScroll):
         self.query_one("#details-columns").display = is_readable
         self.query_one("#details-head", Static).update(_head(run, now) if run else "")
         if run is not None and is_readable:
+            self.query_one("#details-evaluations").display = bool(run.evaluations)
             for name, write in (
                 ("results", _results),
                 ("checkpoints", _checkpoints),
                 ("configuration", _configuration),
+                ("evaluations", _evaluations),
             ):
                 lines = [Content.styled(name, "bold $secondary"), *write(run)]
                 self.query_one(f"#details-{name}", Static).update(Content("\n").join(lines))
@@ -85,6 +88,15 @@ def _checkpoint(item: Checkpoint) -> Content:
     badges += [("last", "$primary")] if item.is_last else []
     loss = wording.decimal(item.validation_loss)
     return Content.assemble(f"step {wording.whole(item.step):>9}  {loss:>7}  ", *badges)
+
+
+def _evaluations(run: RunSummary) -> list[Content]:
+    lines: list[Content] = []
+    for result in run.evaluations:
+        step = "" if result.step is None else f"  step {wording.whole(result.step)}"
+        lines.append(Content.assemble(result.measurement, muted(step)))
+        lines += [_pair(f"  {name}", value) for name, value in result.figures]
+    return lines
 
 
 def _configuration(run: RunSummary) -> list[Content]:

@@ -39,8 +39,7 @@ def read(reading: Reading) -> Iterator[Piece]:
         KgptFailure: the Hub cannot be reached.
     """
     name = reading.source.name
-    builder, split = _open(name)
-    rows = iter(builder.as_streaming_dataset(split=split))
+    rows = rows_of(name)
     text_of = RowText(reading.options.text_field)
     reading.unit, number = "row", 0
     while True:
@@ -62,6 +61,51 @@ def read(reading: Reading) -> Iterator[Piece]:
             return
         else:
             yield from reading.row(without_surrogates(text), number)
+
+
+def rows_of(name: str) -> Iterator[dict[str, Any]]:
+    """The rows of a data set, their fields as they are; what its reader raises comes through.
+
+    Raises:
+        KgptError: there is no such data set, configuration or split, or `datasets` is missing.
+        KgptFailure: the Hub cannot be reached.
+    """
+    builder, split = _open(name)
+    return iter(builder.as_streaming_dataset(split=split))
+
+
+def whole_rows(name: str) -> Iterator[dict[str, Any]]:
+    """As `rows_of`, with an error of ours for whatever else goes wrong.
+
+    Raises:
+        KgptError: as `rows_of`, or a row cannot be read.
+        KgptFailure: the Hub cannot be reached.
+    """
+    try:
+        yield from rows_of(name)
+    except KgptError:
+        raise
+    except ConnectionError as error:
+        raise _no_network(name, error) from None
+    except Exception as error:  # whatever the readers of a hundred formats raise
+        message = f"{name} cannot be read ({_first_line(error)})."
+        raise KgptError("Damaged data set", message, "Download its files and give them.") from None
+
+
+def configurations(name: str) -> list[str]:
+    """The configurations of a data set (`hf:NAME`).
+
+    Raises:
+        KgptError: there is no such data set, or `datasets` is missing.
+        KgptFailure: the Hub cannot be reached.
+    """
+    datasets = optional_package("datasets", "hub", name)
+    try:
+        return list(datasets.get_dataset_config_names(name.removeprefix("hf:")))
+    except ConnectionError as error:
+        raise _no_network(name, error) from None
+    except Exception as error:
+        raise _not_opened(name, name.removeprefix("hf:"), "", error) from None
 
 
 def describe(name: str) -> tuple[int, str]:

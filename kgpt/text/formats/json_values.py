@@ -52,7 +52,7 @@ def values(reading: Reading) -> Iterator[tuple[int, Any]]:
         KgptFailure: it cannot be read.
     """
     stream = JsonStream(escaped_blocks(reading))
-    rows = _rows(stream)
+    rows = rows_of(stream)
     while True:
         try:
             row = next(rows)
@@ -68,7 +68,8 @@ def values(reading: Reading) -> Iterator[tuple[int, Any]]:
         yield stream.line, row
 
 
-def _rows(stream: JsonStream) -> Iterator[Any]:
+def rows_of(stream: JsonStream) -> Iterator[Any]:
+    """The rows of a JSON text, whatever they are; raises `NotJsonError`."""
     while char := stream.peek():
         if char == "[":
             stream.take()

@@ -156,7 +156,7 @@ def test_completions_with_known_answers(evaluate, runs, files):
         (["tiny", "--text", "a", "--data", "b"], "exclude each other"),
         (["tiny", "--task", "completion"], "--task completion needs --file"),
         (["tiny", "--file", "a"], "--task completion needs --file"),
-        (["tiny", "--task", "encyclopedia", "--file", "a"], "nothing else takes it"),
+        (["tiny", "--task", "encyclopedia", "--file", "a"], "neither a loss nor encyclopedia"),
         (["tiny", "--task", "completion", "--file", "nowhere.jsonl"], "nowhere.jsonl"),
         (["tiny", "--checkpoint", "30"], "It has steps 10."),
         (["tiny", "--text", "nowhere.txt"], "nowhere.txt"),

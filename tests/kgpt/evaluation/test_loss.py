@@ -77,6 +77,37 @@ def test_windows_of_every_length(model, evaluators, length):
         assert (measured.tokens, measured.bytes) == (length, 10)
 
 
+def strided_loss(model, ids: list[int], length: int, stride: int) -> float:
+    """Each token from the ids of the first window that reaches it, token by token."""
+    total = 0.0
+    for place, target in enumerate(ids):
+        start = 0 if place < length else -(-(place + 1 - length) // stride) * stride
+        before = [ids[start - 1] if start else END, *ids[start:place]]
+        logits = np.asarray(model(np.array([before + [0] * (8 - len(before))], "int32")), "float64")
+        row = logits[0, len(before) - 1]
+        total -= row[target] - row.max() - np.log(np.exp(row - row.max()).sum())
+    return total / len(ids)
+
+
+@pytest.mark.parametrize(("length", "stride"), [(8, 3), (8, 1), (6, 6), (5, 2)])
+def test_with_a_stride_every_token_is_scored_once(model, length, stride):
+    evaluator = LossEvaluator(model, END, batch_size=3, context_length=length)
+    for count in (1, 5, 8, 9, 30):
+        ids = tokens_of(count)
+        measured = evaluator.measure(InMemoryTokens(ids), 10, stride=stride)
+        expected = strided_loss(model, ids, length, stride)
+        assert measured.loss == pytest.approx(expected, rel=1e-5)
+        assert measured.tokens == count
+
+
+@pytest.mark.parametrize("asked", [{"context_length": 9}, {"stride": 9}])
+def test_windows_longer_than_the_context(model, asked):
+    with pytest.raises(KgptError, match="Expected 1 to 8 tokens"):
+        LossEvaluator(model, END, context_length=asked.get("context_length", 0)).measure(
+            InMemoryTokens([1, 2]), 2, stride=asked.get("stride", 0)
+        )
+
+
 def test_every_token_counts(evaluators):
     ids = tokens_of(20)
     whole = evaluators[3].measure(InMemoryTokens(ids), 1)

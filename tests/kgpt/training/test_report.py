@@ -57,6 +57,14 @@ def test_the_page_shows_the_run(run):
     assert labels == ["Loss (nats a token)", "Learning rate"]
 
 
+def test_the_page_shows_what_was_evaluated(run):
+    assert "Evaluations" not in "".join(parsed(run).itertext())
+    row = {"step": 1000, "task": "lambada", "file": "x/last<>.jsonl", "accuracy": 0.25}
+    append_json_line(run.evaluations_file, {**row, "accuracy_error": 0.0625})
+    text = "".join(parsed(run).itertext())
+    assert "lambada, last<>.jsonl" in text and "accuracy 25.0% ± 6.2% (step 1,000)" in text
+
+
 def test_the_page_needs_no_network(run):
     text = write_report(run).read_text(encoding="utf-8")
     assert (

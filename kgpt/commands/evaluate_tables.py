@@ -1,0 +1,179 @@
+"""What `kgpt evaluate` prints: results as tables, and which differences between runs are more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from kgpt.commands.measures import Measured
+from kgpt.commands.tables import print_table
+from kgpt.evaluation.statistics import is_noise
+from kgpt.evaluations import LOSS_FIGURES, TASK_FIGURES, harness_metrics, with_error
+
+
+def comparison(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Differences of every two runs measured on the same items, paired by item."""
+    found = []
+    for one, other in combinations(measured, 2):
+        if one.items != other.items:
+            continue
+        for name in one.figures:
+            if name in other.figures:
+                difference, error = one.figures[name].minus(other.figures[name])
+                found.append(
+                    {
+                        "figure": name,
+                        "runs": [_name(one), _name(other)],
+                        "difference": difference,
+                        "standard_error": error,
+                        "within_noise": is_noise(difference, error),
+                    }
+                )
+    return found
+
+
+def print_results(measured: Sequence[Measured]) -> None:
+    """The table of one measurement of every run."""
+    values = [item.values for item in measured]
+    if "by_subject" in values[0]:
+        for item in values:
+            _print_recall(item)
+    elif "results" in values[0]:
+        _print_harness(values)
+    elif "task" in values[0]:
+        _print_subsets(values)
+        _print_figures(values)
+    else:
+        _print_losses(values)
+
+
+def print_comparison(measured: Sequence[Measured], compared: Sequence[dict[str, Any]]) -> None:
+    """What the differences between several runs mean."""
+    if len(measured) < 2:
+        return
+    print()
+    if not compared:
+        print("Not compared: the runs were measured on different items.")
+        return
+    rows = [
+        (
+            " − ".join(item["runs"]),
+            item["figure"],
+            f"{item['difference']:+.4f}",
+            with_error(item["standard_error"], None, ".4f"),
+            _verdict(item, measured),
+        )
+        for item in compared
+    ]
+    print_table(
+        ("difference", "figure", "", "±", "at 95 %"), rows, ("difference", "figure", "at 95 %")
+    )
+
+
+def _verdict(item: dict[str, Any], measured: Sequence[Measured]) -> str:
+    if item["within_noise"] is None:
+        return "unknown: too few items"
+    if item["within_noise"]:
+        return "within the noise"
+    figure = next(
+        each.figures[item["figure"]] for each in measured if item["figure"] in each.figures
+    )
+    first_is_better = (item["difference"] > 0) == figure.higher_is_better
+    return f"{item['runs'][0 if first_is_better else 1]} is better"
+
+
+def _name(item: Measured) -> str:
+    return str(item.values["run"])
+
+
+# === Tables ===
+
+
+def _print_losses(results: Sequence[dict[str, Any]]) -> None:
+    rows = [
+        (
+            result["run"],
+            f"{result['step']:,}",
+            *(_pair(result, name, form) for name, (_, form) in LOSS_FIGURES.items()),
+            f"{result['tokens']:,}",
+            f"{result['bytes']:,}",
+        )
+        for result in results
+    ]
+    names = [heading for heading, _ in LOSS_FIGURES.values()]
+    headings = ("run", "step", *names, "tokens", "bytes")
+    print_table(headings, rows, left=("run",))
+
+
+def _print_recall(result: dict[str, Any]) -> None:
+    rows = [
+        (
+            subject,
+            str(item["right"]),
+            str(item["prompts"]),
+            "█" * round(20 * item["right"] / item["prompts"]),
+        )
+        for subject, item in result["by_subject"].items()
+    ]
+    print_table(("subject", "right", "of", ""), rows, left=("subject", ""))
+    common = result["most_common_answer_accuracy"]
+    print(
+        f"{result['run']}: {result['accuracy']:.1%} of {result['prompts']} answers right"
+        f" (always giving each relation's most common answer: {common:.1%})"
+    )
+
+
+def _print_subsets(results: Sequence[dict[str, Any]]) -> None:
+    subsets = results[0].get("by_subset")
+    if not subsets:
+        return
+    rows = [
+        (
+            name,
+            f"{subsets[name]['questions']:,}",
+            *(_pair(item["by_subset"][name], "accuracy", ".1%") for item in results),
+        )
+        for name in subsets
+    ]
+    print_table(("subset", "questions", *(item["run"] for item in results)), rows, left=("subset",))
+    print()
+
+
+def _print_figures(results: Sequence[dict[str, Any]]) -> None:
+    shown = [name for name in TASK_FIGURES if name in results[0]]
+    counts = [
+        name
+        for name in ("questions", "scored", "unscored", "cut_contexts")
+        if any(name in item for item in results)
+    ]
+    rows = [
+        (
+            item["run"],
+            f"{item['step']:,}",
+            *(_pair(item, name, TASK_FIGURES[name][1]) for name in shown),
+            *(f"{item.get(name, 0):,}" for name in counts),
+        )
+        for item in results
+    ]
+    headings = (
+        "run",
+        "step",
+        *(TASK_FIGURES[name][0] for name in shown),
+        *(name.replace("_", " ") for name in counts),
+    )
+    print_table(headings, rows, left=("run",))
+
+
+def _print_harness(results: Sequence[dict[str, Any]]) -> None:
+    rows = []
+    for task, metric, _, _ in harness_metrics(results[0]["results"]):
+        found = [item["results"][task] for item in results]
+        cells = [with_error(each[metric], each.get(f"{metric}_stderr"), ".4f") for each in found]
+        rows.append((task, metric, *cells))
+    headings = ("task", "metric", *(item["run"] for item in results))
+    print_table(headings, rows, left=("task", "metric"))
+
+
+def _pair(values: dict[str, Any], name: str, form: str) -> str:
+    return with_error(values[name], values.get(f"{name}_error"), form)

@@ -1,0 +1,109 @@
+"""A model with another context, or with more special tokens, than it came with.
+
+In: a configuration and a tokenizer, and what is wanted. Out: both changed, and each tensor changed as it passes by.
+
+- A shorter context keeps the first positions. In a longer one position p gets the vector of position p modulo the old
+  length, as Longformer does (Beltagy et al., 2020, arXiv:2004.05150, section 5): near tokens are told apart as before,
+  and training on long texts does the rest. Rotary positions have no vectors.
+- Rows that only fill up the tables stand for no token, and are left out: others would write them as tokens.
+- A new special token gets the mean of all tokens' vectors: before it is trained it is as likely as an average token
+  (Hewitt, 2021, "Initializing new word embeddings for pretrained language models").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from kgpt.config import ModelConfig
+from kgpt.errors import KgptError
+from kgpt.interop.correspondence import Array
+from kgpt.model.shapes import HEAD, POSITIONS, TOKENS
+from kgpt.text.special_tokens import special_literals
+from kgpt.text.tokenizer import Tokenizer
+
+PADDED_TO = (8, 16, 32, 64, 128, 256, 512)
+"""Multiples to which others fill up their tables."""
+
+
+def with_tokenizer(config: ModelConfig, tokenizer: Tokenizer, source: object) -> ModelConfig:
+    """The configuration with the tokenizer's vocabulary, whose tables may be filled up to a multiple.
+
+    Raises:
+        KgptError: the tables have other rows than the tokenizer has ids.
+    """
+    rows, ids = config.vocabulary_size, tokenizer.vocabulary_size
+    multiples = (1, *PADDED_TO)
+    found = next(
+        (multiple for multiple in multiples if -(-ids // multiple) * multiple == rows), None
+    )
+    if found is None:
+        raise KgptError(
+            "Tokenizer does not fit the model",
+            f"{source}: the model has {rows:,} tokens, its tokenizer {ids:,}.",
+            "Put the tokenizer files that belong to the model into its folder.",
+        )
+    return dataclasses.replace(config, vocabulary_size=ids, vocabulary_multiple=found)
+
+
+def unfilled(config: ModelConfig) -> ModelConfig:
+    """The configuration with tables that have a row for each token, and no other."""
+    return dataclasses.replace(config, vocabulary_multiple=1)
+
+
+def with_context(config: ModelConfig, length: int | None) -> ModelConfig:
+    """The configuration with a context of `length` tokens; None leaves it.
+
+    Raises:
+        KgptError: it is shorter than one token.
+    """
+    return config if length is None else dataclasses.replace(config, context_length=length)
+
+
+def with_tokens(
+    config: ModelConfig, tokenizer: Tokenizer, names: Sequence[str]
+) -> tuple[ModelConfig, Tokenizer]:
+    """Configuration and tokenizer with more special tokens, whose ids follow the others.
+
+    Raises:
+        KgptError: one is no special token's name, or is there already.
+    """
+    added = special_literals(names)
+    there = [token for token in added if token in tokenizer.vocabulary]
+    if there:
+        raise KgptError(
+            "Token exists",
+            f"The tokenizer has {', '.join(there)} already.",
+            "Leave out --add-token for it.",
+        )
+    if not added:
+        return config, tokenizer
+    size = tokenizer.vocabulary_size
+    vocabulary = {**tokenizer.vocabulary, **{token: size + i for i, token in enumerate(added)}}
+    grown = Tokenizer(vocabulary, tokenizer.merges, tokenizer.pre_tokenization)
+    return dataclasses.replace(config, vocabulary_size=grown.vocabulary_size), grown
+
+
+def adapted(name: str, value: Array, before: ModelConfig, after: ModelConfig) -> Array:
+    """The tensor `name` (below `gpt/`) of a model `before`, as one `after` has it."""
+    if name == TOKENS:
+        return _with_rows(value, before, after)
+    if name == HEAD:
+        return _with_rows(value.T, before, after).T
+    if name == POSITIONS and before.context_length != after.context_length:
+        return value[np.arange(after.context_length) % before.context_length]
+    return value
+
+
+def _with_rows(table_VC: Array, before: ModelConfig, after: ModelConfig) -> Array:
+    """The table with a row for each token of `after`."""
+    known_VC = table_VC[: before.vocabulary_size]
+    if before.vocabulary_size == after.vocabulary_size:
+        return known_VC
+    mean_C = known_VC.mean(axis=0, dtype=np.float64).astype(np.float32)
+    grown_VC = np.empty((after.vocabulary_size, table_VC.shape[1]), np.float32)
+    grown_VC[: len(known_VC)] = known_VC
+    grown_VC[len(known_VC) :] = mean_C
+    return grown_VC
