@@ -39,8 +39,6 @@ WEIGHTS = {
     "litert": ("float32", "int8"),
 }
 """How a format can store weights."""
-OF_CLASSIFIERS = ("saved-model", "keras")
-"""Formats that hold a model which gives labels."""
 EXPORTERS = {
     "saved-model": ("kgpt.interop.exports", "export_saved_model"),
     "huggingface": ("kgpt.interop.huggingface_export", "export_huggingface"),
@@ -50,6 +48,8 @@ EXPORTERS = {
     "litert": ("kgpt.interop.litert_export", "export_litert"),
 }
 """Module and function that write a format; what they need is loaded when it is asked for."""
+OF_CLASSIFIERS = ("saved-model", "keras")
+"""Formats that a classifier can have too; the others are of models that write."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
