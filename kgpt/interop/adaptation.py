@@ -6,8 +6,7 @@ In: a configuration and a tokenizer, and what is wanted. Out: both changed, and 
   length, as Longformer does (Beltagy et al., 2020, arXiv:2004.05150, section 5): near tokens are told apart as before,
   and training on long texts does the rest. Rotary positions have no vectors.
 - Rows that only fill up the tables stand for no token, and are left out: others would write them as tokens.
-- A new special token gets the mean of all tokens' vectors: before it is trained it is as likely as an average token
-  (Hewitt, 2021, "Initializing new word embeddings for pretrained language models").
+- A new special token gets a vector from the spread of all (`kgpt.model.vocabulary`).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import numpy as np
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.correspondence import Array
+from kgpt.model import vocabulary
 from kgpt.model.shapes import HEAD, POSITIONS, TOKENS
 from kgpt.text.special_tokens import special_literals
 from kgpt.text.tokenizer import Tokenizer
@@ -80,30 +80,16 @@ def with_tokens(
         )
     if not added:
         return config, tokenizer
-    size = tokenizer.vocabulary_size
-    vocabulary = {**tokenizer.vocabulary, **{token: size + i for i, token in enumerate(added)}}
-    grown = Tokenizer(vocabulary, tokenizer.merges, tokenizer.pre_tokenization)
+    grown = vocabulary.with_tokens(tokenizer, added)
     return dataclasses.replace(config, vocabulary_size=grown.vocabulary_size), grown
 
 
 def adapted(name: str, value: Array, before: ModelConfig, after: ModelConfig) -> Array:
     """The tensor `name` (below `gpt/`) of a model `before`, as one `after` has it."""
     if name == TOKENS:
-        return _with_rows(value, before, after)
+        return vocabulary.with_rows(value, before, after)
     if name == HEAD:
-        return _with_rows(value.T, before, after).T
+        return vocabulary.with_rows(value.T, before, after).T
     if name == POSITIONS and before.context_length != after.context_length:
         return value[np.arange(after.context_length) % before.context_length]
     return value
-
-
-def _with_rows(table_VC: Array, before: ModelConfig, after: ModelConfig) -> Array:
-    """The table with a row for each token of `after`."""
-    known_VC = table_VC[: before.vocabulary_size]
-    if before.vocabulary_size == after.vocabulary_size:
-        return known_VC
-    mean_C = known_VC.mean(axis=0, dtype=np.float64).astype(np.float32)
-    grown_VC = np.empty((after.vocabulary_size, table_VC.shape[1]), np.float32)
-    grown_VC[: len(known_VC)] = known_VC
-    grown_VC[len(known_VC) :] = mean_C
-    return grown_VC

@@ -209,3 +209,31 @@ def test_gpt2s_own_ids(tmp_path):
     theirs = transformers.GPT2Tokenizer.from_pretrained(tmp_path)
     for text in NASTY:
         assert theirs(text, split_special_tokens=True)["input_ids"] == ours.encode(text)
+
+
+@pytest.mark.parametrize("name", ["chat", "alpaca", "alpaca-pt"])
+def test_conversations_are_written_down_as_we_do(name, words, tmp_path):
+    from kgpt.interop.huggingface_export import save_tokenizer
+    from kgpt.model.vocabulary import with_tokens
+    from kgpt.text.conversations import turns_of
+    from kgpt.text.templates import TEMPLATES, conversation_ids, prompt_ids
+
+    template = TEMPLATES[name]
+    tokenizer = with_tokens(words, template.special_tokens)
+    save_tokenizer(tokenizer, tmp_path, CONTEXT, template)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    messages = [
+        {"role": "system", "content": 'Seja "breve" {e} {{direto}}.'},
+        {"role": "user", "content": "Qual é a\ncapital?"},
+        {"role": "assistant", "content": "Água fria."},
+        {"role": "user", "content": "E a outra?"},
+    ]
+    for count in (2, 3, 4):
+        part = messages[:count]
+        turns = turns_of(part)
+        ours = conversation_ids(template, turns, tokenizer)[0]
+        assert list(theirs.apply_chat_template(part, tokenize=True, return_dict=False)) == ours
+    asked = theirs.apply_chat_template(
+        messages, tokenize=True, add_generation_prompt=True, return_dict=False
+    )
+    assert list(asked) == prompt_ids(template, turns_of(messages), tokenizer)

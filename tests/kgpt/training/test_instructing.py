@@ -177,6 +177,26 @@ def test_adapters_stand_on_the_base_with_its_new_tokens(adapted, base):
     assert (run.adapter_folder / "weights.safetensors").is_file()
 
 
+def test_an_export_has_the_adapters_in_it(adapted, tmp_path):
+    from kgpt.interop.huggingface_export import export_huggingface
+    from kgpt.interop.imports import import_model
+
+    run = adapted.training.run
+    best = run.checkpoint("best")
+    export_huggingface(run, best, tmp_path / "exported")
+    back = import_model(str(tmp_path / "exported"), "back", saved_models=tmp_path)
+    found = load_tensors(back.checkpoint().path / "weights.safetensors")
+    expected = checkpoint_tensors(run, best)
+    assert found.keys() == expected.keys()
+    for path, tensor in expected.items():
+        np.testing.assert_allclose(found[path], tensor, atol=1e-7)
+    base = load_tensors(run.base_file)
+    changed = "gpt/block_0/attention/query/kernel"
+    assert np.abs(found[changed] - base[changed]).max() > 1e-4
+    settings = json.loads((tmp_path / "exported" / "tokenizer_config.json").read_text())
+    assert "<|assistant|>" in settings["chat_template"]
+
+
 def test_a_template_without_special_tokens_leaves_the_vocabulary(base):
     short = dataclasses.replace(
         ALPACA, beginning="", user="{instruction}=", user_with_input="{instruction}{input}="
