@@ -24,7 +24,7 @@ def root(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("root")
     write_run(folder / "runs" / "base", build_gpt(MODERN_SHAPE, seed=1), Tokenizer.bytes())
-    asked = [{"pergunta": f"{n}?", "resposta": "abc"[n % 3]} for n in range(20)]
+    asked = [{"pergunta": f"{n}?", "resposta": "abc"[n % 3], "nota": f"z{n}"} for n in range(20)]
     write(folder / "asked.jsonl", [*asked, asked[0], {"pergunta": "x", "resposta": ""}])
     pairs = [{"prompt": f"{n}?", "chosen": "a", "rejected": "b"} for n in range(20)]
     write(folder / "pairs.jsonl", pairs)
@@ -68,7 +68,7 @@ def test_options_reach_the_run(finetune, root):
     mine = root / "mine.toml"
     mine.write_text('user = "P: {instruction} R:"\n')
     options = ("--template", str(mine), "--learn", "all", "--no-packing", "--max-length", "20", "--answered", "0",
-               "--lora-rank", "2", "--lora-targets", "query,value", "--question-field", "resposta",
+               "--lora-rank", "2", "--lora-targets", "query,value", "--question-field", "nota",
                "--answer-field", "pergunta", "--seed", "3")  # fmt: skip
     data = str(root / "asked.jsonl")
     code, out, err = finetune("instruct", "base", "--data", data, "--run", "opts", *options, *QUICK)
@@ -84,9 +84,7 @@ def test_options_reach_the_run(finetune, root):
     )
     assert (own["lora"]["rank"], own["lora"]["targets"]) == (2, ["query", "value"])
     assert values["configuration"]["seed"] == 3
-    assert (
-        "[[P: " in out.replace("<|endoftext|>", "") and "Packed" not in out and "Exact" not in out
-    )
+    assert "[[P: z" in out and "Packed" not in out and "Exact" not in out
 
 
 def test_preferences_are_shown_learned_and_measured(finetune, root):
