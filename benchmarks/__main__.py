@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
-    "decoding", "evaluating", "serving", "recall", "spam", "importing",
+    "decoding", "evaluating", "serving", "recall", "spam", "answers", "importing",
 )  # fmt: skip
 
 LONG = ("prepare_memory", "importing")
