@@ -1,6 +1,6 @@
 """Write a model in another format.
 
-saved-model is a folder that TensorFlow loads by itself: text in, text out (of a classifier: labels), tokenizer
+saved-model is a folder that TensorFlow loads by itself: text in, text out (or an answer, or labels), tokenizer
 included. huggingface is one for transformers and all that reads its folders, a GPT-2 or a Qwen3. keras is a .keras
 file, for keras.models.load_model where kgpt is installed. keras-hub is a preset for its GPT2CausalLM. litert is a
 folder for ai-edge-litert, onnx one for onnxruntime, both with an example.

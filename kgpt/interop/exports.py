@@ -32,7 +32,7 @@ def export_saved_model(
     overwrite: bool = False,
     report: Report = lambda stage: None,
 ) -> Path:
-    """Write the folder `output`, a SavedModel whose `serving_default` writes by `defaults`, or gives labels.
+    """Write the folder `output`, a SavedModel whose `serving_default` writes or answers by `defaults`, or gives labels.
 
     `weights` is float32 or bfloat16.
 
@@ -53,13 +53,31 @@ def export_saved_model(
             write_saved_classifier(aside, model, tokenizer, settings, weights)
             about: dict[str, Any] = {"labels": list(settings.labels)}
         else:
-            from kgpt.interop.saved_model import write_saved_model
-
-            write_saved_model(aside, model, tokenizer, defaults, weights)
+            _write_text_model(aside, run, model, tokenizer, defaults, weights)
             names = ("max_tokens", "temperature", "top_k", "top_p", "seed")
             about = {"serving_default": {name: getattr(defaults, name) for name in names}}
         _write_about(aside, run, checkpoint, weights, about)
     return output
+
+
+def _write_text_model(
+    folder: Path,
+    run: RunFolder,
+    model: Any,
+    tokenizer: Tokenizer,
+    defaults: GenerateOptions,
+    weights: str,
+) -> None:
+    if run.answers:
+        from kgpt.inference.chat import run_template
+        from kgpt.interop.saved_answers import write_saved_answers
+
+        template = run_template(run)
+        write_saved_answers(folder, model, tokenizer, template, defaults, weights)
+    else:
+        from kgpt.interop.saved_model import write_saved_model
+
+        write_saved_model(folder, model, tokenizer, defaults, weights)
 
 
 def export_keras(

@@ -81,11 +81,16 @@ class TextModel(StoredModel):
     @signature(TEXT)
     def serving_default(self, text: Any) -> dict[str, Any]:
         """Continue each text, by the options that were given at export."""
+        return self.generate(text, *self.defaults(tf.shape(text)))
+
+    def defaults(self, shape: Any) -> Controls:
+        """The options that were given at export, for as many texts."""
         chosen: GenerateOptions = self._defaults
         seed = chosen.seed or 0
         values = (chosen.max_tokens, chosen.temperature, chosen.top_k, chosen.top_p, seed)
-        constants = map(tf.constant, values, CONTROL_TYPES)
-        return self.generate(text, *(tf.fill(tf.shape(text), value) for value in constants))
+        return Controls(
+            *(tf.fill(shape, value) for value in map(tf.constant, values, CONTROL_TYPES))
+        )
 
     @signature(TEXT, *(_each(*item) for item in CONTROL_TYPES._asdict().items()))
     def generate(
@@ -101,11 +106,13 @@ class TextModel(StoredModel):
         controls = Controls(max_new_tokens, temperature, top_k, top_p, seed)
         controls = checked(controls, tf.shape(text)[0], self._model.config.context_length)
         prompts = self.tokenize(text)  # calling the signatures keeps one copy of each in the file
+        return self.continued(prompts["ids"], prompts["num_tokens"], controls)
+
+    def continued(self, ids_BT: Any, count_B: Any, controls: Controls) -> dict[str, Any]:
+        """What follows the first `count_B` ids of each row."""
         end_of_text = self.tokenizer.end_of_text
         with self.weights_in_place():
-            ids_BN, count_B = generate(
-                self._model, prompts["ids"], prompts["num_tokens"], controls, end_of_text
-            )
+            ids_BN, count_B = generate(self._model, ids_BT, count_B, controls, end_of_text)
         return {**self.detokenize(ids_BN, count_B), "ids": ids_BN, "num_tokens": count_B}
 
     @signature(TEXT)
@@ -157,7 +164,7 @@ def write_saved_model(
         KgptError: Keras does not run on TensorFlow, the tokenizer is another model's, or `defaults` cannot be met.
         OSError: the disk is full or the folder cannot be written.
     """
-    _check(model, tokenizer, defaults)
+    check_defaults(model, tokenizer, defaults)
     module = TextModel(model, tokenizer, defaults, weights)
     save(module, ("serving_default", "generate", "score", "tokenize", "detokenize"), folder)
 
@@ -170,7 +177,12 @@ def save(module: StoredModel, names: Sequence[str], folder: Path) -> None:
         raise OSError(_error_number(error), error.message) from error
 
 
-def _check(model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
+def check_defaults(model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) -> None:
+    """Refuse what no SavedModel that writes can be made of.
+
+    Raises:
+        KgptError: as `check_model`, or the context does not hold as many tokens as are to be written.
+    """
     config = model.config
     check_model(config, tokenizer)
     if defaults.max_tokens > config.context_length:
