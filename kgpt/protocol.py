@@ -5,7 +5,8 @@ first client. Standard library only.
 
 Requests (to the engine)
     load        slot, run, checkpoint ("best" | "last" | step), decoder (one of `DECODERS`)
-    generate    slot, prompt, options (see `GenerateOptions`), alternatives (how many to report with each token)
+    generate    slot, prompt (a text) or ids (its tokens, taken as they are), options (see `GenerateOptions`),
+                alternatives (how many to report with each token)
     tokenize    run or data (a folder), text             -> tokens: ids, bytes_hex
     detokenize  run or data (a folder), ids              -> detokenized: text, bytes_hex
     attention   slot, text, layer, head (from 0)         -> attention: what one head looks at

@@ -78,13 +78,16 @@ class Generator:
             )
         self.decoder, self.tokenizer, self.speculation = decoder, tokenizer, speculation
 
-    def encode_prompt(self, prompt: str) -> list[int]:
+    def encode_prompt(self, prompt: str | Sequence[int]) -> list[int]:
         """The ids of a prompt; of an empty one, the end-of-text id, after which a document begins.
+
+        A prompt of ids stays as it is: text that is encoded again may be cut into other tokens.
 
         Raises:
             KgptError: it is longer than the context.
         """
-        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        given = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        ids = given or [self.tokenizer.end_of_text]
         if len(ids) > self.decoder.context_length:
             raise too_long(len(ids), self.decoder.context_length)
         return ids
@@ -97,7 +100,10 @@ class Generator:
             decoder.step([self.tokenizer.end_of_text])
 
     def stream(
-        self, prompt: str, options: GenerateOptions | None = None, alternatives: int = 0
+        self,
+        prompt: str | Sequence[int],
+        options: GenerateOptions | None = None,
+        alternatives: int = 0,
     ) -> Iterator[Piece]:
         """The continuation, token by token; the last piece says why it ends. Closing the iterator cancels.
 
@@ -112,7 +118,7 @@ class Generator:
 
     def streams(
         self,
-        prompt: str,
+        prompt: str | Sequence[int],
         options: GenerateOptions,
         seeds: Sequence[int | None],
         alternatives: int = 0,

@@ -161,7 +161,8 @@ class Engine:
         )
 
     def _generate(self, message: Message) -> None:
-        request, prompt = message.get("id"), _text(message, "prompt")
+        request = message.get("id")
+        prompt = _ids(message) if "ids" in message else _text(message, "prompt")
         options = GenerateOptions.from_dict(_object(message, "options"))
         alternatives = _count(message, "alternatives", MAX_ALTERNATIVES)
         generator = self._slot(message).generator
@@ -232,10 +233,7 @@ class Engine:
         self._send({"type": "tokens", "id": message.get("id"), "ids": ids, "bytes_hex": parts})
 
     def _detokenize(self, message: Message) -> None:
-        ids = message.get("ids")
-        if not isinstance(ids, list) or not all(type(token) is int for token in ids):
-            raise _bad_request(f'Expected a list of whole numbers under "ids". Received: {ids!r}')
-        content = self._tokenizer(message).decode_bytes(ids)
+        content = self._tokenizer(message).decode_bytes(_ids(message))
         text = content.decode("utf-8", errors="replace")
         reply = {"type": "detokenized", "id": message.get("id"), "text": text}
         self._send({**reply, "bytes_hex": content.hex()})
@@ -300,6 +298,13 @@ def _text(message: Message, key: str) -> str:
     if not isinstance(value, str):
         raise _bad_request(f'Expected a text under "{key}". Received: {value!r}')
     return value
+
+
+def _ids(message: Message) -> list[int]:
+    ids = message.get("ids")
+    if not isinstance(ids, list) or not all(type(token) is int for token in ids):
+        raise _bad_request(f'Expected a list of whole numbers under "ids". Received: {ids!r}')
+    return ids
 
 
 def _object(message: Message, key: str) -> Message:

@@ -135,6 +135,20 @@ def test_a_generation_streams_and_ends(loaded):
     assert 0 < done["seconds_to_first_token"] < done["seconds"]
 
 
+def test_a_prompt_of_ids_is_continued_as_it_is(loaded):
+    begin, text_of = list("Olá, cora".encode()), lambda replies: replies[-1]["text"]
+    by_ids = loaded.ask("generate", id="i", slot="a", ids=begin, options=GREEDY)
+    by_text = loaded.ask("generate", id="p", slot="a", prompt="Olá, cora", options=GREEDY)
+    assert text_of(by_ids) == text_of(by_text) == TEXT.removeprefix("Olá, cora")
+    half_a_character = [*begin, "ç".encode()[0]]
+    replies = loaded.ask("generate", id="h", slot="a", ids=half_a_character, options=GREEDY)
+    rest = bytes.fromhex("".join(reply["bytes_hex"] for reply in replies[:-1]))
+    assert bytes(half_a_character) + rest == TEXT.encode()
+    for wrong in (["1"], [True], [257], [-1], [1] * 129, "12"):
+        error = loaded.ask("generate", id="w", slot="a", ids=wrong, options=GREEDY)[-1]
+        assert (error["type"], error["id"]) == ("error", "w"), wrong
+
+
 def test_options_reach_the_generation(loaded):
     *tokens, done = loaded.ask(
         "generate", id=5, slot="a", prompt="Olá", options={**GREEDY, "stop": ["ção"]}
