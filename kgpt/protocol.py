@@ -15,7 +15,8 @@ Requests (to the engine)
 Replies (from the engine)
     ready       versions
     loading     slot, stage                              (progress of a `load`; may be absent)
-    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads
+    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads,
+                end_of_text (its id, which stands for an empty prompt)
     token       token (id), bytes_hex, text, probability, alternatives ([{token, bytes_hex, probability}])
                 `text` is what may be shown now: it never ends inside a character, so it can be empty
     done        reason ("length" | "stop" | "end_of_text" | "cancelled"), tokens, seconds, seconds_to_first_token, text

@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,17 +22,20 @@ from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
-from workbench import engine, settings
+from workbench import engine, generations, settings, state
 from workbench.catalog import Catalog, RunSummary
 from workbench.follower import Follower
+from workbench.generations import Generation, Target
 from workbench.keys import PLACE_TITLES, Place, keys_of
-from workbench.playground import Playground, Target
+from workbench.playground import Playground
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
+from workbench.tokens import Token
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
 
 POLL_SECONDS = 0.5
+HISTORY_FILE, HISTORY_VERSION = "history.json", 1
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that parses a long file may keep the interpreter from answering a key."""
@@ -82,6 +86,7 @@ class WorkbenchApp(App[None]):
         *,
         run_name: str | None = None,
         settings_path: Path | None = None,
+        state_path: Path | None = None,
         is_read_only: bool = False,
         engine_command: Sequence[str] = engine.COMMAND,
         poll_seconds: float = POLL_SECONDS,
@@ -102,6 +107,11 @@ class WorkbenchApp(App[None]):
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
+        self.state_path = state_path
+        """The folder of what is remembered without being asked to."""
+        self.last_error: tuple[KgptError, str] | None = None
+        """What failed last, with the end of the engine's log."""
+        self._saves: asyncio.Lock = asyncio.Lock()
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
@@ -115,20 +125,50 @@ class WorkbenchApp(App[None]):
         is_known = self.settings.theme in self.available_themes
         self.theme = self.settings.theme if is_known else "kgpt-dark"
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+        self._recall_history()
         self._work(self._follow_catalog, "catalog")
         self._work(self.follower.run, "follower")
         if self._first_mode != "runs":
             self.switch_mode(self._first_mode)
 
     async def on_unmount(self) -> None:
-        """The engine goes with the workbench; what was set is kept."""
+        """The engine goes with the workbench; what was set and written is kept."""
         await self.playground.engine.close()
+        for item in self.playground.history:
+            if item.is_active:  # its engine is gone
+                item.state = "stopped"
+        self._save_history()
         if self.settings_path and not self.is_read_only:
             self.settings.theme = self.theme
             try:
                 settings.save(self.settings_path, self.settings)
             except (OSError, KgptError) as error:
                 self.log.error(error)
+
+    # === The history ===
+
+    def _recall_history(self) -> None:
+        if self.state_path is None:
+            return
+        try:
+            kept = state.load_state(self.state_path / HISTORY_FILE, HISTORY_VERSION)
+        except KgptError as error:
+            self.show_error(error)
+        else:
+            self.playground.history = generations.of_state(kept)
+
+    def _save_history(self) -> None:
+        if self.state_path is None or self.is_read_only:
+            return
+        values = generations.as_state(self.playground.history)
+        try:
+            state.save_state(self.state_path / HISTORY_FILE, HISTORY_VERSION, values)
+        except (OSError, KgptError) as error:
+            self._tell_damage(error)
+
+    async def _keep_history(self) -> None:
+        async with self._saves:  # one after another: the newest is written last
+            await asyncio.to_thread(self._save_history)
 
     def _work(self, work: Callable[[], Awaitable[None]], group: str) -> None:
         """Run in the background, for as long as the app lives; errors are the work's own to tell."""
@@ -197,14 +237,41 @@ class WorkbenchApp(App[None]):
             self.show_error(error)
         self._tell("playground")
 
-    def write(self, target: Target, prompt: str, options: GenerateOptions) -> None:
-        """Start a generation."""
-        generation = self.playground.ask(target, prompt, options)
+    def write(
+        self,
+        target: Target,
+        prompt: str,
+        options: GenerateOptions,
+        second: Target | None = None,
+        count: int = 1,
+    ) -> Generation:
+        """Start `count` generations, each with the next seed, by one model or by two side by side."""
+        asked: list[Generation] = []
+        for number in range(count):
+            seed = None if options.seed is None else options.seed + number
+            own = replace(options, seed=seed)
+            asked.append(self.playground.ask(target, prompt, own))
+            if second:
+                partner = asked[-1]
+                asked.append(self.playground.ask(second, prompt, own, partner=partner))
+        self._carry_out(asked)
+        return asked[0]
 
+    def write_branch(
+        self, parent: Generation, place: int, token: Token, options: GenerateOptions
+    ) -> Generation:
+        """Start a generation that takes another token of an earlier one."""
+        branch = self.playground.ask_branch(parent, place, token, options)
+        self._carry_out([branch])
+        return branch
+
+    def _carry_out(self, asked: Sequence[Generation]) -> None:
         async def work() -> None:
-            await self.playground.run(generation)
-            if generation.error:
-                self.show_error(generation.error)
+            for generation in asked:
+                await self.playground.run(generation)
+                if generation.error:
+                    self.show_error(generation.error)
+                await self._keep_history()
 
         self._work(work, "generation")
 
@@ -213,7 +280,8 @@ class WorkbenchApp(App[None]):
         self._work(self.playground.stop, "stop")
 
     def show_error(self, error: KgptError) -> None:
-        """A toast with what happened and what to do."""
+        """A toast with what happened and what to do; `E` shows all of it."""
+        self.last_error = error, self.playground.engine.log_tail(20)
         text = "\n".join(line for line in (error.message, error.hint) if line)
         self.notify(text, title=error.title, severity="error", timeout=12, markup=False)
 
@@ -246,7 +314,18 @@ class WorkbenchApp(App[None]):
         from workbench.screens.help import HelpScreen
 
         if isinstance(self.screen, WorkbenchScreen):
-            self.push_screen(HelpScreen(self.screen.place))
+            within = getattr(self.focused, "place", None)
+            places = [within] if within in PLACE_TITLES else []
+            self.push_screen(HelpScreen(*places, self.screen.place))
+
+    def action_error_details(self) -> None:
+        """Show the last error in full."""
+        from workbench.screens.error import ErrorScreen
+
+        if self.last_error is None:
+            self.notify("Nothing has failed.", timeout=3)
+        elif isinstance(self.screen, WorkbenchScreen):
+            self.push_screen(ErrorScreen(*self.last_error))
 
     def action_next_theme(self) -> None:
         """The next theme."""

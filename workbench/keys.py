@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["everywhere", "runs", "watch", "generate", "help"]
+Place = Literal["everywhere", "runs", "watch", "generate", "tokens", "error", "help"]
 
 PLACE_TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
     "runs": "Runs",
     "watch": "Watch",
     "generate": "Generate",
+    "tokens": "Tokens",
+    "error": "Error",
     "help": "Help",
 }
 
@@ -49,6 +51,10 @@ class Key:
 def _written(key: str) -> str:
     names = {
         "question_mark": "?",
+        "up": "↑",
+        "down": "↓",
+        "left": "←",
+        "right": "→",
         "slash": "/",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
@@ -67,6 +73,7 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere", "escape", "back", "Back", "One step back", display="esc"),
     Key("everywhere", "question_mark,f1", "help", "Help", "Keys and terms", True, display="?"),
     Key("everywhere", "t", "next_theme", "Theme", "Next theme"),
+    Key("everywhere", "E,alt+e", "error_details", "Error", "The last error in full, to copy"),
     Key("everywhere", "ctrl+q", "quit", "Quit", "Leave the workbench"),
     # Runs
     Key("runs", "enter", "watch", "Watch", "Watch this run", True, display="↵"),
@@ -100,12 +107,37 @@ KEYS: tuple[Key, ...] = (
     # Generate
     Key("generate", "ctrl+g,ctrl+j", "generate", "Generate", "Continue the prompt", True, "^g"),
     Key("generate", "escape", "stop", "Stop", "Stop writing; else leave the prompt", True, "esc"),
-    Key("generate", "ctrl+r", "again", "Again", "Same prompt, new seed", True),
+    Key("generate", "ctrl+r", "again", "Again", "Same prompt, new seed"),
     Key("generate", "ctrl+l", "extend", "Go on", "Take the text into the prompt", True),
     Key("generate", "ctrl+t", "edit", "Prompt", "Back to the prompt"),
     Key("generate", "y", "copy", "Copy", "Copy the text that was written", True),
     Key("generate", "ctrl+up", "recall(-1)", "Earlier", "The generation before", display="^↑"),
     Key("generate", "ctrl+down", "recall(1)", "Later", "The next generation", display="^↓"),
+    Key("generate", "alt+up", "walk('up')", "Parent", "The text that this one branched from"),
+    Key("generate", "alt+down", "walk('down')", "Branch", "The first branch of this text"),
+    Key("generate", "alt+left", "walk('before')", "Sibling", "The branch before this one"),
+    Key("generate", "alt+right", "walk('after')", "Sibling", "The branch after this one"),
+    Key("generate", "v,alt+v", "next_view", "View", "Output as text, as tokens, as surprise", True),
+    Key("generate", "A,alt+a", "compare", "Compare", "Two models side by side, or one again"),
+    Key("generate", "O,alt+o", "more_options", "Options", "All sampling options, or the few"),
+    Key("generate", "alt+g", "preset('greedy')", "Greedy", "Always the likeliest token"),
+    Key("generate", "alt+b", "preset('balanced')", "Balanced", "Likely tokens, with some variety"),
+    Key("generate", "alt+w", "preset('wild')", "Wild", "Unlikely tokens too"),
+    Key("generate", "alt+r", "reuse", "Reuse", "The options of this text into the form"),
+    Key("generate", "ctrl+s", "save", "Save", "Save the text to the run's generations.jsonl"),
+    Key("generate", "f3", "pager", "Pager", "Read the text in $PAGER"),
+    Key("generate", "f4", "editor", "Editor", "Write the prompt in $EDITOR"),
+    # The tokens of a text
+    Key("tokens", "right,l", "move(1)", "Next", "The next token", display="→"),
+    Key("tokens", "left,h", "move(-1)", "Previous", "The token before", display="←"),
+    Key("tokens", "down,j", "line(1)", "Down", "The token below", display="↓"),
+    Key("tokens", "up,k", "line(-1)", "Up", "The token above", display="↑"),
+    Key("tokens", "home,g", "edge(0)", "First", "The first token"),
+    Key("tokens", "end,G", "edge(-1)", "Last", "The last token"),
+    Key("tokens", "enter", "choose", "Alternatives", "What else could stand here", display="↵"),
+    # An error
+    Key("error", "y", "copy", "Copy", "Copy it"),
+    Key("error", "escape,q,enter,E", "dismiss", "Close", "Close", display="esc"),
     # Help
     Key("help", "escape,question_mark,f1,q,enter", "dismiss", "Close", "Close", display="esc"),
 )
@@ -128,6 +160,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("bits per byte", "the same, per byte of text: comparable between tokenizers"),
     ("gradient norm", "length of the update's direction before clipping; spikes are trouble"),
     ("temperature", "0 takes the likeliest token; higher is bolder"),
+    (
+        "surprise",
+        "bits: 0 for what the model held certain, 1 for a coin's toss, 10 for one in 1,024",
+    ),
     ("top-k, top-p", "choose among the k likeliest tokens; among the likeliest that sum up to p"),
 )
 """Terms that the help explains."""

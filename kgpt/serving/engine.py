@@ -157,6 +157,7 @@ class Engine:
                 "vocabulary_size": config.vocabulary_size,
                 "layers": config.num_layers,
                 "heads": config.num_heads,
+                "end_of_text": generator.tokenizer.end_of_text,
             }
         )
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import sys
 import threading
 import time
+import zlib
 from typing import Any
 
 WORDS = (
@@ -91,38 +93,50 @@ def load(message: dict[str, Any]) -> None:
         parameters=6_241_280,
         context_length=128,
         vocabulary_size=8192,
+        layers=2,
+        heads=3,
+        end_of_text=0,
     )
 
 
-def pieces(message: dict[str, Any]) -> list[str]:
-    """The continuation: words that depend on the seed; the first token shows nothing yet."""
+def pieces(message: dict[str, Any]) -> list[int]:
+    """The continuation, as places of words: they depend on the seed, or on the last id of a prompt of ids."""
     options = message["options"]
-    start = options.get("seed", 0) % len(WORDS)
-    words = [WORDS[(start + n) % len(WORDS)] for n in range(options["max_tokens"])]
-    return ["", *words[1:]] if options["max_tokens"] > 2 else words
+    start = message["ids"][-1] + 1 if "ids" in message else options.get("seed", 0)
+    return [(start + n) % len(WORDS) for n in range(options["max_tokens"])]
 
 
 def generate(message: dict[str, Any]) -> None:
+    """The first token shows nothing yet."""
     request, text, start, first = message["id"], "", time.monotonic(), None
     reason, count, crashes = "length", 0, should_crash()
-    for count, piece in enumerate(pieces(message), 1):
+    places = pieces(message)
+    for count, place in enumerate(places, 1):
         time.sleep(PAUSE)
         if request in cancelled and "deaf" not in MANNERS:
             reason, count = "cancelled", count - 1
             break
         if crashes and count == 4:
             crash()
+        piece = "" if count == 1 and len(places) > 2 else WORDS[place]
         text += piece
         first = first or time.monotonic() - start
-        hexadecimal = piece.encode().hex()
+        others = [(place + n) % len(WORDS) for n in range(message.get("alternatives", 0))]
         say(
             "token",
             id=request,
-            token=count,
-            bytes_hex=hexadecimal,
+            token=place,
+            bytes_hex=piece.encode().hex(),
             text=piece,
             probability=0.5,
-            alternatives=[],
+            alternatives=[
+                {
+                    "token": other,
+                    "bytes_hex": WORDS[other].encode().hex(),
+                    "probability": 0.5 ** (n + 1),
+                }
+                for n, other in enumerate(others)
+            ],
         )
     seconds = time.monotonic() - start
     say(
@@ -136,6 +150,24 @@ def generate(message: dict[str, Any]) -> None:
     )
 
 
+def parts_of(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+", text)
+
+
+def tokenize(message: dict[str, Any]) -> None:
+    """Words with the space before them; a word of a `data` folder is cut after its first letter."""
+    parts = parts_of(message["text"])
+    if "data" in message:
+        parts = [piece for part in parts for piece in (part[:2], part[2:]) if piece]
+    ids = [100 + zlib.crc32(part.encode()) % 8000 for part in parts]
+    say("tokens", id=message["id"], ids=ids, bytes_hex=[part.encode().hex() for part in parts])
+
+
+def detokenize(message: dict[str, Any]) -> None:
+    text = "".join(WORDS[token % len(WORDS)] for token in message["ids"])
+    say("detokenized", id=message["id"], text=text, bytes_hex=text.encode().hex())
+
+
 def main() -> None:
     print("the engine's log begins", file=sys.stderr, flush=True)
     if "crash-at-start" in MANNERS:
@@ -145,7 +177,12 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     time.sleep(0.2 if "slow" in MANNERS else 0.0)
     say("ready", versions={"kgpt": "0"})
-    actions = {"load": load, "generate": generate}
+    actions = {
+        "load": load,
+        "generate": generate,
+        "tokenize": tokenize,
+        "detokenize": detokenize,
+    }
     while (message := inbox.get())["type"] != "quit":
         action = actions.get(message["type"])
         if action:

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.app import WorkbenchApp
-from workbench.playground import Generation, Target
+from workbench.generations import Generation, Target
 
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
 PROMPT = "Marte é um planeta"
@@ -88,7 +88,8 @@ async def generate_scene(pilot: Pilot[Any]) -> None:
     assert isinstance(app, WorkbenchApp)
     await settle(pilot, lambda: app.has_read)
     stopped = _written(app, "A capital da França é", " Paris, nas margens do", "stopped")
-    app.playground.history += [stopped, _written(app, PROMPT, TEXT, "done")]
+    app.playground.history.append(stopped)
+    app.playground.history.append(_written(app, PROMPT, TEXT, "done"))
     await pilot.press("3")
     await settle(pilot, lambda: bool(app.screen.query("#prompt")))
     app.screen.query_one("#seed", Input).value = "1"
@@ -100,6 +101,8 @@ async def generate_scene(pilot: Pilot[Any]) -> None:
 def _written(app: WorkbenchApp, prompt: str, text: str, state: Any) -> Generation:
     run = app.catalog.summaries[0]
     generation = Generation(Target(run.path, "best", 500), prompt, fixture_options(), state, text)
+    generation.request_id = "here"
+    generation.number = 1 + len(app.playground.history)
     generation.tokens, generation.reason = len(text.split()), "end_of_text"
     generation.asked_at, generation.first_token_at, generation.seconds = 0.0, 0.08, 1.21
     return generation

@@ -100,6 +100,7 @@ def test_a_load_reports_and_tells_what_it_loaded(loaded, tiny_model):
         "vocabulary_size": 257,
         "layers": 1,
         "heads": 4,
+        "end_of_text": 256,
     }
 
 
