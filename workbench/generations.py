@@ -42,9 +42,11 @@ class Target:
 
     @property
     def title(self) -> str:
-        """`demo best (1,500)`."""
+        """`demo best (1,500)`, `demo step 1000`."""
+        if self.checkpoint.isdigit():
+            return f"{self.run.name} step {self.checkpoint}"
         step = f" ({self.step:,})" if self.step is not None else ""
-        return f"{self.run.name} {self.checkpoint if step else 'step ' + self.checkpoint}{step}"
+        return f"{self.run.name} {self.checkpoint}{step}"
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import replace
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Label, Select, Static
+from textual.widgets import Button, Label, Select, Static
 
 from kgpt.protocol import DECODERS, GenerateOptions
 from workbench.catalog import RunSummary
@@ -25,6 +25,7 @@ from workbench.sampling_fields import (
     preset_of,
 )
 from workbench.settings import Settings
+from workbench.widgets.entry import Entry
 from workbench.widgets.model_picker import ModelPicker
 
 COMPARED = ("beside it", "checkpoint")
@@ -58,7 +59,7 @@ class OptionsForm(Vertical):
 
     def _row(self, field: Field) -> Horizontal:
         value = str(getattr(self._settings, field.name))
-        entry = Input(value, field.placeholder, compact=True, id=field.name, tooltip=field.help)
+        entry = Entry(value, field.placeholder, compact=True, id=field.name, tooltip=field.help)
         entry.cursor_blink = False
         return Horizontal(Label(field.label), entry, classes="row")
 
@@ -152,7 +153,7 @@ class OptionsForm(Vertical):
     def fill(self, texts: Mapping[str, str]) -> None:
         """Put texts into fields."""
         for name, text in texts.items():
-            self.query_one(f"#{name}", Input).value = text
+            self.query_one(f"#{name}", Entry).value = text
 
     def use_preset(self, name: str) -> None:
         """Set how to choose, as a preset has it."""
@@ -183,4 +184,4 @@ class OptionsForm(Vertical):
         button.label, button.variant = ("Stop", "error") if is_busy else ("Generate", "primary")
 
     def _text(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
+        return self.query_one(f"#{name}", Entry).value.strip()

@@ -200,7 +200,7 @@ def _line(generation: Generation | None, playground: Playground) -> Content:
     if generation.state == "stopping":
         return Content.assemble(("■ stopping", "$warning"), muted(figures))
     if generation.state == "stopped":
-        return Content.assemble(("■ stopped", "$warning"), muted(figures), _cut(generation))
+        return Content.assemble(("■ stopped", "$warning"), _cut(generation), muted(figures))
     reason = REASONS.get(generation.reason, generation.reason)
     return Content.assemble(
         ("✓ done", "$success"), muted(f"{figures} · {reason}"), _cut(generation)
@@ -211,7 +211,7 @@ def _cut(generation: Generation) -> Content:
     """A warning when the model could no longer see the beginning."""
     if not generation.is_cut:
         return Content("")
-    return Content.styled(" · ⚠ context full: its beginning was forgotten", "$warning")
+    return Content.styled(" · ⚠ beginning forgotten", "$warning")
 
 
 def _engine_line(generation: Generation | None, playground: Playground) -> Content:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from textual.message import Message
-from textual.widgets import TextArea
+
+from workbench.widgets.entry import TextEntry
 
 PLACEHOLDER = "Write how it begins; ctrl+g lets the model go on."
 
 
-class Prompt(TextArea):
+class Prompt(TextEntry):
     """Up on the first line and down on the last ask for the prompt before and after."""
 
     class Recall(Message):
