@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
-    "decoding", "serving", "recall",
+    "decoding", "serving", "recall", "attention",
 )  # fmt: skip
 
 LONG = ("prepare_memory",)

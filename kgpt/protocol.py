@@ -9,8 +9,10 @@ Requests (to the engine)
                 alternatives (how many to report with each token)
     tokenize    run or data (a folder), text             -> tokens: ids, bytes_hex
     detokenize  run or data (a folder), ids              -> detokenized: text, bytes_hex
-    attention   slot, text, layer, head (from 0)         -> attention: what one head looks at
-    cancel      request (the id of the `generate` to stop)
+    attention   slot, text, kind ("weights" | "rollout"), layer, head (from 0, or "all": their mean, and for a rollout
+                the last layer)                          -> attention: what tokens look at; loads Keras on first use
+    ablate      slot, text, place (of a token)           -> ablation: the token after it, without each word before it
+    cancel      request (the id of the `generate` or `ablate` to stop)
     quit
 Replies (from the engine)
     ready       versions
@@ -20,8 +22,10 @@ Replies (from the engine)
     token       token (id), bytes_hex, text, probability, alternatives ([{token, bytes_hex, probability}])
                 `text` is what may be shown now: it never ends inside a character, so it can be empty
     done        reason ("length" | "stop" | "end_of_text" | "cancelled"), tokens, seconds, seconds_to_first_token, text
-    attention   layer, head, ids, bytes_hex, weights: for each token of the text a list, how much it takes from each
-                token up to itself; a list adds up to 1
+    attention   kind, layer, head, ids, bytes_hex, words ([first token, the one after the last]), weights: for each
+                token of the text a list, how much it takes from each token up to itself; a list adds up to 1
+    ablation    place, token, token_bytes_hex, is_in_text (it follows in the text; else it is the most probable one),
+                probability, ids, bytes_hex, words (up to the place), without (the probability without each of them)
     tokens, detokenized, error (title, message, hint)
 """
 
