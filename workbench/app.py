@@ -23,6 +23,7 @@ from textual.screen import Screen
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
 from workbench import engine, generations, settings, state
+from workbench.attention_study import AttentionStudy, View
 from workbench.catalog import Catalog, RunSummary
 from workbench.follower import Follower
 from workbench.generations import Generation, Target
@@ -55,6 +56,12 @@ def _generate() -> Screen[None]:
     return GenerateScreen()
 
 
+def _attention() -> Screen[None]:
+    from workbench.screens.attention import AttentionScreen
+
+    return AttentionScreen()
+
+
 class Changed(Message):
     """Something that is read in the background has changed; one that waits already stands for all of its kind."""
 
@@ -77,6 +84,7 @@ class WorkbenchApp(App[None]):
         "runs": RunsScreen,
         "watch": _watch,
         "generate": _generate,
+        "attention": _attention,
     }
     DEFAULT_MODE = "runs"
 
@@ -107,6 +115,7 @@ class WorkbenchApp(App[None]):
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
+        self.attention = AttentionStudy(self.playground, partial(self._tell, "attention"))
         self.state_path = state_path
         """The folder of what is remembered without being asked to."""
         self.last_error: tuple[KgptError, str] | None = None
@@ -198,6 +207,7 @@ class WorkbenchApp(App[None]):
             "catalog": "show_runs",
             "recording": "show_recording",
             "playground": "show_playground",
+            "attention": "show_attention",
         }[event.what]
         for screen in self.screen_stack:
             if isinstance(screen, WorkbenchScreen) and hasattr(screen, show) and screen.is_mounted:
@@ -274,6 +284,20 @@ class WorkbenchApp(App[None]):
                 await self._keep_history()
 
         self._work(work, "generation")
+
+    def look(self, view: View) -> None:
+        """Have the text of the attention study read."""
+        self._work(partial(self._study, self.attention.look, view), "attention")
+
+    def ablate(self, place: int) -> None:
+        """Have each word before a token left out in turn."""
+        self._work(partial(self._study, self.attention.ablate, place), "attention")
+
+    async def _study(self, work: Callable[[Any], Awaitable[None]], what: object) -> None:
+        before = self.attention.error
+        await work(what)
+        if self.attention.error and self.attention.error is not before:
+            self.show_error(self.attention.error)
 
     def stop_writing(self) -> None:
         """Stop the generation under way."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["everywhere", "runs", "watch", "generate", "tokens", "error", "help"]
+Place = Literal["everywhere", "runs", "watch", "generate", "attention", "tokens", "error", "help"]
 
 PLACE_TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
     "runs": "Runs",
     "watch": "Watch",
     "generate": "Generate",
+    "attention": "Attention",
     "tokens": "Tokens",
     "error": "Error",
     "help": "Help",
@@ -70,6 +71,7 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere", "1,alt+1", "show('runs')", "Runs", "Show the runs"),
     Key("everywhere", "2,alt+2", "show('watch')", "Watch", "Watch the chosen run"),
     Key("everywhere", "3,alt+3", "show('generate')", "Generate", "Write with a model"),
+    Key("everywhere", "4,alt+4", "show('attention')", "Attention", "See what a model looks at"),
     Key("everywhere", "escape", "back", "Back", "One step back", display="esc"),
     Key("everywhere", "question_mark,f1", "help", "Help", "Keys and terms", True, display="?"),
     Key("everywhere", "t", "next_theme", "Theme", "Next theme"),
@@ -127,6 +129,20 @@ KEYS: tuple[Key, ...] = (
     Key("generate", "ctrl+s", "save", "Save", "Save the text to the run's generations.jsonl"),
     Key("generate", "f3", "pager", "Pager", "Read the text in $PAGER"),
     Key("generate", "f4", "editor", "Editor", "Write the prompt in $EDITOR"),
+    Key("generate", "alt+l", "look", "Attention", "What the model looks at in this text"),
+    # Attention
+    Key("attention", "ctrl+g,ctrl+j", "read", "Read", "Read the text", True, "^g"),
+    Key("attention", "right,l", "token(1)", "Token", "The next token", True, "←→"),
+    Key("attention", "left,h", "token(-1)", "Token", "The token before", display="←"),
+    Key("attention", "down,j", "layer(1)", "Layer", "The next layer", True, "↑↓"),
+    Key("attention", "up,k", "layer(-1)", "Layer", "The layer before", display="↑"),
+    Key("attention", "right_square_bracket", "head(1)", "Head", "The next head", True, "[]"),
+    Key("attention", "left_square_bracket", "head(-1)", "Head", "The head before", display="["),
+    Key("attention", "m", "mean", "Mean", "The mean of all layers and heads"),
+    Key("attention", "r", "rollout", "Rollout", "Attention rolled out through the layers", True),
+    Key("attention", "a", "ablation", "Ablation", "Without each word in turn, or the map", True),
+    Key("attention", "y", "copy", "Copy", "Copy the words that the token draws on"),
+    Key("attention", "ctrl+t", "edit", "Text", "Back to the text"),
     # The tokens of a text
     Key("tokens", "right,l", "move(1)", "Next", "The next token", display="→"),
     Key("tokens", "left,h", "move(-1)", "Previous", "The token before", display="←"),
@@ -164,6 +180,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "surprise",
         "bits: 0 for what the model held certain, 1 for a coin's toss, 10 for one in 1,024",
     ),
+    ("attention", "how much a token takes from each before it; where it looks, not what it uses"),
+    ("rollout", "the layers' attention multiplied: what is left of each word in the end"),
+    ("ablation", "what a word does: the next token's probability without it"),
     ("top-k, top-p", "choose among the k likeliest tokens; among the likeliest that sum up to p"),
 )
 """Terms that the help explains."""

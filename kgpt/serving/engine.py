@@ -36,6 +36,8 @@ Message = Mapping[str, Any]
 PACKAGES = ("kgpt", "keras", "tensorflow", "tokenizers")
 MAX_ALTERNATIVES = 100
 ALL = "all"
+MAX_MAP_TOKENS = 1024
+"""Whose attention is told: the reply, a line with a number for each pair, has to stay below `MAX_LINE_BYTES`."""
 
 
 @dataclass
@@ -257,6 +259,12 @@ class Engine:
 
     def _tokens_of(self, slot: _Slot, message: Message) -> tuple[list[int], list[bytes]]:
         ids = slot.generator.encode_prompt(_text(message, "text"))
+        if len(ids) > MAX_MAP_TOKENS:
+            raise KgptError(
+                "Text too long for attention",
+                f"Expected at most {MAX_MAP_TOKENS} tokens. Received: {len(ids)} tokens.",
+                "Shorten the text.",
+            )
         return ids, [slot.generator.tokenizer.token_bytes(token) for token in ids]
 
     def _keras_model(self, slot: _Slot, message: Message) -> Any:

@@ -37,6 +37,7 @@ MANNERS = set(sys.argv[1:])
 PAUSE = 0.05 if "slow" in MANNERS or "deaf" in MANNERS else 0.0
 inbox: queue.Queue[dict[str, Any]] = queue.Queue()
 cancelled: set[str] = set()
+seen: set[str] = set()
 
 
 def say(type_: str, **values: Any) -> None:
@@ -168,6 +169,63 @@ def detokenize(message: dict[str, Any]) -> None:
     say("detokenized", id=message["id"], text=text, bytes_hex=text.encode().hex())
 
 
+def read(message: dict[str, Any]) -> list[str]:
+    """Tokens of a text: words, but `orra` is a token of its own."""
+    if "reading" not in seen:
+        seen.add("reading")
+        say("loading", id=message["id"], slot=message["slot"], stage="starting Keras")
+    return [part for part in re.findall(r"orra|\s*(?:(?!orra)\w)+|[^\w\s]", message["text"])]
+
+
+def spans_of(parts: list[str]) -> list[list[int]]:
+    starts = [place for place, part in enumerate(parts) if part != "orra"]
+    return [[a, b] for a, b in zip(starts, [*starts[1:], len(parts)], strict=True)]
+
+
+def tokens_reply(parts: list[str]) -> dict[str, Any]:
+    hexes = [part.encode().hex() for part in parts]
+    return {"ids": [200 + n for n in range(len(parts))], "bytes_hex": hexes}
+
+
+def attention(message: dict[str, Any]) -> None:
+    """Each token draws half on itself, the rest evenly; head 1 all on the first, head 2 of layer 1 on `orra`."""
+    parts = read(message)
+    layer, head, kind = message["layer"], message["head"], message["kind"]
+    rows = []
+    for place in range(len(parts)):
+        row = [0.5 / max(place, 1)] * place + [0.5 if place else 1.0]
+        target = 0 if head == 1 else parts.index("orra") if head == 2 and layer == 1 else None
+        if kind == "rollout":
+            target = 1
+        if target is not None and target <= place:
+            row = [0.0] * (place + 1)
+            row[target] = 1.0
+        rows.append(row)
+    values = {"kind": kind, "layer": layer, "head": head, "words": spans_of(parts), "weights": rows}
+    say("attention", id=message["id"], **tokens_reply(parts), **values)
+
+
+def ablate(message: dict[str, Any]) -> None:
+    """Without `cachorra`, the next token is much less probable."""
+    parts, place = read(message), message["place"]
+    words = spans_of(parts[: place + 1])
+    without = [0.1 if "cach" in parts[first] else 0.42 for first, _ in words]
+    is_in_text = place + 1 < len(parts)
+    token = parts[place + 1] if is_in_text else " latiu"
+    say(
+        "ablation",
+        id=message["id"],
+        place=place,
+        token=5,
+        token_bytes_hex=token.encode().hex(),
+        is_in_text=is_in_text,
+        probability=0.4,
+        words=words,
+        without=without,
+        **tokens_reply(parts),
+    )
+
+
 def main() -> None:
     print("the engine's log begins", file=sys.stderr, flush=True)
     if "crash-at-start" in MANNERS:
@@ -182,6 +240,8 @@ def main() -> None:
         "generate": generate,
         "tokenize": tokenize,
         "detokenize": detokenize,
+        "attention": attention,
+        "ablate": ablate,
     }
     while (message := inbox.get())["type"] != "quit":
         action = actions.get(message["type"])

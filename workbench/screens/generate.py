@@ -340,6 +340,14 @@ class GenerateScreen(WorkbenchScreen):
         """How to choose among the tokens, in a word."""
         self.query_one(OptionsForm).use_preset(name)
 
+    def action_look(self) -> None:
+        """See what the model looked at in the text that is shown."""
+        generation = self._shown_text()
+        if generation and not generation.is_active:
+            study = self.workbench.attention
+            study.open(generation.target, generation.prompt + generation.text)
+            self.workbench.action_show("attention")
+
     def action_reuse(self) -> None:
         """Put the options of the text that is shown into the form."""
         generation = self._shown_text()

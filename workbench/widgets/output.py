@@ -195,7 +195,7 @@ def _line(generation: Generation | None, playground: Playground) -> Content:
     figures = _figures(generation)
     if generation.state == "writing":
         return Content.assemble(
-            (_frame(playground) + " writing", "$primary"), muted(figures), _cut(generation)
+            (spinner(playground) + " writing", "$primary"), muted(figures), _cut(generation)
         )
     if generation.state == "stopping":
         return Content.assemble(("■ stopping", "$warning"), muted(figures))
@@ -218,7 +218,7 @@ def _engine_line(generation: Generation | None, playground: Playground) -> Conte
     queued = "queued: " if generation is not None and generation.is_active else ""
     if playground.stage:
         waited = wording.duration(playground.clock() - playground.stage_since)
-        text = f"{_frame(playground)} {queued}{playground.stage}… {waited}"
+        text = f"{spinner(playground)} {queued}{playground.stage}… {waited}"
         return Content.styled(text, "$accent")
     if playground.engine.state == "ready" and playground.loaded:
         return Content.assemble(("● ready", "$success"), muted(_model(playground)))
@@ -237,7 +237,8 @@ def _model(playground: Playground) -> str:
     return "".join(f" · {part}" for part in parts if part)
 
 
-def _frame(playground: Playground) -> str:
+def spinner(playground: Playground) -> str:
+    """A sign that moves with the clock."""
     return FRAMES[int(playground.clock() * 10) % len(FRAMES)]
 
 

@@ -1,4 +1,4 @@
-"""The line at the top of every screen: the three screens, and what is going on."""
+"""The line at the top of every screen: the screens, and what is going on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-SCREENS = (("runs", "1 Runs"), ("watch", "2 Watch"), ("generate", "3 Generate"))
+SCREENS = (
+    ("runs", "1 Runs"),
+    ("watch", "2 Watch"),
+    ("generate", "3 Generate"),
+    ("attention", "4 Attention"),
+)
 
 
 class TopBar(Static):

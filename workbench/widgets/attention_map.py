@@ -1,0 +1,123 @@
+"""Attention drawn: a map of words by words, the words that a token draws on, and what becomes of it without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import set_cell_size
+from textual.containers import ScrollableContainer
+from textual.content import Content
+from textual.geometry import Region
+from textual.widgets import Static
+
+from workbench.attention_study import Ablated, Matrix, Words
+from workbench.tokens import visible
+from workbench.widgets.run_details import muted
+
+SHADES = " ░▒▓█"
+CELL = 2
+"""Columns of a word in the map."""
+LABEL = 14
+"""Columns of a word's name beside the map."""
+BAR_CELLS = 14
+
+
+class AttentionMap(Static, can_focus=True):
+    """A row for each word that looks, a column for each that is looked at; the darker, the more it takes.
+
+    Colour is never alone: the denser a sign, the darker its cell.
+    """
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__(id="map")
+
+    def show(self, words: Words, matrix: Matrix, token: int) -> None:
+        """Draw a matrix; the row of the word that `token` belongs to is marked and brought into view."""
+        chosen = words.of_token(token)
+        lines = [_heading(len(words.spans))]
+        for word in range(len(words.spans)):
+            lines.append(_row(words, word, matrix.word_row(word, words), word == chosen))
+        self.update(Content("\n").join(lines))
+        parent = self.parent
+        if isinstance(parent, ScrollableContainer):
+            region = Region(LABEL + chosen * CELL, chosen + 1, CELL, 1)
+            self.call_after_refresh(parent.scroll_to_region, region, animate=False)
+
+
+def _heading(count: int) -> Content:
+    """The columns' numbers, the tens where they change."""
+    numbers = "".join(
+        f"{word % 10:>{CELL}}" if word % 10 else f"{word:>{CELL}}"[-CELL:]
+        for word in range(1, count + 1)
+    )
+    return muted(" " * LABEL + numbers)
+
+
+def _row(words: Words, word: int, row: Sequence[float], is_chosen: bool) -> Content:
+    name = set_cell_size(f"{word + 1:>3} {words.text(word)}", LABEL - 1) + " "
+    cells = [(name, "bold $accent" if is_chosen else "$foreground-muted")]
+    for share in row:
+        shade = SHADES[min(len(SHADES) - 1, round(share**0.5 * (len(SHADES) - 1)))]
+        cells.append((shade * CELL, f"$primary on $primary {round(min(share, 1.0) * 60)}%"))
+    return Content.assemble(*cells)
+
+
+def chips(words: Words, token: int, shares: dict[int, float]) -> Content:
+    """The text, its chosen token marked, the words that it draws on the lighter the less."""
+    parts = []
+    for place, text in enumerate(words.chips()):
+        share = shares.get(words.of_token(place), 0.0)
+        style = (
+            "bold $background on $accent" if place == token else f"on $primary {round(share * 70)}%"
+        )
+        parts.append((text, style if place <= token else "$foreground-muted"))
+    return Content.assemble(*parts)
+
+
+def draws(words: Words, token: int, shares: Sequence[tuple[int, float]]) -> Content:
+    """`ela` and the words that it draws on, strongest first."""
+    lines = [
+        Content.assemble((visible(words.contents[token]), "bold $accent"), muted("  draws on"))
+    ]
+    strongest = max((share for _, share in shares), default=1.0) or 1.0
+    for word, share in shares:
+        bar = "▇" * round(share / strongest * BAR_CELLS)
+        name = set_cell_size(words.text(word), LABEL)
+        lines.append(Content.assemble(f"{name} {share:6.1%} ", (bar, "$primary")))
+    return Content("\n").join(lines)
+
+
+def ablation(words: Words, found: Ablated, shares: dict[int, float]) -> Content:
+    """For each word, the next token's probability without it, beside what attention takes from the word."""
+    follows = "follows in the text" if found.is_in_text else "is the most probable next token"
+    lines = [
+        Content.assemble(
+            (visible(found.token), "bold $accent"),
+            muted(f" {follows}, with probability {found.probability:.2%}"),
+        ),
+        muted(f"{'without':<{LABEL}} {'then':>8} {'change':>9}{'':{2 * HALF + 3}}attention"),
+    ]
+    largest = max((abs(change) for _, change in found.moves()), default=0.0) or 1.0
+    for word, change in found.moves():
+        name = set_cell_size(words.text(word), LABEL)
+        lines.append(
+            Content.assemble(
+                f"{name} {found.without[word]:8.2%} {change * 100:+8.2f}  ",
+                *_change_bar(change / largest),
+                muted(f" {shares.get(word, 0.0):9.1%}"),
+            )
+        )
+    return Content("\n").join(lines)
+
+
+HALF = 10
+
+
+def _change_bar(change: float) -> list[tuple[str, str]]:
+    """To the left, less probable without the word; to the right, more."""
+    size = round(abs(change) * HALF)
+    left = ("◀" * size if change < 0 else "").rjust(HALF)
+    right = ("▶" * size if change > 0 else "").ljust(HALF)
+    return [(left, "$warning"), ("│", "$foreground-muted"), (right, "$success")]
