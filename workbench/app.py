@@ -22,15 +22,18 @@ from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
+from kgpt.runs import data_folder
 from workbench import engine, generations, settings, state
 from workbench.attention_study import AttentionStudy, View
 from workbench.catalog import Catalog, RunSummary
+from workbench.corpora import CorpusSummary, Window, read_corpora
 from workbench.follower import Follower
 from workbench.generations import Generation, Target
 from workbench.keys import PLACE_TITLES, Place, keys_of
 from workbench.playground import Playground
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
+from workbench.tokenizer_bench import Source, TokenizerBench
 from workbench.tokens import Token
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
@@ -62,6 +65,12 @@ def _attention() -> Screen[None]:
     return AttentionScreen()
 
 
+def _data() -> Screen[None]:
+    from workbench.screens.data import DataScreen
+
+    return DataScreen()
+
+
 class Changed(Message):
     """Something that is read in the background has changed; one that waits already stands for all of its kind."""
 
@@ -85,6 +94,7 @@ class WorkbenchApp(App[None]):
         "watch": _watch,
         "generate": _generate,
         "attention": _attention,
+        "data": _data,
     }
     DEFAULT_MODE = "runs"
 
@@ -116,6 +126,10 @@ class WorkbenchApp(App[None]):
         )
         self._poll_seconds = poll_seconds
         self.attention = AttentionStudy(self.playground, partial(self._tell, "attention"))
+        self.bench = TokenizerBench(self.playground, partial(self._tell, "tokenizers"))
+        self.data_folder = data_folder()
+        self.corpora: list[CorpusSummary] | None = None
+        """What the folder of data held when it was read last; None before that."""
         self.state_path = state_path
         """The folder of what is remembered without being asked to."""
         self.last_error: tuple[KgptError, str] | None = None
@@ -208,6 +222,8 @@ class WorkbenchApp(App[None]):
             "recording": "show_recording",
             "playground": "show_playground",
             "attention": "show_attention",
+            "corpora": "show_corpora",
+            "tokenizers": "show_tokenizers",
         }[event.what]
         for screen in self.screen_stack:
             if isinstance(screen, WorkbenchScreen) and hasattr(screen, show) and screen.is_mounted:
@@ -298,6 +314,33 @@ class WorkbenchApp(App[None]):
         await work(what)
         if self.attention.error and self.attention.error is not before:
             self.show_error(self.attention.error)
+
+    def read_corpora(self) -> None:
+        """Read the folder of data, in the background."""
+        self._work(self._read_corpora, "corpora")
+
+    async def _read_corpora(self) -> None:
+        found = await asyncio.to_thread(read_corpora, self.data_folder)
+        if found != self.corpora:
+            self.corpora = found
+            self._tell("corpora")
+
+    def cut(self, text: str, sources: list[Source | None]) -> None:
+        """Have a text cut by two tokenizers."""
+        self._work(partial(self.bench.cut, text, sources), "tokenize")
+
+    def show_window(self, corpus: CorpusSummary, find: Callable[[], Window]) -> None:
+        """Have a place of a corpus read and decoded."""
+
+        async def work() -> None:
+            try:
+                window = await asyncio.to_thread(find)
+            except KgptError as error:
+                self.bench.fail(error)
+            else:
+                await self.bench.show(corpus, window)
+
+        self._work(work, "window")
 
     def stop_writing(self) -> None:
         """Stop the generation under way."""

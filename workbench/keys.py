@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["everywhere", "runs", "watch", "generate", "attention", "tokens", "error", "help"]
+Place = Literal[
+    "everywhere", "runs", "watch", "generate", "attention", "data", "tokens", "error", "help"
+]
 
 PLACE_TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
@@ -16,6 +18,7 @@ PLACE_TITLES: dict[Place, str] = {
     "watch": "Watch",
     "generate": "Generate",
     "attention": "Attention",
+    "data": "Data",
     "tokens": "Tokens",
     "error": "Error",
     "help": "Help",
@@ -72,6 +75,7 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere", "2,alt+2", "show('watch')", "Watch", "Watch the chosen run"),
     Key("everywhere", "3,alt+3", "show('generate')", "Generate", "Write with a model"),
     Key("everywhere", "4,alt+4", "show('attention')", "Attention", "See what a model looks at"),
+    Key("everywhere", "5,alt+5", "show('data')", "Data", "Look into the prepared corpora"),
     Key("everywhere", "escape", "back", "Back", "One step back", display="esc"),
     Key("everywhere", "question_mark,f1", "help", "Help", "Keys and terms", True, display="?"),
     Key("everywhere", "t", "next_theme", "Theme", "Next theme"),
@@ -143,6 +147,12 @@ KEYS: tuple[Key, ...] = (
     Key("attention", "a", "ablation", "Ablation", "Without each word in turn, or the map", True),
     Key("attention", "y", "copy", "Copy", "Copy the words that the token draws on"),
     Key("attention", "ctrl+t", "edit", "Text", "Back to the text"),
+    # Data
+    Key("data", "w", "window", "Window", "Another random place of the corpus", True),
+    Key("data", "v", "split", "Split", "Training or validation", True),
+    Key("data", "ctrl+t", "edit", "Text", "To the text that the tokenizers cut", True),
+    Key("data", "y", "copy", "Copy", "Copy the window's text", True),
+    Key("data", "Y", "copy_path", "Copy path", "Copy the path of this corpus"),
     # The tokens of a text
     Key("tokens", "right,l", "move(1)", "Next", "The next token", display="→"),
     Key("tokens", "left,h", "move(-1)", "Previous", "The token before", display="←"),

@@ -26,6 +26,7 @@ def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("KGPT_SAVED_MODELS", raising=False)
+    monkeypatch.setenv("KGPT_DATA", str(tmp_path / "data"))
     return tmp_path / "config"
 
 

@@ -11,6 +11,7 @@ SCREENS = (
     ("watch", "2 Watch"),
     ("generate", "3 Generate"),
     ("attention", "4 Attention"),
+    ("data", "5 Data"),
 )
 
 
