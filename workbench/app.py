@@ -1,4 +1,4 @@
-"""The workbench: three screens over one catalog, one follower and one playground.
+"""The workbench: six screens over one catalog, one follower and one playground.
 
 In: the folder of the runs. Out: the user's evening. Long-lived work belongs to the app, so that it survives a change
 of screen; workers only post messages, and every change of a widget happens in a message's handler.
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -37,6 +37,9 @@ from workbench.tokenizer_bench import Source, TokenizerBench
 from workbench.tokens import Token
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
+
+if TYPE_CHECKING:
+    from workbench.widgets.system_report import Reading
 
 POLL_SECONDS = 0.5
 HISTORY_FILE, HISTORY_VERSION = "history.json", 1
@@ -71,6 +74,12 @@ def _data() -> Screen[None]:
     return DataScreen()
 
 
+def _system() -> Screen[None]:
+    from workbench.screens.system import SystemScreen
+
+    return SystemScreen()
+
+
 class Changed(Message):
     """Something that is read in the background has changed; one that waits already stands for all of its kind."""
 
@@ -95,6 +104,7 @@ class WorkbenchApp(App[None]):
         "generate": _generate,
         "attention": _attention,
         "data": _data,
+        "system": _system,
     }
     DEFAULT_MODE = "runs"
 
@@ -130,11 +140,14 @@ class WorkbenchApp(App[None]):
         self.data_folder = data_folder()
         self.corpora: list[CorpusSummary] | None = None
         """What the folder of data held when it was read last; None before that."""
+        self.machine: Reading | None = None
+        """Load and versions as they were read last."""
         self.state_path = state_path
         """The folder of what is remembered without being asked to."""
         self.last_error: tuple[KgptError, str] | None = None
         """What failed last, with the end of the engine's log."""
         self._saves: asyncio.Lock = asyncio.Lock()
+        self._is_reading = False
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
@@ -224,6 +237,7 @@ class WorkbenchApp(App[None]):
             "attention": "show_attention",
             "corpora": "show_corpora",
             "tokenizers": "show_tokenizers",
+            "machine": "show_machine",
         }[event.what]
         for screen in self.screen_stack:
             if isinstance(screen, WorkbenchScreen) and hasattr(screen, show) and screen.is_mounted:
@@ -341,6 +355,27 @@ class WorkbenchApp(App[None]):
                 await self.bench.show(corpus, window)
 
         self._work(work, "window")
+
+    def read_machine(self) -> None:
+        """Read load, disks and versions, in the background."""
+        self._work(self._read_machine, "machine")
+
+    async def _read_machine(self) -> None:
+        if not self._is_reading:  # nvidia-smi may take longer than the time between two calls
+            self._is_reading = True
+            try:
+                self.machine = await asyncio.to_thread(self._reading)
+            finally:
+                self._is_reading = False
+            self._tell("machine")
+
+    def _reading(self) -> Reading:
+        from workbench import machine
+        from workbench.widgets.system_report import Reading
+
+        folders = dict.fromkeys((self.catalog.root, self.data_folder))
+        disks = tuple(found for folder in folders if (found := machine.disk(folder)))
+        return Reading(machine.load(), disks, machine.processor(), machine.versions())
 
     def stop_writing(self) -> None:
         """Stop the generation under way."""

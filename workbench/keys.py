@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Place = Literal[
-    "everywhere", "runs", "watch", "generate", "attention", "data", "tokens", "error", "help"
+    "everywhere",
+    "runs",
+    "watch",
+    "generate",
+    "attention",
+    "data",
+    "system",
+    "tokens",
+    "error",
+    "help",
 ]
 
 PLACE_TITLES: dict[Place, str] = {
@@ -19,6 +28,7 @@ PLACE_TITLES: dict[Place, str] = {
     "generate": "Generate",
     "attention": "Attention",
     "data": "Data",
+    "system": "System",
     "tokens": "Tokens",
     "error": "Error",
     "help": "Help",
@@ -76,6 +86,7 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere", "3,alt+3", "show('generate')", "Generate", "Write with a model"),
     Key("everywhere", "4,alt+4", "show('attention')", "Attention", "See what a model looks at"),
     Key("everywhere", "5,alt+5", "show('data')", "Data", "Look into the prepared corpora"),
+    Key("everywhere", "6,alt+6", "show('system')", "System", "Machine, versions, a bug report"),
     Key("everywhere", "escape", "back", "Back", "One step back", display="esc"),
     Key("everywhere", "question_mark,f1", "help", "Help", "Keys and terms", True, display="?"),
     Key("everywhere", "t", "next_theme", "Theme", "Next theme"),
@@ -153,6 +164,8 @@ KEYS: tuple[Key, ...] = (
     Key("data", "ctrl+t", "edit", "Text", "To the text that the tokenizers cut", True),
     Key("data", "y", "copy", "Copy", "Copy the window's text", True),
     Key("data", "Y", "copy_path", "Copy path", "Copy the path of this corpus"),
+    # System
+    Key("system", "y", "copy", "Copy", "Copy the report", True),
     # The tokens of a text
     Key("tokens", "right,l", "move(1)", "Next", "The next token", display="→"),
     Key("tokens", "left,h", "move(-1)", "Previous", "The token before", display="←"),

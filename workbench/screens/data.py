@@ -73,6 +73,8 @@ class DataScreen(WorkbenchScreen):
         """Read the folder now and again."""
         self._chosen: str | None = None
         self._split = SPLITS[0]
+        self._picked: set[int] = set()
+        """The menus in which the user has chosen."""
         self._names: list[tuple[str, str]] = []
         self._typing: Timer | None = None
         self._chance = random.Random()
@@ -133,11 +135,10 @@ class DataScreen(WorkbenchScreen):
             if [value for _, value in menu._options if isinstance(value, str)] != [
                 o[1] for o in options
             ]:
-                was_empty = menu.value == Select.NULL
                 fill_menu(menu, options)
-                if was_empty and place < len(options):  # two different ones, where there are two
+                if place not in self._picked and options:  # two different ones, where there are two
                     with menu.prevent(Select.Changed):
-                        menu.value = options[place][1]
+                        menu.value = options[min(place, len(options) - 1)][1]
                 self._cut_soon()
 
     def show_tokenizers(self) -> None:
@@ -177,8 +178,9 @@ class DataScreen(WorkbenchScreen):
         """Another place of it."""
         self.action_window()
 
-    def on_select_changed(self) -> None:
+    def on_select_changed(self, event: Select.Changed) -> None:
         """Another tokenizer."""
+        self._picked.add(int((event.select.id or "0")[-1]))
         self._cut_soon()
 
     def on_text_area_changed(self) -> None:

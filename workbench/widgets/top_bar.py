@@ -12,6 +12,7 @@ SCREENS = (
     ("generate", "3 Generate"),
     ("attention", "4 Attention"),
     ("data", "5 Data"),
+    ("system", "6 System"),
 )
 
 
