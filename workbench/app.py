@@ -373,9 +373,14 @@ class WorkbenchApp(App[None]):
         from workbench import machine
         from workbench.widgets.system_report import Reading
 
-        folders = dict.fromkeys((self.catalog.root, self.data_folder))
-        disks = tuple(found for folder in folders if (found := machine.disk(folder)))
-        return Reading(machine.load(), disks, machine.processor(), machine.versions())
+        return Reading(
+            machine.load(),
+            machine.disks((self.catalog.root, self.data_folder)),
+            machine.processor(),
+            machine.system(),
+            machine.versions(),
+            machine.environment(),
+        )
 
     def stop_writing(self) -> None:
         """Stop the generation under way."""

@@ -79,9 +79,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk under a folder."""
+    """A disk, and what of ours lies on it."""
 
-    folder: Path
+    folders: tuple[Path, ...]
     free_bytes: int
     total_bytes: int
 
@@ -102,16 +102,20 @@ def load() -> Load:
     )
 
 
-def disk(folder: Path) -> Disk | None:
-    """The disk that a folder lies on, or will; None if nothing of its path is there."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        usage = shutil.disk_usage(place)
-    except OSError:
-        return None
-    return Disk(folder, usage.free, usage.total)
+def disks(folders: Sequence[Path]) -> tuple[Disk, ...]:
+    """The disks that folders lie on, or will, each once; what is not to be had is left out."""
+    found: dict[int, Disk] = {}
+    for folder in dict.fromkeys(folders):
+        place = folder.absolute()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        try:
+            usage, device = shutil.disk_usage(place), place.stat().st_dev
+        except OSError:
+            continue
+        before = found[device].folders if device in found else ()
+        found[device] = Disk((*before, folder), usage.free, usage.total)
+    return tuple(found.values())
 
 
 def read_gpus() -> tuple[Gpu, ...]:

@@ -70,11 +70,19 @@ def test_load_disk_and_versions_are_those_of_the_system(tmp_path: Path, no_gpu: 
     load = machine.load()
     assert load.cores == psutil.cpu_count() and load.total_bytes == psutil.virtual_memory().total
     assert 0 <= load.cpu <= 1 and 0 < load.used_bytes < load.total_bytes and load.gpus == ()
-    found = machine.disk(tmp_path / "not" / "yet")
-    assert found and found.total_bytes == shutil.disk_usage(tmp_path).total
+    (found,) = machine.disks((tmp_path / "not" / "yet", tmp_path))
+    assert found.total_bytes == shutil.disk_usage(tmp_path).total
+    assert found.folders == (tmp_path / "not" / "yet", tmp_path), "one disk, said once"
     from importlib.metadata import version
 
     assert machine.versions()["keras"] == version("keras")
+
+
+def test_curves_go_from_nothing_to_all() -> None:
+    from workbench.widgets.system_report import curve
+
+    assert curve([0.0, 0.5, 1.0, 1.2, -1], 7).plain == "  ▁▅██▁"
+    assert curve([1.0] * 9, 3).plain == "███"
 
 
 async def test_the_machine_and_a_report_to_copy(

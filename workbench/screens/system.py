@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Sparkline, Static
+from textual.widgets import Static
 
 from workbench.machine import Load
 from workbench.screens.base import WorkbenchScreen
@@ -36,7 +36,7 @@ class SystemScreen(WorkbenchScreen):
                 for name in ("cpu", "memory", "gpu"):
                     with Vertical(id=f"{name}-part", classes="load-part"):
                         yield Static(id=f"{name}-line")
-                        yield Sparkline(id=f"{name}-curve", summary_function=max)
+                        yield Static(id=f"{name}-curve")
                 yield Static(id="disks")
             with VerticalScroll(id="bug-report-pane") as report:
                 report.border_title = "report"
@@ -46,7 +46,7 @@ class SystemScreen(WorkbenchScreen):
     def on_mount(self) -> None:
         """Read now and again."""
         self._curves: dict[str, deque[float]] = {
-            name: deque([0.0], POINTS) for name in ("cpu", "memory", "gpu")
+            name: deque(maxlen=POINTS) for name in ("cpu", "memory", "gpu")
         }
         self._shown: Load | None = None
         self.query_one("#gpu-part").display = False
@@ -81,7 +81,8 @@ class SystemScreen(WorkbenchScreen):
         for name, share in shares.items():
             self._curves[name].append(share)
             self.query_one(f"#{name}-line", Static).update(lines[name])
-            self.query_one(f"#{name}-curve", Sparkline).data = list(self._curves[name])
+            curve = self.query_one(f"#{name}-curve", Static)
+            curve.update(system_report.curve(self._curves[name], max(1, curve.size.width)))
         self.query_one("#disks", Static).update(system_report.disks(reading))
         self.query_one("#bug-report", Static).update(self._report())
 

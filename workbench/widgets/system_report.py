@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.geometry import Size
 
 from kgpt.errors import KgptError
-from workbench import machine, wording
+from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.machine import Disk, Gpu, Load
 from workbench.widgets.run_details import muted
@@ -26,7 +26,9 @@ class Reading:
     load: Load
     disks: tuple[Disk, ...]
     processor: str
+    system: str
     versions: dict[str, str]
+    environment: dict[str, str]
 
 
 def size(number: float | None) -> str:
@@ -58,6 +60,13 @@ def memory(load: Load) -> Content:
     return Content.assemble(("Memory  ", "bold"), _bar(share, share > ALMOST_FULL), text)
 
 
+def curve(shares: Sequence[float], width: int) -> Content:
+    """The newest shares as bars, from nothing to all, the newest at the right."""
+    highest = len(wording.BARS) - 1
+    bars = [wording.BARS[round(min(max(share, 0.0), 1.0) * highest)] for share in shares]
+    return Content.styled("".join(bars[-width:]).rjust(width), "$primary")
+
+
 def gpus(load: Load) -> Content:
     """A line for each GPU, and who computes on them."""
     lines = [_gpu(gpu) for gpu in load.gpus]
@@ -87,7 +96,7 @@ def disks(reading: Reading) -> Content:
                 ("Disk    ", "bold"),
                 _bar(used, used > ALMOST_FULL),
                 text,
-                muted(f"\n{each.folder}"),
+                muted("\n" + " · ".join(map(str, each.folders))),
             )
         )
     return Content("\n").join(lines)
@@ -110,7 +119,7 @@ def bug_report(
         "",
         "### Machine",
         "",
-        f"- {machine.system()}",
+        f"- {reading.system}",
         f"- {reading.processor}, {load.cores} cores",
     ]
     lines.append(f"- memory: {size(load.used_bytes)} of {size(load.total_bytes)} in use")
@@ -131,7 +140,7 @@ def bug_report(
         "- runs: "
         + (", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none")
     )
-    lines += [f"- {name}={value}" for name, value in machine.environment().items()]
+    lines += [f"- {name}={value}" for name, value in reading.environment.items()]
     if error:
         lines += ["", "### Last error", "", "```", str(error[0]), *error[1].splitlines(), "```"]
     return "\n".join(lines)
