@@ -91,9 +91,9 @@ async def test_ablation_beside_attention(make_app: MakeApp, root: Path) -> None:
         await pilot.press("a")
         await until(pilot, lambda: "without" in text_of(app, "#map"))
         lines = text_of(app, "#map").splitlines()
-        assert lines[0] == "·latiu is the most probable next token, with probability 40.00%"
+        assert lines[0] == "·latiu is the most probable next token: 40.00%"
         words = lines[2].split()
-        assert words[:3] == ["cachorra", "10.00%", "-30.00"] and words[-1] == "12.5%"
+        assert words[:4] == ["cachorra", "-30.00", "10.00%", "12.5%"]
         assert "◀" * 10 in lines[2] and "▶" in lines[3]
         await pilot.press("left")
         await until(pilot, lambda: "·ela follows in the text" in text_of(app, "#map"))

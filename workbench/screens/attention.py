@@ -109,9 +109,14 @@ class AttentionScreen(WorkbenchScreen):
         if matrix:
             lines = [
                 attention_map.chips(words, token, shares),
-                attention_map.draws(words, token, matrix.draws(token, words)),
+                attention_map.draws(words, token, matrix.draws(token, words), self._width),
             ]
             self.query_one("#draws", Static).update(Content("\n\n").join(lines))
+
+    @property
+    def _width(self) -> int:
+        """Columns for the words that a token draws on."""
+        return max(1, self.query_one("#draws-pane").scrollable_content_region.width)
 
     def _show_ablation(self, token: int, shares: dict[int, float]) -> None:
         study = self.workbench.attention
@@ -144,10 +149,9 @@ class AttentionScreen(WorkbenchScreen):
         self.query_one("#attention-view", Static).update(Content("   ").join(words))
 
     def _switch(self, name: str, title: str, is_on: bool) -> Content:
-        if is_on:
-            style = "bold $primary"
-            return Content.from_markup(f"[@click=screen.{name}]{title}[/]").stylize(style)
-        return Content.from_markup(f"[@click=screen.{name}]{title}[/]")
+        mark = "●" if is_on else "○"
+        content = Content.from_markup(f"[@click=screen.{name}]{mark} {title}[/]")
+        return content.stylize("bold") if is_on else content
 
     def _count_on(self) -> None:
         if self.is_current and self.workbench.attention.stage:

@@ -30,7 +30,7 @@ READ_SECONDS = 3.0
 EMPTY = """No corpora in {folder} yet. Prepare one:
 
     kgpt prepare your.txt --output {folder}/mine --vocab-size 4096
-    kgpt prepare encyclopedia          the built-in corpus, in Portuguese
+    kgpt prepare encyclopedia     (built in, Portuguese)
 
 It appears here by itself."""
 

@@ -82,7 +82,8 @@ class SystemScreen(WorkbenchScreen):
             self._curves[name].append(share)
             self.query_one(f"#{name}-line", Static).update(lines[name])
             curve = self.query_one(f"#{name}-curve", Static)
-            curve.update(system_report.curve(self._curves[name], max(1, curve.size.width)))
+            width = self.query_one("#load-pane").scrollable_content_region.width
+            curve.update(system_report.curve(list(self._curves[name]), max(1, width)))
         self.query_one("#disks", Static).update(system_report.disks(reading))
         self.query_one("#bug-report", Static).update(self._report())
 

@@ -19,7 +19,8 @@ CELL = 2
 """Columns of a word in the map."""
 LABEL = 14
 """Columns of a word's name beside the map."""
-BAR_CELLS = 14
+BESIDE_BAR = LABEL + 8
+"""Columns of a line of `draws` before its bar."""
 
 
 class AttentionMap(Static, can_focus=True):
@@ -76,14 +77,16 @@ def chips(words: Words, token: int, shares: dict[int, float]) -> Content:
     return Content.assemble(*parts)
 
 
-def draws(words: Words, token: int, shares: Sequence[tuple[int, float]]) -> Content:
-    """`ela` and the words that it draws on, strongest first."""
+def draws(
+    words: Words, token: int, shares: Sequence[tuple[int, float]], width: int = 40
+) -> Content:
+    """`ela` and the words that it draws on, strongest first, in lines of at most `width` columns."""
     lines = [
         Content.assemble((visible(words.contents[token]), "bold $accent"), muted("  draws on"))
     ]
     strongest = max((share for _, share in shares), default=1.0) or 1.0
     for word, share in shares:
-        bar = "▇" * round(share / strongest * BAR_CELLS)
+        bar = "▇" * round(share / strongest * max(1, width - BESIDE_BAR))
         name = set_cell_size(words.text(word), LABEL)
         lines.append(Content.assemble(f"{name} {share:6.1%} ", (bar, "$primary")))
     return Content("\n").join(lines)
@@ -95,18 +98,18 @@ def ablation(words: Words, found: Ablated, shares: dict[int, float]) -> Content:
     lines = [
         Content.assemble(
             (visible(found.token), "bold $accent"),
-            muted(f" {follows}, with probability {found.probability:.2%}"),
+            muted(f" {follows}: {found.probability:.2%}"),
         ),
-        muted(f"{'without':<{LABEL}} {'then':>8} {'change':>9}{'':{2 * HALF + 3}}attention"),
+        muted(f"{'without':<{LABEL}} {'change':>7} {'to':>7} {'attention':>10}"),
     ]
     largest = max((abs(change) for _, change in found.moves()), default=0.0) or 1.0
     for word, change in found.moves():
         name = set_cell_size(words.text(word), LABEL)
         lines.append(
             Content.assemble(
-                f"{name} {found.without[word]:8.2%} {change * 100:+8.2f}  ",
+                f"{name} {change * 100:+7.2f} {found.without[word]:7.2%}",
+                muted(f" {shares.get(word, 0.0):10.1%}  "),
                 *_change_bar(change / largest),
-                muted(f" {shares.get(word, 0.0):9.1%}"),
             )
         )
     return Content("\n").join(lines)

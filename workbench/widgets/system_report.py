@@ -16,7 +16,7 @@ from workbench.machine import Disk, Gpu, Load
 from workbench.widgets.run_details import muted
 
 ALMOST_FULL = 0.95
-BAR_CELLS = 20
+BAR_CELLS = 8
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,11 @@ def gpus(load: Load) -> Content:
 def _gpu(gpu: Gpu) -> Content:
     busy = wording.UNKNOWN if gpu.busy is None else f"{gpu.busy:.0%}"
     heat = "" if gpu.celsius is None else f" · {gpu.celsius:.0f} °C"
-    text = f" {busy:>4} · {size(gpu.used_bytes)} of {size(gpu.total_bytes)}{heat}"
+    memory = f"\n        {size(gpu.used_bytes)} of {size(gpu.total_bytes)}"
     name = muted(f"\n{gpu.name}, driver {gpu.driver}")
-    return Content.assemble((f"GPU {gpu.index:<4}", "bold"), _bar(gpu.busy or 0.0), text, name)
+    return Content.assemble(
+        (f"GPU {gpu.index:<4}", "bold"), _bar(gpu.busy or 0.0), f" {busy:>4}{heat}{memory}", name
+    )
 
 
 def disks(reading: Reading) -> Content:
@@ -90,13 +92,14 @@ def disks(reading: Reading) -> Content:
     lines = []
     for each in reading.disks:
         used = 1 - each.free_bytes / max(1, each.total_bytes)
-        text = f" {size(each.free_bytes)} left of {size(each.total_bytes)}"
+        text = f" {size(each.free_bytes)} left"
+        where = f"\nof {size(each.total_bytes)}: " + " · ".join(map(str, each.folders))
         lines.append(
             Content.assemble(
                 ("Disk    ", "bold"),
                 _bar(used, used > ALMOST_FULL),
                 text,
-                muted("\n" + " · ".join(map(str, each.folders))),
+                muted(where),
             )
         )
     return Content("\n").join(lines)
