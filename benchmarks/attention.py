@@ -3,13 +3,14 @@
     python -m benchmarks.attention RUN [--checkpoint best] [--language pt] [--sentences 400]
 
 Sentences with two nouns, of which one agrees with the pronoun (`kgpt.evaluation.antecedents`). Attention: on which of
-the two nouns the pronoun's token draws more. Ablation: without which of them the pronoun becomes less probable. The best
-head is chosen on one half of the sentences and measured on the other. Without RUN, the `demo` preset is trained first.
+the two nouns the pronoun's token draws more. Ablation: without which of them the pronoun becomes less probable. The
+best head is chosen on one half of the sentences and measured on the other. Without RUN, `demo` is trained first.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
@@ -146,8 +147,6 @@ def trained_demo(folder: Path) -> RunFolder:
 
     data = folder / "encyclopedia"
     prepare(["encyclopedia"], output=data, vocabulary_size=4096)
-    import dataclasses
-
     return train(
         dataclasses.replace(preset("demo"), data=str(data), run="demo"), folder / "runs"
     ).run

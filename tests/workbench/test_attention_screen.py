@@ -91,7 +91,7 @@ async def test_ablation_beside_attention(make_app: MakeApp, root: Path) -> None:
         await pilot.press("a")
         await until(pilot, lambda: "without" in text_of(app, "#map"))
         lines = text_of(app, "#map").splitlines()
-        assert lines[0] == "·latiu is the most probable next token: 40.00%"
+        assert lines[0] == "·latiu is the likeliest next token: 40.0%"
         words = lines[2].split()
         assert words[:4] == ["cachorra", "-30.00", "10.00%", "12.5%"]
         assert "◀" * 10 in lines[2] and "▶" in lines[3]
@@ -110,6 +110,18 @@ async def test_the_switches_can_be_clicked(make_app: MakeApp, root: Path) -> Non
         await until(pilot, lambda: "without" in text_of(app, "#map"))
         await pilot.click("#attention-view", offset=(2, 0))
         await until(pilot, lambda: "cachorra" in text_of(app, "#map").splitlines()[2])
+
+
+def test_the_change_is_drawn_where_there_is_room() -> None:
+    from workbench.attention_study import Ablated, Words
+    from workbench.widgets.attention_map import ablation
+
+    words = Words((1, 2), (b"uma", b" casa"), ((0, 1), (1, 2)))
+    found = Ablated(b" x", True, 0.5, (0.1, 0.6))
+    for width in (30, 45, 52, 70, 200):
+        picture = ablation(words, found, {}, width).plain
+        assert max(map(len, picture.splitlines()[2:])) <= max(width, 44)
+        assert ("◀" in picture) == (width >= 50)
 
 
 async def test_a_text_of_the_generate_screen(make_app: MakeApp, root: Path) -> None:

@@ -122,7 +122,9 @@ class AttentionScreen(WorkbenchScreen):
         study = self.workbench.attention
         found = study.ablated(token)
         if found and study.words:
-            self.query_one(AttentionMap).update(attention_map.ablation(study.words, found, shares))
+            width = self.query_one("#map-pane").scrollable_content_region.width
+            picture = attention_map.ablation(study.words, found, shares, max(1, width))
+            self.query_one(AttentionMap).update(picture)
         else:
             self.query_one(AttentionMap).update(muted("Each word is being left out in turn…"))
             if not study.stage and not study.error:

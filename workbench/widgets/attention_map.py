@@ -21,6 +21,10 @@ LABEL = 14
 """Columns of a word's name beside the map."""
 BESIDE_BAR = LABEL + 8
 """Columns of a line of `draws` before its bar."""
+BESIDE_CHANGE = LABEL + 29
+"""Columns of a line of `ablation` before its bar."""
+HALF = 10
+"""Columns for the largest change in either direction."""
 
 
 class AttentionMap(Static, can_focus=True):
@@ -92,13 +96,17 @@ def draws(
     return Content("\n").join(lines)
 
 
-def ablation(words: Words, found: Ablated, shares: dict[int, float]) -> Content:
-    """For each word, the next token's probability without it, beside what attention takes from the word."""
-    follows = "follows in the text" if found.is_in_text else "is the most probable next token"
+def ablation(words: Words, found: Ablated, shares: dict[int, float], width: int = 80) -> Content:
+    """For each word, the next token's probability without it, beside what attention takes from the word.
+
+    The change is drawn too where a line of `width` columns has room for it.
+    """
+    half = min(HALF, (width - BESIDE_CHANGE - 1) // 2)
+    follows = "follows in the text" if found.is_in_text else "is the likeliest next token"
     lines = [
         Content.assemble(
             (visible(found.token), "bold $accent"),
-            muted(f" {follows}: {found.probability:.2%}"),
+            muted(f" {follows}: {found.probability:.1%}"),
         ),
         muted(f"{'without':<{LABEL}} {'change':>7} {'to':>7} {'attention':>10}"),
     ]
@@ -109,18 +117,17 @@ def ablation(words: Words, found: Ablated, shares: dict[int, float]) -> Content:
             Content.assemble(
                 f"{name} {change * 100:+7.2f} {found.without[word]:7.2%}",
                 muted(f" {shares.get(word, 0.0):10.1%}  "),
-                *_change_bar(change / largest),
+                *_change_bar(change / largest, half),
             )
         )
     return Content("\n").join(lines)
 
 
-HALF = 10
-
-
-def _change_bar(change: float) -> list[tuple[str, str]]:
+def _change_bar(change: float, half: int) -> list[tuple[str, str]]:
     """To the left, less probable without the word; to the right, more."""
-    size = round(abs(change) * HALF)
-    left = ("◀" * size if change < 0 else "").rjust(HALF)
-    right = ("▶" * size if change > 0 else "").ljust(HALF)
+    if half < 3:
+        return []
+    size = round(abs(change) * half)
+    left = ("◀" * size if change < 0 else "").rjust(half)
+    right = ("▶" * size if change > 0 else "").ljust(half)
     return [(left, "$warning"), ("│", "$foreground-muted"), (right, "$success")]
