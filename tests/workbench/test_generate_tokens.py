@@ -179,6 +179,7 @@ async def test_two_checkpoints_side_by_side(make_app: MakeApp, root: Path) -> No
         await open_screen(pilot)
         await pilot.press("alt+a")
         assert app.screen.query_one("#model-2").display
+        assert app.screen.query_one("#checkpoint-2", Select).value == "1250", "another one"
         app.screen.query_one("#checkpoint-2", Select).value = "1000"
         await write(pilot, "A", seed="")
         await until(pilot, lambda: not app.playground.is_busy)
@@ -195,6 +196,17 @@ async def test_two_checkpoints_side_by_side(make_app: MakeApp, root: Path) -> No
         assert not app.screen.query_one("#model-2").display
         await write(pilot, "B")
         await until(pilot, lambda: not app.screen.query_one("#pane-2").display)
+
+
+async def test_two_runs_of_one_checkpoint_each(make_app: MakeApp, root: Path) -> None:
+    for name in ("one", "other"):
+        runs.RunWriter(root / name).begin().metrics(500).checkpoints(500, best=500).freeze()
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_screen(pilot)
+        await pilot.press("alt+a")
+        names = {app.screen.query_one(menu, Select).value for menu in ("#run", "#run-2")}
+        assert names == {"one", "other"}
 
 
 async def test_the_context_and_what_is_cut(make_app: MakeApp, root: Path) -> None:

@@ -58,6 +58,18 @@ class ModelPicker(Vertical):
             if target.checkpoint in values:
                 self._menus[1].value = target.checkpoint
 
+    def choose_other(self, than: Target) -> None:
+        """Choose another checkpoint than this model's if the choice is the same: of its run, else of another one."""
+        run, target = self.run, self.target
+        if run is None or target is None or (target.run, target.step) != (than.run, than.step):
+            return
+        steps = [item.step for item in run.checkpoints if item.step != than.step]
+        others = [each.name for each in self._runs if each.path != than.run]
+        if steps:
+            self._menus[1].value = str(steps[-1])
+        elif others:
+            self.choose_run(others[0])
+
     def on_select_changed(self, event: Select.Changed) -> None:
         """Another run has other checkpoints."""
         if event.select is self._menus[0]:

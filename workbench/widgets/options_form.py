@@ -107,7 +107,10 @@ class OptionsForm(Vertical):
 
     @is_comparing.setter
     def is_comparing(self, value: bool) -> None:
-        self.query_one("#model-2").display = value
+        second, target = self.query_one("#model-2", ModelPicker), self.target
+        second.display = value
+        if value and target:
+            second.choose_other(target)
 
     # === Fields ===
 
