@@ -147,9 +147,8 @@ def trained_demo(folder: Path) -> RunFolder:
 
     data = folder / "encyclopedia"
     prepare(["encyclopedia"], output=data, vocabulary_size=4096)
-    return train(
-        dataclasses.replace(preset("demo"), data=str(data), run="demo"), folder / "runs"
-    ).run
+    config = dataclasses.replace(preset("demo"), data=str(data), run="demo")
+    return train(config, saved_models=folder / "runs").run
 
 
 def main(arguments: list[str] | None = None) -> None:

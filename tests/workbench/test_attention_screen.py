@@ -66,15 +66,17 @@ async def test_layers_heads_and_rollout(make_app: MakeApp, root: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await read(pilot)
-        assert "all layers · mean of heads" in text_of(app, "#attention-view")
+        assert "◂ all layers ▸   ◂ mean of heads ▸" in text_of(app, "#attention-view")
         await pilot.press("right_square_bracket", "right_square_bracket")
         await until(pilot, lambda: drawn(app)[1] == "A 100.0%")
-        assert "all layers · head 2 of 3" in text_of(app, "#attention-view")
+        assert "◂ all layers ▸   ◂ head 2 of 3 ▸" in text_of(app, "#attention-view")
         await pilot.press("down", "down", "right_square_bracket")
         await until(pilot, lambda: drawn(app)[1] == "cachorra 100.0%")
-        assert "layer 2 of 2 · head 3 of 3" in text_of(app, "#attention-view")
+        assert "◂ layer 2 of 2 ▸   ◂ head 3 of 3 ▸" in text_of(app, "#attention-view")
         await pilot.press("down", "right_square_bracket")
-        assert "layer 2 of 2 · head 3 of 3" in text_of(app, "#attention-view"), "there are no more"
+        assert "◂ layer 2 of 2 ▸   ◂ head 3 of 3 ▸" in text_of(app, "#attention-view"), (
+            "there are no more"
+        )
         await pilot.press("r")
         await until(pilot, lambda: drawn(app)[1] == "cachorra 100.0%")
         await pilot.press("r", "m")
@@ -110,6 +112,11 @@ async def test_the_switches_can_be_clicked(make_app: MakeApp, root: Path) -> Non
         await until(pilot, lambda: "without" in text_of(app, "#map"))
         await pilot.click("#attention-view", offset=(2, 0))
         await until(pilot, lambda: "cachorra" in text_of(app, "#map").splitlines()[2])
+        place = text_of(app, "#attention-view").index("▸")
+        await pilot.click("#attention-view", offset=(2 + place, 0))
+        await until(pilot, lambda: "layer 1 of 2" in text_of(app, "#attention-view"))
+        await pilot.click("#draws", offset=(3, 0))
+        await until(pilot, lambda: drawn(app)[0] == "·cach draws")
 
 
 def test_the_change_is_drawn_where_there_is_room() -> None:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, ScrollableContainer, Vertical, VerticalScroll
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Select, Static
 
 from workbench import wording
@@ -146,7 +147,12 @@ class AttentionScreen(WorkbenchScreen):
             self._switch("map", "Map", not self._is_ablation),
             self._switch("ablation", "a Ablation", self._is_ablation),
             self._switch("rollout", "r Rollout", view.is_rollout),
-            Content.styled(f"{layer} · {head}", "bold"),
+            Content(" ").join(
+                [_arrow("layer", -1, "◂"), Content.styled(layer, "bold"), _arrow("layer", 1, "▸")]
+            ),
+            Content(" ").join(
+                [_arrow("head", -1, "◂"), Content.styled(head, "bold"), _arrow("head", 1, "▸")]
+            ),
         ]
         self.query_one("#attention-view", Static).update(Content("   ").join(words))
 
@@ -220,6 +226,11 @@ class AttentionScreen(WorkbenchScreen):
             self._token = max(0, min(self._token + by, len(words.ids) - 1))
             self._ask()
 
+    def action_go_to(self, token: int) -> None:
+        """A token that was clicked."""
+        self._token = token
+        self._ask()
+
     def action_layer(self, by: int) -> None:
         """The layer before or after; before the first one, the mean of all."""
         self._look_at(
@@ -277,6 +288,11 @@ class AttentionScreen(WorkbenchScreen):
             self.query_one(AttentionMap).focus()
             return True
         return False
+
+
+def _arrow(action: str, by: int, sign: str) -> Content:
+    """An arrow to click."""
+    return Content(sign).stylize(Style.from_meta({"@click": f"screen.{action}({by})"}))
 
 
 def _step(now: LayerOrHead, by: int, count: int) -> LayerOrHead:

@@ -8,6 +8,7 @@ from rich.cells import set_cell_size
 from textual.containers import ScrollableContainer
 from textual.content import Content
 from textual.geometry import Region
+from textual.style import Style
 from textual.widgets import Static
 
 from workbench.attention_study import Ablated, Matrix, Words
@@ -70,15 +71,14 @@ def _row(words: Words, word: int, row: Sequence[float], is_chosen: bool) -> Cont
 
 
 def chips(words: Words, token: int, shares: dict[int, float]) -> Content:
-    """The text, its chosen token marked, the words that it draws on the lighter the less."""
+    """The text, its chosen token marked, the words that it draws on the lighter the less; each can be clicked."""
     parts = []
     for place, text in enumerate(words.chips()):
         share = shares.get(words.of_token(place), 0.0)
-        style = (
-            "bold $background on $accent" if place == token else f"on $primary {round(share * 70)}%"
-        )
-        parts.append((text, style if place <= token else "$foreground-muted"))
-    return Content.assemble(*parts)
+        style = f"on $primary {round(share * 70)}%" if place <= token else "$foreground-muted"
+        chip = Content.styled(text, "bold $background on $accent" if place == token else style)
+        parts.append(chip.stylize(Style.from_meta({"@click": f"screen.go_to({place})"})))
+    return Content("").join(parts)
 
 
 def draws(
