@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, ScrollableContainer, Vertical, VerticalScroll
@@ -184,6 +185,13 @@ class AttentionScreen(WorkbenchScreen):
 
     # === Asking ===
 
+    def on_click(self, event: events.Click) -> None:
+        """To the token that was clicked."""
+        token = event.style.meta.get("token")
+        if isinstance(token, int):
+            self._token = token
+            self._ask()
+
     def on_select_changed(self, event: Select.Changed) -> None:
         """Another model has read nothing yet."""
         picker = self.query_one(ModelPicker)
@@ -225,11 +233,6 @@ class AttentionScreen(WorkbenchScreen):
         if words and self._token is not None:
             self._token = max(0, min(self._token + by, len(words.ids) - 1))
             self._ask()
-
-    def action_go_to(self, token: int) -> None:
-        """A token that was clicked."""
-        self._token = token
-        self._ask()
 
     def action_layer(self, by: int) -> None:
         """The layer before or after; before the first one, the mean of all."""

@@ -77,7 +77,7 @@ def chips(words: Words, token: int, shares: dict[int, float]) -> Content:
         share = shares.get(words.of_token(place), 0.0)
         style = f"on $primary {round(share * 70)}%" if place <= token else "$foreground-muted"
         chip = Content.styled(text, "bold $background on $accent" if place == token else style)
-        parts.append(chip.stylize(Style.from_meta({"@click": f"screen.go_to({place})"})))
+        parts.append(chip.stylize(Style.from_meta({"token": place})))
     return Content("").join(parts)
 
 
