@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
-    "decoding", "evaluating", "serving", "recall", "spam", "answers", "importing",
+    "decoding", "evaluating", "serving", "recall", "spam", "answers", "attention", "importing",
 )  # fmt: skip
 
 LONG = ("prepare_memory", "importing")

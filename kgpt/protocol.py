@@ -5,24 +5,30 @@ first client. Standard library only.
 
 Requests (to the engine)
     load        slot, run, checkpoint ("best" | "last" | step), decoder (one of `DECODERS`)
-    generate    slot, prompt, options (see `GenerateOptions`), alternatives (how many to report with each token);
-                for a run that answers, messages ([{role, content}]) instead of a prompt
+    generate    slot, prompt (a text) or ids (its tokens, taken as they are), options (see `GenerateOptions`),
+                alternatives (how many to report with each token); for a run that answers, messages
+                ([{role, content}]) instead of a prompt
     tokenize    run or data (a folder), text             -> tokens: ids, bytes_hex
     detokenize  run or data (a folder), ids              -> detokenized: text, bytes_hex
-    attention   slot, text, layer, head (from 0)         -> attention: what one head looks at
+    attention   slot, text, kind ("weights" | "rollout"), layer, head (from 0, or "all": their mean, and for a rollout
+                the last layer)                          -> attention: what tokens look at; loads Keras on first use
+    ablate      slot, text, place (of a token)           -> ablation: the token after it, without each word before it
     classify    slot (of a classifier), texts            -> labels
-    cancel      request (the id of the `generate` to stop)
+    cancel      request (the id of the `generate` or `ablate` to stop)
     quit
 Replies (from the engine)
     ready       versions
     loading     slot, stage                              (progress of a `load`; may be absent)
-    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads; of a classifier, labels;
-                answers (whether it takes messages)
+    loaded      slot, run, step, parameters, context_length, vocabulary_size, layers, heads,
+                end_of_text (its id, which stands for an empty prompt), answers (whether it takes messages);
+                of a classifier, labels
     token       token (id), bytes_hex, text, probability, alternatives ([{token, bytes_hex, probability}])
                 `text` is what may be shown now: it never ends inside a character, so it can be empty
     done        reason ("length" | "stop" | "end_of_text" | "cancelled"), tokens, seconds, seconds_to_first_token, text
-    attention   layer, head, ids, bytes_hex, weights: for each token of the text a list, how much it takes from each
-                token up to itself; a list adds up to 1
+    attention   kind, layer, head, ids, bytes_hex, words ([first token, the one after the last]), weights: for each
+                token of the text a list, how much it takes from each token up to itself; a list adds up to 1
+    ablation    place, token, token_bytes_hex, is_in_text (it follows in the text; else it is the most probable one),
+                probability, ids, bytes_hex, words (up to the place), without (the probability without each of them)
     labels      results: for each text its text, label, probabilities by label
     tokens, detokenized, error (title, message, hint)
 """

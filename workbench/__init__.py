@@ -54,7 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", metavar="NAME", help="watch this run at once; with --once: only this one")
     add("--once", action="store_true", help="print the runs as a table, and leave")
     add("--json", action="store_true", help="with --once: one JSON object instead of a table")
-    add("--read-only", action="store_true", help="write nothing: no settings, no screenshots")
+    add(
+        "--read-only",
+        action="store_true",
+        help="write nothing: no settings, no history, no screenshots",
+    )
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 
@@ -92,11 +96,13 @@ def _open(root: Path, run: Path | None, is_read_only: bool) -> int:
         )
     from workbench.app import WorkbenchApp
     from workbench.settings import settings_file
+    from workbench.state import state_folder
 
     app = WorkbenchApp(
         root,
         run_name=run.name if run else None,
         settings_path=settings_file(),
+        state_path=state_folder(),
         is_read_only=is_read_only,
     )
     app.run()

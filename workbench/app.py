@@ -1,4 +1,4 @@
-"""The workbench: three screens over one catalog, one follower and one playground.
+"""The workbench: six screens over one catalog, one follower and one playground.
 
 In: the folder of the runs. Out: the user's evening. Long-lived work belongs to the app, so that it survives a change
 of screen; workers only post messages, and every change of a widget happens in a message's handler.
@@ -10,9 +10,10 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -21,17 +22,27 @@ from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
-from workbench import engine, settings
+from kgpt.runs import data_folder
+from workbench import engine, generations, settings, state
+from workbench.attention_study import AttentionStudy, View
 from workbench.catalog import Catalog, RunSummary
+from workbench.corpora import CorpusSummary, Window, read_corpora
 from workbench.follower import Follower
+from workbench.generations import Generation, Target
 from workbench.keys import PLACE_TITLES, Place, keys_of
-from workbench.playground import Playground, Target
+from workbench.playground import Playground
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
+from workbench.tokenizer_bench import Source, TokenizerBench
+from workbench.tokens import Token
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
 
+if TYPE_CHECKING:
+    from workbench.widgets.system_report import Reading
+
 POLL_SECONDS = 0.5
+HISTORY_FILE, HISTORY_VERSION = "history.json", 1
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that parses a long file may keep the interpreter from answering a key."""
@@ -49,6 +60,24 @@ def _generate() -> Screen[None]:
     from workbench.screens.generate import GenerateScreen
 
     return GenerateScreen()
+
+
+def _attention() -> Screen[None]:
+    from workbench.screens.attention import AttentionScreen
+
+    return AttentionScreen()
+
+
+def _data() -> Screen[None]:
+    from workbench.screens.data import DataScreen
+
+    return DataScreen()
+
+
+def _system() -> Screen[None]:
+    from workbench.screens.system import SystemScreen
+
+    return SystemScreen()
 
 
 class Changed(Message):
@@ -73,6 +102,9 @@ class WorkbenchApp(App[None]):
         "runs": RunsScreen,
         "watch": _watch,
         "generate": _generate,
+        "attention": _attention,
+        "data": _data,
+        "system": _system,
     }
     DEFAULT_MODE = "runs"
 
@@ -82,6 +114,7 @@ class WorkbenchApp(App[None]):
         *,
         run_name: str | None = None,
         settings_path: Path | None = None,
+        state_path: Path | None = None,
         is_read_only: bool = False,
         engine_command: Sequence[str] = engine.COMMAND,
         poll_seconds: float = POLL_SECONDS,
@@ -102,6 +135,19 @@ class WorkbenchApp(App[None]):
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
+        self.attention = AttentionStudy(self.playground, partial(self._tell, "attention"))
+        self.bench = TokenizerBench(self.playground, partial(self._tell, "tokenizers"))
+        self.data_folder = data_folder()
+        self.corpora: list[CorpusSummary] | None = None
+        """What the folder of data held when it was read last; None before that."""
+        self.machine: Reading | None = None
+        """Load and versions as they were read last."""
+        self.state_path = state_path
+        """The folder of what is remembered without being asked to."""
+        self.last_error: tuple[KgptError, str] | None = None
+        """What failed last, with the end of the engine's log."""
+        self._saves: asyncio.Lock = asyncio.Lock()
+        self._is_reading = False
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
@@ -115,20 +161,50 @@ class WorkbenchApp(App[None]):
         is_known = self.settings.theme in self.available_themes
         self.theme = self.settings.theme if is_known else "kgpt-dark"
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+        self._recall_history()
         self._work(self._follow_catalog, "catalog")
         self._work(self.follower.run, "follower")
         if self._first_mode != "runs":
             self.switch_mode(self._first_mode)
 
     async def on_unmount(self) -> None:
-        """The engine goes with the workbench; what was set is kept."""
+        """The engine goes with the workbench; what was set and written is kept."""
         await self.playground.engine.close()
+        for item in self.playground.history:
+            if item.is_active:  # its engine is gone
+                item.state = "stopped"
+        self._save_history()
         if self.settings_path and not self.is_read_only:
             self.settings.theme = self.theme
             try:
                 settings.save(self.settings_path, self.settings)
             except (OSError, KgptError) as error:
                 self.log.error(error)
+
+    # === The history ===
+
+    def _recall_history(self) -> None:
+        if self.state_path is None:
+            return
+        try:
+            kept = state.load_state(self.state_path / HISTORY_FILE, HISTORY_VERSION)
+        except KgptError as error:
+            self.show_error(error)
+        else:
+            self.playground.history = generations.of_state(kept)
+
+    def _save_history(self) -> None:
+        if self.state_path is None or self.is_read_only:
+            return
+        values = generations.as_state(self.playground.history)
+        try:
+            state.save_state(self.state_path / HISTORY_FILE, HISTORY_VERSION, values)
+        except (OSError, KgptError) as error:
+            self._tell_damage(error)
+
+    async def _keep_history(self) -> None:
+        async with self._saves:  # one after another: the newest is written last
+            await asyncio.to_thread(self._save_history)
 
     def _work(self, work: Callable[[], Awaitable[None]], group: str) -> None:
         """Run in the background, for as long as the app lives; errors are the work's own to tell."""
@@ -158,6 +234,10 @@ class WorkbenchApp(App[None]):
             "catalog": "show_runs",
             "recording": "show_recording",
             "playground": "show_playground",
+            "attention": "show_attention",
+            "corpora": "show_corpora",
+            "tokenizers": "show_tokenizers",
+            "machine": "show_machine",
         }[event.what]
         for screen in self.screen_stack:
             if isinstance(screen, WorkbenchScreen) and hasattr(screen, show) and screen.is_mounted:
@@ -197,23 +277,118 @@ class WorkbenchApp(App[None]):
             self.show_error(error)
         self._tell("playground")
 
-    def write(self, target: Target, prompt: str, options: GenerateOptions) -> None:
-        """Start a generation."""
-        generation = self.playground.ask(target, prompt, options)
+    def write(
+        self,
+        target: Target,
+        prompt: str,
+        options: GenerateOptions,
+        second: Target | None = None,
+        count: int = 1,
+    ) -> Generation:
+        """Start `count` generations, each with the next seed, by one model or by two side by side."""
+        asked: list[Generation] = []
+        for number in range(count):
+            seed = None if options.seed is None else options.seed + number
+            own = replace(options, seed=seed)
+            asked.append(self.playground.ask(target, prompt, own))
+            if second:
+                partner = asked[-1]
+                asked.append(self.playground.ask(second, prompt, own, partner=partner))
+        self._carry_out(asked)
+        return asked[0]
 
+    def write_branch(
+        self, parent: Generation, place: int, token: Token, options: GenerateOptions
+    ) -> Generation:
+        """Start a generation that takes another token of an earlier one."""
+        branch = self.playground.ask_branch(parent, place, token, options)
+        self._carry_out([branch])
+        return branch
+
+    def _carry_out(self, asked: Sequence[Generation]) -> None:
         async def work() -> None:
-            await self.playground.run(generation)
-            if generation.error:
-                self.show_error(generation.error)
+            for generation in asked:
+                await self.playground.run(generation)
+                if generation.error:
+                    self.show_error(generation.error)
+                await self._keep_history()
 
         self._work(work, "generation")
+
+    def look(self, view: View) -> None:
+        """Have the text of the attention study read."""
+        self._work(partial(self._study, self.attention.look, view), "attention")
+
+    def ablate(self, place: int) -> None:
+        """Have each word before a token left out in turn."""
+        self._work(partial(self._study, self.attention.ablate, place), "attention")
+
+    async def _study(self, work: Callable[[Any], Awaitable[None]], what: object) -> None:
+        before = self.attention.error
+        await work(what)
+        if self.attention.error and self.attention.error is not before:
+            self.show_error(self.attention.error)
+
+    def read_corpora(self) -> None:
+        """Read the folder of data, in the background."""
+        self._work(self._read_corpora, "corpora")
+
+    async def _read_corpora(self) -> None:
+        found = await asyncio.to_thread(read_corpora, self.data_folder)
+        if found != self.corpora:
+            self.corpora = found
+            self._tell("corpora")
+
+    def cut(self, text: str, sources: list[Source | None]) -> None:
+        """Have a text cut by two tokenizers."""
+        self._work(partial(self.bench.cut, text, sources), "tokenize")
+
+    def show_window(self, corpus: CorpusSummary, find: Callable[[], Window]) -> None:
+        """Have a place of a corpus read and decoded."""
+
+        async def work() -> None:
+            try:
+                window = await asyncio.to_thread(find)
+            except KgptError as error:
+                self.bench.fail(error)
+            else:
+                await self.bench.show(corpus, window)
+
+        self._work(work, "window")
+
+    def read_machine(self) -> None:
+        """Read load, disks and versions, in the background."""
+        self._work(self._read_machine, "machine")
+
+    async def _read_machine(self) -> None:
+        if not self._is_reading:  # nvidia-smi may take longer than the time between two calls
+            self._is_reading = True
+            try:
+                self.machine = await asyncio.to_thread(self._reading)
+            finally:
+                self._is_reading = False
+            self._tell("machine")
+
+    def _reading(self) -> Reading:
+        from workbench import machine
+        from workbench.widgets.system_report import Reading
+
+        return Reading(
+            machine.load(),
+            machine.disks((self.catalog.root, self.data_folder)),
+            machine.processor(),
+            machine.system(),
+            machine.versions(),
+            machine.environment(),
+        )
 
     def stop_writing(self) -> None:
         """Stop the generation under way."""
         self._work(self.playground.stop, "stop")
 
     def show_error(self, error: KgptError) -> None:
-        """A toast with what happened and what to do."""
+        """A toast with what happened and what to do; `E` shows all of it."""
+        self.last_error = error, self.playground.engine.log_tail(20)
         text = "\n".join(line for line in (error.message, error.hint) if line)
         self.notify(text, title=error.title, severity="error", timeout=12, markup=False)
 
@@ -246,7 +421,18 @@ class WorkbenchApp(App[None]):
         from workbench.screens.help import HelpScreen
 
         if isinstance(self.screen, WorkbenchScreen):
-            self.push_screen(HelpScreen(self.screen.place))
+            within = getattr(self.focused, "place", None)
+            places = [within] if within in PLACE_TITLES else []
+            self.push_screen(HelpScreen(*places, self.screen.place))
+
+    def action_error_details(self) -> None:
+        """Show the last error in full."""
+        from workbench.screens.error import ErrorScreen
+
+        if self.last_error is None:
+            self.notify("Nothing has failed.", timeout=3)
+        elif isinstance(self.screen, WorkbenchScreen):
+            self.push_screen(ErrorScreen(*self.last_error))
 
     def action_next_theme(self) -> None:
         """The next theme."""

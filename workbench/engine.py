@@ -21,7 +21,7 @@ from kgpt.errors import KgptError, KgptFailure
 from kgpt.protocol import MAX_LINE_BYTES, decode, encode
 
 COMMAND = (sys.executable, "-m", "kgpt.serving.engine")
-FINAL_TYPES = ("loaded", "done", "tokens", "detokenized", "attention", "error")
+FINAL_TYPES = ("loaded", "done", "tokens", "detokenized", "attention", "ablation", "error")
 """Types of reply that end a request."""
 
 TERMINATE_SECONDS = 2.0

@@ -8,13 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["everywhere", "runs", "watch", "generate", "help"]
+Place = Literal[
+    "everywhere",
+    "runs",
+    "watch",
+    "generate",
+    "attention",
+    "data",
+    "system",
+    "tokens",
+    "error",
+    "help",
+]
 
 PLACE_TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
     "runs": "Runs",
     "watch": "Watch",
     "generate": "Generate",
+    "attention": "Attention",
+    "data": "Data",
+    "system": "System",
+    "tokens": "Tokens",
+    "error": "Error",
     "help": "Help",
 }
 
@@ -49,6 +65,10 @@ class Key:
 def _written(key: str) -> str:
     names = {
         "question_mark": "?",
+        "up": "↑",
+        "down": "↓",
+        "left": "←",
+        "right": "→",
         "slash": "/",
         "left_square_bracket": "[",
         "right_square_bracket": "]",
@@ -64,9 +84,13 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere", "1,alt+1", "show('runs')", "Runs", "Show the runs"),
     Key("everywhere", "2,alt+2", "show('watch')", "Watch", "Watch the chosen run"),
     Key("everywhere", "3,alt+3", "show('generate')", "Generate", "Write with a model"),
+    Key("everywhere", "4,alt+4", "show('attention')", "Attention", "See what a model looks at"),
+    Key("everywhere", "5,alt+5", "show('data')", "Data", "Look into the prepared corpora"),
+    Key("everywhere", "6,alt+6", "show('system')", "System", "Machine, versions, a bug report"),
     Key("everywhere", "escape", "back", "Back", "One step back", display="esc"),
     Key("everywhere", "question_mark,f1", "help", "Help", "Keys and terms", True, display="?"),
     Key("everywhere", "t", "next_theme", "Theme", "Next theme"),
+    Key("everywhere", "E,alt+e", "error_details", "Error", "The last error in full, to copy"),
     Key("everywhere", "ctrl+q", "quit", "Quit", "Leave the workbench"),
     # Runs
     Key("runs", "enter", "watch", "Watch", "Watch this run", True, display="↵"),
@@ -100,12 +124,59 @@ KEYS: tuple[Key, ...] = (
     # Generate
     Key("generate", "ctrl+g,ctrl+j", "generate", "Generate", "Continue the prompt", True, "^g"),
     Key("generate", "escape", "stop", "Stop", "Stop writing; else leave the prompt", True, "esc"),
-    Key("generate", "ctrl+r", "again", "Again", "Same prompt, new seed", True),
+    Key("generate", "ctrl+r", "again", "Again", "Same prompt, new seed"),
     Key("generate", "ctrl+l", "extend", "Go on", "Take the text into the prompt", True),
     Key("generate", "ctrl+t", "edit", "Prompt", "Back to the prompt"),
     Key("generate", "y", "copy", "Copy", "Copy the text that was written", True),
     Key("generate", "ctrl+up", "recall(-1)", "Earlier", "The generation before", display="^↑"),
     Key("generate", "ctrl+down", "recall(1)", "Later", "The next generation", display="^↓"),
+    Key("generate", "alt+up", "walk('up')", "Parent", "The text that this one branched from"),
+    Key("generate", "alt+down", "walk('down')", "Branch", "The first branch of this text"),
+    Key("generate", "alt+left", "walk('before')", "Sibling", "The branch before this one"),
+    Key("generate", "alt+right", "walk('after')", "Sibling", "The branch after this one"),
+    Key("generate", "v,alt+v", "next_view", "View", "Output as text, as tokens, as surprise", True),
+    Key("generate", "A,alt+a", "compare", "Compare", "Two models side by side, or one again"),
+    Key("generate", "O,alt+o", "more_options", "Options", "All sampling options, or the few"),
+    Key("generate", "alt+g", "preset('greedy')", "Greedy", "Always the likeliest token"),
+    Key("generate", "alt+b", "preset('balanced')", "Balanced", "Likely tokens, with some variety"),
+    Key("generate", "alt+w", "preset('wild')", "Wild", "Unlikely tokens too"),
+    Key("generate", "alt+r", "reuse", "Reuse", "The options of this text into the form"),
+    Key("generate", "ctrl+s", "save", "Save", "Save the text to the run's generations.jsonl"),
+    Key("generate", "f3", "pager", "Pager", "Read the text in $PAGER"),
+    Key("generate", "f4", "editor", "Editor", "Write the prompt in $EDITOR"),
+    Key("generate", "alt+l", "look", "Attention", "What the model looks at in this text"),
+    # Attention
+    Key("attention", "ctrl+g,ctrl+j", "read", "Read", "Read the text", True, "^g"),
+    Key("attention", "right,l", "token(1)", "Token", "The next token", True, "←→"),
+    Key("attention", "left,h", "token(-1)", "Token", "The token before", display="←"),
+    Key("attention", "down,j", "layer(1)", "Layer", "The next layer", True, "↑↓"),
+    Key("attention", "up,k", "layer(-1)", "Layer", "The layer before", display="↑"),
+    Key("attention", "right_square_bracket", "head(1)", "Head", "The next head", True, "[]"),
+    Key("attention", "left_square_bracket", "head(-1)", "Head", "The head before", display="["),
+    Key("attention", "m", "mean", "Mean", "The mean of all layers and heads"),
+    Key("attention", "r", "rollout", "Rollout", "Attention rolled out through the layers", True),
+    Key("attention", "a", "ablation", "Ablation", "Without each word in turn, or the map", True),
+    Key("attention", "y", "copy", "Copy", "Copy the words that the token draws on"),
+    Key("attention", "ctrl+t", "edit", "Text", "Back to the text"),
+    # Data
+    Key("data", "w", "window", "Window", "Another random place of the corpus", True),
+    Key("data", "v", "split", "Split", "Training or validation", True),
+    Key("data", "ctrl+t", "edit", "Text", "To the text that the tokenizers cut", True),
+    Key("data", "y", "copy", "Copy", "Copy the window's text", True),
+    Key("data", "Y", "copy_path", "Copy path", "Copy the path of this corpus"),
+    # System
+    Key("system", "y", "copy", "Copy", "Copy the report", True),
+    # The tokens of a text
+    Key("tokens", "right,l", "move(1)", "Next", "The next token", display="→"),
+    Key("tokens", "left,h", "move(-1)", "Previous", "The token before", display="←"),
+    Key("tokens", "down,j", "line(1)", "Down", "The token below", display="↓"),
+    Key("tokens", "up,k", "line(-1)", "Up", "The token above", display="↑"),
+    Key("tokens", "home,g", "edge(0)", "First", "The first token"),
+    Key("tokens", "end,G", "edge(-1)", "Last", "The last token"),
+    Key("tokens", "enter", "choose", "Alternatives", "What else could stand here", display="↵"),
+    # An error
+    Key("error", "y", "copy", "Copy", "Copy it"),
+    Key("error", "escape,q,enter,E", "dismiss", "Close", "Close", display="esc"),
     # Help
     Key("help", "escape,question_mark,f1,q,enter", "dismiss", "Close", "Close", display="esc"),
 )
@@ -128,6 +199,13 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("bits per byte", "the same, per byte of text: comparable between tokenizers"),
     ("gradient norm", "length of the update's direction before clipping; spikes are trouble"),
     ("temperature", "0 takes the likeliest token; higher is bolder"),
+    (
+        "surprise",
+        "bits: 0 for what the model held certain, 1 for a coin's toss, 10 for one in 1,024",
+    ),
+    ("attention", "how much a token takes from each before it; where it looks, not what it uses"),
+    ("rollout", "the layers' attention multiplied: what is left of each word in the end"),
+    ("ablation", "what a word does: the next token's probability without it"),
     ("top-k, top-p", "choose among the k likeliest tokens; among the likeliest that sum up to p"),
 )
 """Terms that the help explains."""

@@ -1,115 +1,97 @@
-"""Generations: asked for, waiting for the engine, being written, and those since the workbench was opened.
+"""Generations: asked for, waiting for the engine, being written, and those of before.
 
 In: a prompt, a checkpoint and options. Out: `Generation` records that fill as the engine writes, and a call of
-`on_change` whenever something has changed. One generation at a time; it does not care which screen is shown.
-Knows no Textual.
+`on_change` whenever something has changed. One writes at a time and others wait; it does not care which screen is
+shown. Knows no Textual.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
 from workbench.engine import Engine
+from workbench.generations import (
+    MAIN,
+    SECOND,
+    Generation,
+    GenerationState,
+    Target,
+    options_dict,
+)
 from workbench.tail import is_number
+from workbench.tokens import Token, token_of_reply
 
-GenerationState = Literal[
-    "waiting", "starting", "loading", "writing", "stopping", "done", "stopped", "failed"
-]
-SLOT = "main"
-"""The engine can hold several models; this screen needs one."""
+__all__ = ["Generation", "GenerationState", "Playground", "Target"]
 
-ACTIVE = ("waiting", "starting", "loading", "writing", "stopping")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A model to write with: a run and one of its checkpoints."""
-
-    run: Path
-    checkpoint: str = "best"
-    """`best`, `last` or a step."""
-    step: int | None = None
-    """The step that `checkpoint` means now; another step means another model."""
-
-
-@dataclass
-class Generation:
-    """One continuation of one prompt."""
-
-    target: Target
-    prompt: str
-    options: GenerateOptions
-    state: GenerationState = "waiting"
-    text: str = ""
-    """What has been written, without the prompt; on characters' boundaries."""
-    tokens: int = 0
-    reason: str = ""
-    error: KgptError | None = None
-    asked_at: float = 0.0
-    first_token_at: float | None = None
-    seconds: float = 0.0
-    """From the request to the last token, by this process's clock."""
-    request_id: str = ""
-
-    @property
-    def is_active(self) -> bool:
-        """It may still change."""
-        return self.state in ACTIVE
-
-    @property
-    def seconds_to_first_token(self) -> float | None:
-        """From the engine's turn to the first token."""
-        return None if self.first_token_at is None else self.first_token_at - self.asked_at
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Pace after the first token."""
-        first = self.seconds_to_first_token
-        if first is None or self.tokens < 2 or self.seconds <= first:
-            return None
-        return (self.tokens - 1) / (self.seconds - first)
+ALTERNATIVES = 8
+"""How many the engine tells with each token."""
 
 
 @dataclass
 class Playground:
-    """The engine's one user: loads the model that is wanted and lets it write."""
+    """The engine's one user: loads the models that are wanted and lets them write."""
 
     engine: Engine
     on_change: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
     history: list[Generation] = field(default_factory=list)
-    """All generations since the workbench was opened, the newest last."""
+    """All generations that are remembered, the newest last."""
     stage: str = ""
     """What the engine is doing before it can write; empty when it is ready or off."""
     stage_since: float = 0.0
-    loaded: dict[str, Any] = field(default_factory=dict)
-    """The engine's `loaded` reply for the model that it holds."""
-    _loaded_target: tuple[Target, int] | None = None
+    replies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By slot, the engine's `loaded` reply for the model that it holds."""
+    _holds: dict[str, tuple[Target, int]] = field(default_factory=dict)
     _wanted: Target | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
+    def loaded(self) -> dict[str, Any]:
+        """The engine's `loaded` reply for the model of the first slot."""
+        return self.replies.get(MAIN, {})
+
+    @property
     def current(self) -> Generation | None:
-        """The newest generation."""
-        return self.history[-1] if self.history else None
+        """The generation that is being written, else the newest."""
+        waiting = [item for item in self.history if item.is_active]
+        return waiting[0] if waiting else self.history[-1] if self.history else None
 
     @property
     def is_busy(self) -> bool:
         """A generation is under way."""
-        return self.current is not None and self.current.is_active
+        return any(item.is_active for item in self.history)
+
+    def get(self, number: int | None) -> Generation | None:
+        """The generation of a number."""
+        return next((item for item in self.history if item.number == number), None)
+
+    def pair(self, generation: Generation) -> tuple[Generation, ...]:
+        """A generation and, if it was asked for side by side with another one, that too: the first first."""
+        first = self.get(generation.partner)
+        if first:
+            return first, generation
+        seconds = (item for item in self.history if item.partner == generation.number)
+        return (generation, *seconds)
+
+    # === Models ===
+
+    def slot_of(self, target: Target) -> str | None:
+        """The slot in which the running engine holds this model."""
+        now = (target, self.engine.generation)
+        if self.engine.state == "off":
+            return None
+        return next((slot for slot, held in self._holds.items() if held == now), None)
 
     def is_loaded(self, target: Target) -> bool:
         """Whether the running engine holds this model."""
-        return (
-            self._loaded_target == (target, self.engine.generation) and self.engine.state != "off"
-        )
+        return self.slot_of(target) is not None
 
     async def warm_up(self, target: Target) -> None:
         """Start the engine and load a model ahead of the first generation.
@@ -122,9 +104,46 @@ class Playground:
             if self._wanted == target:  # else the user has moved on to another model meanwhile
                 await self._load(target)
 
-    def ask(self, target: Target, prompt: str, options: GenerateOptions) -> Generation:
+    @asynccontextmanager
+    async def using(self, target: Target) -> AsyncIterator[str]:
+        """The slot of a model, loaded if need be; nobody else has the engine meanwhile.
+
+        Raises:
+            KgptError: the engine or the model cannot be had.
+        """
+        async with self._lock:
+            yield await self._load(target)
+
+    # === Generations ===
+
+    def ask(
+        self,
+        target: Target,
+        prompt: str,
+        options: GenerateOptions,
+        *,
+        partner: Generation | None = None,
+    ) -> Generation:
         """Put a generation into the history; `run` carries it out."""
         generation = Generation(target, prompt, options, request_id=self.engine.new_id())
+        if partner:
+            generation.partner, generation.slot = partner.number, SECOND
+        return self._add(generation)
+
+    def ask_branch(
+        self, parent: Generation, place: int, alternative: Token, options: GenerateOptions
+    ) -> Generation:
+        """Go on from a generation's token at `place`, with another one taken there."""
+        prompt, ids, begun = parent.branch_prompt(place, alternative)
+        generation = Generation(parent.target, prompt, options, request_id=self.engine.new_id())
+        generation.parent, generation.slot = parent.number, parent.slot
+        if parent.prompt_ids:  # else its text has to do: the tokens before it are not known
+            generation.prompt_ids, generation.has_exact_prompt = ids, True
+            generation.lead = begun
+        return self._add(generation)
+
+    def _add(self, generation: Generation) -> Generation:
+        generation.number = 1 + max((item.number for item in self.history), default=0)
         self.history.append(generation)
         self.on_change()
         return generation
@@ -133,9 +152,10 @@ class Playground:
         """Carry out a generation. It never raises what the engine did: `generation.error` has it."""
         try:
             async with self._lock:
-                await self._load(generation.target, generation)
                 if generation.is_active:
-                    await self._write(generation)
+                    slot = await self._load(generation.target, generation)
+                    if generation.is_active:
+                        await self._write(generation, slot)
         except KgptError as error:
             if generation.is_active and generation.state != "stopping":
                 generation.state, generation.error = "failed", error
@@ -145,38 +165,45 @@ class Playground:
             self.on_change()
 
     async def stop(self) -> None:
-        """Stop the generation under way; what is written so far stays."""
-        generation = self.current
-        if generation is None or not generation.is_active or generation.state == "stopping":
-            return
-        was_writing = generation.state == "writing"
-        generation.state = "stopping" if was_writing else "stopped"
+        """Stop what is under way and what waits; what is written so far stays."""
+        writing = [item for item in self.history if item.state == "writing"]
+        for item in self.history:
+            if item.is_active and item.state != "stopping":
+                item.state = "stopping" if item in writing else "stopped"
         self.on_change()
-        if was_writing:
-            await self.engine.cancel(generation.request_id)
+        for item in writing:
+            await self.engine.cancel(item.request_id)
 
-    async def _load(self, target: Target, generation: Generation | None = None) -> None:
-        if self.is_loaded(target):
-            return
-        self._loaded_target = None
+    # === The engine ===
+
+    async def _load(self, target: Target, generation: Generation | None = None) -> str:
+        held = self.slot_of(target)
+        if held is not None:
+            return held
+        slot = generation.slot if generation else MAIN
+        self._holds.pop(slot, None)
+        self.replies.pop(slot, None)
         try:
-            self._enter("starting the engine: loading TensorFlow", generation, "starting")
-            await self.engine.start()
+            if self.engine.state != "ready":
+                self._enter("starting the engine", generation, "starting")
+                await self.engine.start()
             self._enter("loading the model", generation, "loading")
             request = {
                 "type": "load",
-                "slot": SLOT,
+                "slot": slot,
                 "run": str(target.run.resolve()),
                 "checkpoint": target.checkpoint,
+                "decoder": target.decoder,
             }
             async for reply in self.engine.request(request):
                 if reply["type"] == "loading" and reply.get("stage"):
                     self._enter(f"loading the model: {reply['stage']}", generation, "loading")
                 elif reply["type"] == "loaded":
-                    self.loaded = reply
-                    self._loaded_target = (target, self.engine.generation)
+                    self.replies[slot] = reply
+                    self._holds[slot] = (target, self.engine.generation)
         finally:
             self._enter("", None, "loading")
+        return slot
 
     def _enter(
         self, stage: str, generation: Generation | None, state: Literal["starting", "loading"]
@@ -188,28 +215,62 @@ class Playground:
             generation.state = state
         self.on_change()
 
-    async def _write(self, generation: Generation) -> None:
+    async def _write(self, generation: Generation, slot: str) -> None:
+        loaded = self.replies.get(slot, {})
+        context = loaded.get("context_length")
+        generation.context_length = int(context) if is_number(context) else None
+        if not generation.has_exact_prompt:
+            generation.prompt_ids = await self._prompt_ids(generation, loaded)
+        if not generation.is_active:
+            return
         generation.state, generation.asked_at = "writing", self.clock()
         self.on_change()
+        exact = {"ids": generation.prompt_ids} if generation.has_exact_prompt else {}
         request = {
             "type": "generate",
-            "slot": SLOT,
+            "slot": slot,
             "prompt": generation.prompt,
-            "options": {k: v for k, v in asdict(generation.options).items() if v is not None},
-            "alternatives": 0,
+            **exact,
+            "options": options_dict(generation.options),
+            "alternatives": ALTERNATIVES,
         }
         async for reply in self.engine.request(request, generation.request_id):
             if reply["type"] == "token" and generation.state == "writing":
-                self._take_token(generation, str(reply.get("text") or ""))
+                self._take_token(generation, reply)
             elif reply["type"] == "done":
                 self._finish(generation, reply)
 
-    def _take_token(self, generation: Generation, text: str) -> None:
+    async def _prompt_ids(self, generation: Generation, loaded: Mapping[str, Any]) -> list[int]:
+        """The prompt's tokens, as the model gets them: an empty prompt is an end of text."""
+        try:
+            ids, _ = await self.tokenize(
+                {"run": str(generation.target.run.resolve())}, generation.prompt
+            )
+        except KgptError:
+            return []
+        end = loaded.get("end_of_text")
+        return ids or ([end] if isinstance(end, int) else [])
+
+    async def tokenize(self, source: Mapping[str, str], text: str) -> tuple[list[int], list[bytes]]:
+        """Ids and bytes of the tokens of a text, by the tokenizer of a `run` or a `data` folder.
+
+        Raises:
+            KgptError: the engine or the tokenizer cannot be had.
+        """
+        ids: list[int] = []
+        contents: list[bytes] = []
+        folders = {key: str(value) for key, value in source.items()}
+        async for reply in self.engine.request({"type": "tokenize", **folders, "text": text}):
+            if reply["type"] == "tokens":
+                ids = [int(token) for token in reply.get("ids") or ()]
+                contents = [bytes.fromhex(part) for part in reply.get("bytes_hex") or ()]
+        return ids, contents
+
+    def _take_token(self, generation: Generation, reply: dict[str, Any]) -> None:
         now = self.clock()
         if generation.first_token_at is None:
             generation.first_token_at = now
-        generation.text += text
-        generation.tokens += 1
+        generation.take(token_of_reply(reply), str(reply.get("text") or ""))
         generation.seconds = now - generation.asked_at
         self.on_change()
 
@@ -217,7 +278,8 @@ class Playground:
         generation.reason = str(reply.get("reason") or "")
         if is_number(reply.get("tokens")):
             generation.tokens = int(reply["tokens"])
-        if generation.state == "writing" and isinstance(reply.get("text"), str):
+        is_whole = generation.state == "writing" and not generation.lead
+        if is_whole and isinstance(reply.get("text"), str):
             generation.text = reply["text"]
         is_cancelled = generation.reason == "cancelled" or generation.state == "stopping"
         generation.state = "stopped" if is_cancelled else "done"

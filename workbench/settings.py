@@ -31,6 +31,19 @@ class Settings:
     top_p: str = "1.0"
     max_tokens: str = "120"
     seed: str = ""
+    num_samples: str = "1"
+    min_p: str = ""
+    typical_p: str = ""
+    repetition_penalty: str = ""
+    frequency_penalty: str = ""
+    presence_penalty: str = ""
+    no_repeat_ngram_size: str = ""
+    stop: str = ""
+    logit_bias: str = ""
+    forbidden: str = ""
+    shows_all_options: bool = False
+    view: str = "text"
+    """How the Generate screen shows what was written."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Settings:

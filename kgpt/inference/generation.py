@@ -85,6 +85,8 @@ class Generator:
 
         Of an empty one, the end of text, after which a document begins.
 
+        A prompt of ids stays as it is: text that is encoded again may be cut into other tokens.
+
         Raises:
             KgptError: it is longer than the context.
         """

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -140,12 +141,15 @@ class GPT(keras.Model):
 
     def attention_weights(self, ids_BT: Any, layer: int) -> Any:
         """What the heads of a layer look at: float32 (B, H, T, T), a row for each token that looks; rows sum to 1."""
+        return next(itertools.islice(self.attentions(ids_BT), layer, None))
+
+    def attentions(self, ids_BT: Any) -> Iterator[Any]:
+        """`attention_weights` of one layer after another, the first first; each is computed when it is asked for."""
         positions_1T = ops.arange(ops.shape(ids_BT)[1])[None]
         x_BTC = self.embed(ids_BT, positions_1T)
-        for block in self.blocks[:layer]:
+        for block in self.blocks:
+            yield block.attention.weights_of(block.attention_norm(x_BTC), positions_1T)
             x_BTC = block(x_BTC, positions_BT=positions_1T)
-        chosen = self.blocks[layer]
-        return chosen.attention.weights_of(chosen.attention_norm(x_BTC), positions_1T)
 
     def call_with_cache(
         self,

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.protocol import DECODERS, MAX_LINE_BYTES, GenerateOptions, decode, encode, error_message
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 Message = Mapping[str, Any]
 PACKAGES = ("kgpt", "keras", "tensorflow", "tokenizers")
 MAX_ALTERNATIVES = 100
+ALL = "all"
+MAX_MAP_TOKENS = 1024
+"""Whose attention is told: the reply, a line with a number for each pair, has to stay below `MAX_LINE_BYTES`."""
 
 
 @dataclass
@@ -48,7 +51,7 @@ class _Slot:
     writer: Generator | None = None
     classifier: TextClassifier | None = None
     model: Any = None
-    """For attention weights: a Keras model, loaded when the first are asked for."""
+    """For attention and ablation: a Keras model, loaded when the first are asked for."""
 
     @property
     def generator(self) -> Generator:
@@ -79,6 +82,7 @@ class Engine:
             "generate": self._generate,
             "attention": self._attention,
             "classify": self._classify,
+            "ablate": self._ablate,
             "tokenize": self._tokenize,
             "detokenize": self._detokenize,
         }
@@ -156,19 +160,21 @@ class Engine:
 
         config = model_config(run)
         loaded = _Slot(run, checkpoint, config)
-        labels: dict[str, Any] = {}
+        more: dict[str, Any] = {"answers": run.answers}
         if run.is_classifier:
             from kgpt.inference.classification import load_classifier
 
             report("starting Keras")
             loaded.classifier = load_classifier(run, checkpoint, report)
-            labels = {"labels": list(loaded.classifier.labels)}
+            more["labels"] = list(loaded.classifier.labels)
+            tokenizer = loaded.classifier.tokenizer
         else:
             from kgpt.inference.generation import load_generator
 
             loaded.writer = load_generator(run, checkpoint, decoder, report)
             report("compiling")
             loaded.writer.warm_up()
+            tokenizer = loaded.writer.tokenizer
         self._slots[slot] = loaded
         self._send(
             {
@@ -182,8 +188,8 @@ class Engine:
                 "vocabulary_size": config.vocabulary_size,
                 "layers": config.num_layers,
                 "heads": config.num_heads,
-                "answers": run.answers,
-                **labels,
+                "end_of_text": tokenizer.end_of_text,
+                **more,
             }
         )
 
@@ -197,7 +203,11 @@ class Engine:
         pieces = (
             _answer(slot, message["messages"], options, alternatives)
             if "messages" in message
-            else slot.generator.stream(_text(message, "prompt"), options, alternatives)
+            else slot.generator.stream(
+                _ids(message) if "ids" in message else _text(message, "prompt"),
+                options,
+                alternatives,
+            )
         )
         recorder = Recorder()
         for piece in pieces:
@@ -229,33 +239,88 @@ class Engine:
         self._send({"type": "labels", "id": message.get("id"), "results": results})
 
     def _attention(self, message: Message) -> None:
-        slot, request = self._slot(message), message.get("id")
-        layer = _count(message, "layer", slot.config.num_layers - 1)
-        head = _count(message, "head", slot.config.num_heads - 1)
-        ids = slot.generator.encode_prompt(_text(message, "text"))
-        if slot.model is None:
-            stage = {"type": "loading", "id": request, "slot": message["slot"]}
-            self._send({**stage, "stage": "starting Keras"})
-            from kgpt.model.weights import load_checkpoint_model
+        slot = self._slot(message)
+        kind = _choice(message, "kind", ("weights", "rollout"))
+        layer = _count_or_all(message, "layer", slot.config.num_layers - 1)
+        head = _count_or_all(message, "head", slot.config.num_heads - 1)
+        ids, contents = self._tokens_of(slot, message)
+        model = self._keras_model(slot, message)
+        from kgpt.inference.attention_reading import Kind, attention_matrix
+        from kgpt.inference.words import words_of
 
-            slot.model = load_checkpoint_model(slot.run, slot.checkpoint)
-        import numpy as np
-
-        weights_TT = np.asarray(slot.model.attention_weights(np.array([ids]), layer))[0, head]
+        weights_TT = attention_matrix(model, ids, cast("Kind", kind), layer, head)
         self._send(
             {
                 "type": "attention",
-                "id": request,
-                "layer": layer,
-                "head": head,
+                "id": message.get("id"),
+                "kind": kind,
+                "layer": ALL if layer is None else layer,
+                "head": ALL if head is None else head,
                 "ids": ids,
-                "bytes_hex": [slot.generator.tokenizer.token_bytes(token).hex() for token in ids],
+                "bytes_hex": [content.hex() for content in contents],
+                "words": words_of(contents),
                 "weights": [
                     [round(float(weight), 6) for weight in row[: place + 1]]
                     for place, row in enumerate(weights_TT)
                 ],
             }
         )
+
+    def _ablate(self, message: Message) -> None:
+        slot = self._slot(message)
+        ids, contents = self._tokens_of(slot, message)
+        place = _count(message, "place", len(ids) - 1)
+        model = self._keras_model(slot, message)
+        from kgpt.inference.ablation import ablate
+        from kgpt.inference.words import words_of
+
+        words = words_of(contents[: place + 1])
+        following = ids[place + 1] if place + 1 < len(ids) else None
+        tokenizer = slot.generator.tokenizer
+        found = ablate(
+            model,
+            ids[: place + 1],
+            words,
+            tokenizer.end_of_text,
+            following,
+            lambda: not self._cancelled.is_set(),
+        )
+        if found is None:
+            raise KgptError("Cancelled", "The words were not all left out in turn.")
+        self._send(
+            {
+                "type": "ablation",
+                "id": message.get("id"),
+                "place": place,
+                "token": found.token,
+                "token_bytes_hex": tokenizer.token_bytes(found.token).hex(),
+                "is_in_text": following is not None,
+                "probability": found.probability,
+                "ids": ids,
+                "bytes_hex": [content.hex() for content in contents],
+                "words": words,
+                "without": list(found.without),
+            }
+        )
+
+    def _tokens_of(self, slot: _Slot, message: Message) -> tuple[list[int], list[bytes]]:
+        ids = slot.generator.encode_prompt(_text(message, "text"))
+        if len(ids) > MAX_MAP_TOKENS:
+            raise KgptError(
+                "Text too long for attention",
+                f"Expected at most {MAX_MAP_TOKENS} tokens. Received: {len(ids)} tokens.",
+                "Shorten the text.",
+            )
+        return ids, [slot.generator.tokenizer.token_bytes(token) for token in ids]
+
+    def _keras_model(self, slot: _Slot, message: Message) -> Any:
+        if slot.model is None:
+            stage = {"type": "loading", "id": message.get("id"), "slot": message["slot"]}
+            self._send({**stage, "stage": "starting Keras"})
+            from kgpt.model.weights import load_checkpoint_model
+
+            slot.model = load_checkpoint_model(slot.run, slot.checkpoint)
+        return slot.model
 
     def _slot(self, message: Message) -> _Slot:
         name = _text(message, "slot")
@@ -274,10 +339,7 @@ class Engine:
         self._send({"type": "tokens", "id": message.get("id"), "ids": ids, "bytes_hex": parts})
 
     def _detokenize(self, message: Message) -> None:
-        ids = message.get("ids")
-        if not isinstance(ids, list) or not all(type(token) is int for token in ids):
-            raise _bad_request(f'Expected a list of whole numbers under "ids". Received: {ids!r}')
-        content = self._tokenizer(message).decode_bytes(ids)
+        content = self._tokenizer(message).decode_bytes(_ids(message))
         text = content.decode("utf-8", errors="replace")
         reply = {"type": "detokenized", "id": message.get("id"), "text": text}
         self._send({**reply, "bytes_hex": content.hex()})
@@ -355,6 +417,13 @@ def _text(message: Message, key: str) -> str:
     return value
 
 
+def _ids(message: Message) -> list[int]:
+    ids = message.get("ids")
+    if not isinstance(ids, list) or not all(type(token) is int for token in ids):
+        raise _bad_request(f'Expected a list of whole numbers under "ids". Received: {ids!r}')
+    return ids
+
+
 def _object(message: Message, key: str) -> Message:
     value = message.get(key, {})
     if not isinstance(value, dict):
@@ -376,6 +445,11 @@ def _count(message: Message, key: str, highest: int) -> int:
     if type(value) is not int or not 0 <= value <= highest:
         raise _bad_request(f'Expected 0 to {highest} under "{key}". Received: {value!r}')
     return value
+
+
+def _count_or_all(message: Message, key: str, highest: int) -> int | None:
+    """A number, 0 if there is none; None for `ALL`."""
+    return None if message.get(key) == ALL else _count(message, key, highest)
 
 
 def _bad_request(what: str) -> KgptError:

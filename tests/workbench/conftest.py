@@ -23,8 +23,10 @@ FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nobody's settings are read or written, and no colour setting of the caller shows."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("KGPT_SAVED_MODELS", raising=False)
+    monkeypatch.setenv("KGPT_DATA", str(tmp_path / "data"))
     return tmp_path / "config"
 
 

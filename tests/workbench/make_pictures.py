@@ -33,9 +33,9 @@ async def draw(name: str) -> str:
 
 
 def main() -> None:
-    """Write the three pictures."""
+    """Write the pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name in ("runs", "watch", "generate"):
+    for name in ("runs", "watch", "generate", "tokens", "attention", "ablation", "data", "system"):
         path = PICTURES / f"workbench-{name}.svg"
         path.write_text(asyncio.run(draw(name)), encoding="utf-8")
         print(path)

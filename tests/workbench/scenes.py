@@ -12,11 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import fixture_runs
+from fixture_corpora import a_corpus
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.app import WorkbenchApp
-from workbench.playground import Generation, Target
+from workbench.attention_study import Ablated, Matrix, View, Words
+from workbench.corpora import Window
+from workbench.generations import Generation, Target
+from workbench.machine import Disk, Gpu, Load
+from workbench.tokenizer_bench import Cut, Source
+from workbench.tokens import Alternative, Token
+from workbench.widgets.system_report import Reading
 
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
 PROMPT = "Marte é um planeta"
@@ -32,6 +39,32 @@ class StillEngineApp(WorkbenchApp):
     def warm_up(self, target: Target) -> None:
         """Nothing."""
 
+    def look(self, view: View) -> None:
+        """Nothing: what the engine would answer is there."""
+
+    def cut(self, text: str, sources: list[Any]) -> None:
+        """The same words from both tokenizers, the last of them cut finer by the second."""
+        parts = [" A", " cachorra", " viu", " o", " menino"]
+        finer = [*parts[:-1], " men", "ino"]
+        for place, tokens in enumerate((parts, finer)):
+            contents = tuple(part.encode() for part in tokens)
+            ids = tuple(range(300, 300 + len(tokens)))
+            self.bench.cuts[place] = Cut(Source("data", Path(str(place))), text, ids, contents)
+        self._tell("tokenizers")
+
+    def show_window(self, corpus: Any, find: Any) -> None:
+        """Always the same place."""
+        self.bench.window = Window(corpus.path, "train", "train-00000.bin", 1234, (1, 2))
+        self.bench.documents = [TEXT, " A Lua é o satélite natural da Terra."]
+        self._tell("tokenizers")
+
+    def _reading(self) -> Reading:
+        gpu = Gpu(0, "NVIDIA H100 80GB HBM3", 0.37, 20e9, 85.5e9, 45, "550.54")
+        load = Load(0.62, 16, 12_400_000_000, 137_000_000_000, (gpu,))
+        disks = (Disk((Path("saved_models"), Path("data")), 41_000_000_000, 270_600_000_000),)
+        versions = {"python": "3.12.0", "kgpt": "0.1.0", "keras": "3.15.1", "textual": "8.2.8"}
+        return Reading(load, disks, "A processor", "Linux x86_64", versions, {"TERM": "xterm"})
+
 
 def make_app(
     folder: Path, make_runs: Callable[[Path], object] = fixture_runs.a_zoo, **options: Any
@@ -41,13 +74,18 @@ def make_app(
     root.mkdir()
     make_runs(root)
     os.chdir(folder)
-    return StillEngineApp(
+    if make_runs is fixture_runs.a_zoo:
+        a_corpus(folder / "data", "encyclopedia")
+        a_corpus(folder / "data", "machado")
+    app = StillEngineApp(
         Path("saved_models"),
         clock=lambda: fixture_runs.NOW,
         stopwatch=lambda: 0.0,
         poll_seconds=0.3,
         **options,
     )
+    app.data_folder = Path("data")
+    return app
 
 
 async def settle(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
@@ -88,7 +126,8 @@ async def generate_scene(pilot: Pilot[Any]) -> None:
     assert isinstance(app, WorkbenchApp)
     await settle(pilot, lambda: app.has_read)
     stopped = _written(app, "A capital da França é", " Paris, nas margens do", "stopped")
-    app.playground.history += [stopped, _written(app, PROMPT, TEXT, "done")]
+    app.playground.history.append(stopped)
+    app.playground.history.append(_written(app, PROMPT, TEXT, "done"))
     await pilot.press("3")
     await settle(pilot, lambda: bool(app.screen.query("#prompt")))
     app.screen.query_one("#seed", Input).value = "1"
@@ -100,6 +139,8 @@ async def generate_scene(pilot: Pilot[Any]) -> None:
 def _written(app: WorkbenchApp, prompt: str, text: str, state: Any) -> Generation:
     run = app.catalog.summaries[0]
     generation = Generation(Target(run.path, "best", 500), prompt, fixture_options(), state, text)
+    generation.request_id = "here"
+    generation.number = 1 + len(app.playground.history)
     generation.tokens, generation.reason = len(text.split()), "end_of_text"
     generation.asked_at, generation.first_token_at, generation.seconds = 0.0, 0.08, 1.21
     return generation
@@ -110,6 +151,104 @@ def fixture_options() -> Any:
     from kgpt.protocol import GenerateOptions
 
     return GenerateOptions(max_tokens=120, seed=1)
+
+
+async def tokens_scene(pilot: Pilot[Any]) -> None:
+    """The same text token by token, the cursor on one that could have been another, and a branch from there."""
+    await generate_scene(pilot)
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    written = app.playground.history[-1]
+    words = [
+        " rochoso",
+        " do",
+        " Sistema",
+        " Solar",
+        ",",
+        " o",
+        " quarto",
+        " a",
+        " partir",
+        " do",
+        " Sol",
+    ]
+    for place, word in enumerate(words):
+        others = [
+            (word, 0.61),
+            (" vermelho", 0.2),
+            (" gasoso", 0.09),
+            (" pequeno", 0.04),
+            (" frio", 0.02),
+        ]
+        alternatives = tuple(
+            Alternative(400 + place * 9 + n, text.encode(), chance / (1 + place % 3))
+            for n, (text, chance) in enumerate(others)
+        )
+        written.written.append(
+            Token(400 + place * 9, word.encode(), 0.61 / (1 + place % 3), alternatives)
+        )
+    branch = _written(app, PROMPT + " vermelho", " e frio.", "done")
+    branch.parent = written.number
+    app.playground.history.append(branch)
+    await pilot.press("escape", "ctrl+up", "v")
+    app._tell("playground")
+    await settle(pilot, lambda: app.screen.query_one("#alternatives").option_count)  # type: ignore[attr-defined]
+    await pilot.press("right", "right")
+    await settle(pilot, lambda: True)
+
+
+async def attention_scene(pilot: Pilot[Any]) -> None:
+    """A pronoun that draws on its antecedent."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    await settle(pilot, lambda: app.has_read)
+    await pilot.press("4")
+    await settle(pilot, lambda: bool(app.screen.query("#map")))
+    study = app.attention
+    parts = ["A", " cach", "orra", " viu", " o", " menino", ",", " e", " ela"]
+    contents = tuple(part.encode() for part in parts)
+    spans = ((0, 1), (1, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 8), (8, 9))
+    rows = [[(place - abs(place - n) + 1.0) for n in range(place + 1)] for place in range(9)]
+    rows[8] = [1, 6, 8, 2, 1, 4, 1, 2, 5]
+    run = app.catalog.summaries[0]
+    study.open(Target(run.path, "best", 500), "A cachorra viu o menino, e ela")
+    study.words = Words(tuple(range(9)), contents, spans)
+    study.num_layers, study.num_heads = 6, 4
+    matrix = Matrix(tuple(tuple(value / sum(row) for value in row) for row in rows))
+    study._matrices[View()] = matrix
+    app.screen._opened = study.text  # type: ignore[attr-defined]
+    app.screen.query_one("#map").focus()
+    app._tell("attention")
+    await settle(pilot, lambda: True)
+
+
+async def ablation_scene(pilot: Pilot[Any]) -> None:
+    """The same, without each word in turn."""
+    await attention_scene(pilot)
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    without = (0.21, 0.04, 0.18, 0.25, 0.31, 0.22, 0.12, 0.2)
+    app.attention._ablations[8] = Ablated(b" latiu", False, 0.23, without)
+    await pilot.press("a")
+    await settle(pilot, lambda: True)
+
+
+async def data_scene(pilot: Pilot[Any]) -> None:
+    """Two corpora, a window, two tokenizers."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    await settle(pilot, lambda: app.has_read)
+    await pilot.press("5")
+    await settle(pilot, lambda: app.corpora is not None and app.bench.cuts[0] is not None)
+
+
+async def system_scene(pilot: Pilot[Any]) -> None:
+    """A machine with a GPU."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    await settle(pilot, lambda: app.catalog.is_complete and app.catalog.summaries)
+    await pilot.press("6")
+    await settle(pilot, lambda: app.machine is not None)
 
 
 async def help_scene(pilot: Pilot[Any]) -> None:
@@ -123,5 +262,10 @@ SCENES: dict[str, Prepare] = {
     "runs": runs_scene,
     "watch": watch_scene,
     "generate": generate_scene,
+    "tokens": tokens_scene,
+    "attention": attention_scene,
+    "ablation": ablation_scene,
+    "data": data_scene,
+    "system": system_scene,
     "help": help_scene,
 }

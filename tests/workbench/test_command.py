@@ -44,12 +44,16 @@ def test_the_first_screen_loads_neither_numpy_nor_a_model() -> None:
 
 
 def test_all_screens_load_no_model() -> None:
-    code = "import workbench.screens.watch, workbench.screens.generate, workbench.screens.help"
+    screens = "watch generate attention data system help error"
+    code = "\n".join(f"import workbench.screens.{name}" for name in screens.split())
     assert loaded_after(code, HEAVY) == []
 
 
 def test_the_parts_below_the_screens_know_no_textual() -> None:
-    modules = "tail catalog curves engine playground recording follower keys settings wording once"
+    modules = (
+        "tail catalog curves engine playground attention_study generations tokens chips state corpora machine"
+        " tokenizer_bench sampling_fields recording follower keys settings wording once"
+    )
     code = "\n".join(f"import workbench.{name}" for name in modules.split())
     assert loaded_after(code, ("textual", *HEAVY)) == []
 

@@ -155,6 +155,9 @@ async def test_escape_stops_and_keeps_the_text(make_app: MakeApp, root: Path) ->
     app = make_app("slow")
     async with app.run_test(size=(120, 40)) as pilot:
         await open_screen(pilot)
+        app.screen.query_one(
+            "#max_tokens", Input
+        ).value = "2000"  # more than a busy machine lets pass
         await pilot.press(*"Marte", "ctrl+g")
         await until(pilot, lambda: app.playground.current and app.playground.current.tokens >= 3)
         await until(pilot, lambda: str(app.screen.query_one("#go", Button).label) == "Stop")

@@ -62,7 +62,7 @@ def test_no_key_means_two_things_in_one_place() -> None:
     assert len({key.id for key in KEYS}) == len(KEYS)
 
 
-@pytest.mark.parametrize("place", ["runs", "watch", "generate"])
+@pytest.mark.parametrize("place", ["runs", "watch", "generate", "attention", "data"])
 def test_the_footer_is_short(place: keys.Place) -> None:
     shown = [key for key in (*keys_of(place), *keys_of("everywhere")) if key.in_footer]
     assert 4 <= len(shown) <= 7

@@ -27,20 +27,22 @@ def test_screens(snap_compare: Compare, tmp_path: Path, scene: str, size: str) -
     assert snap_compare(app, terminal_size=SIZES[size], run_before=scenes.SCENES[scene])
 
 
-@pytest.mark.parametrize("scene", ["runs", "watch", "generate"])
+@pytest.mark.parametrize(
+    "scene", ["runs", "watch", "generate", "tokens", "attention", "data", "system"]
+)
 def test_light(snap_compare: Compare, tmp_path: Path, scene: str) -> None:
     app = scenes.make_app(tmp_path)
     app.settings.theme = "kgpt-light"
     assert snap_compare(app, terminal_size=(120, 40), run_before=scenes.SCENES[scene])
 
 
-@pytest.mark.parametrize("scene", ["runs", "watch"])
+@pytest.mark.parametrize("scene", ["runs", "watch", "data"])
 def test_empty(snap_compare: Compare, tmp_path: Path, scene: str) -> None:
     app = scenes.make_app(tmp_path, lambda root: None)
 
     async def prepare(pilot: Any) -> None:
         await scenes.settle(pilot, lambda: app.has_read)
-        await pilot.press("1" if scene == "runs" else "2")
+        await pilot.press({"runs": "1", "watch": "2", "data": "5"}[scene])
         await scenes.settle(pilot, lambda: True)
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)

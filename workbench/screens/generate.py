@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, OptionList, Select, TextArea
+from textual.widgets import Button, OptionList, Select
 
 from kgpt.errors import KgptError
-from kgpt.protocol import GenerateOptions
-from workbench.playground import Generation
+from kgpt.files import append_json_line
+from workbench import terminal_programs
+from workbench.generations import Generation, Target, neighbour, options_dict
+from workbench.sampling_fields import texts_of
 from workbench.screens.base import WorkbenchScreen
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.history import History
 from workbench.widgets.options_form import OptionsForm
-from workbench.widgets.output import Output
+from workbench.widgets.output import VIEWS, Output
+from workbench.widgets.prompt import Prompt
+from workbench.widgets.token_details import TokenDetails
 
-PLACEHOLDER = "Write how it begins; ctrl+g lets the model go on."
 FRAME_SECONDS = 1 / 20
 """Tokens that come faster than this are drawn together."""
+SAVED = "generations.jsonl"
+"""In a run's folder: the texts that the user saved, beside the trainer's own samples.jsonl."""
 
 
 class GenerateScreen(WorkbenchScreen):
@@ -36,16 +42,7 @@ class GenerateScreen(WorkbenchScreen):
         """Two columns."""
         with Horizontal(id="generate-body"):
             with Vertical(id="writing"):
-                prompt = TextArea(
-                    soft_wrap=True,
-                    show_line_numbers=False,
-                    id="prompt",
-                    compact=True,
-                    placeholder=PLACEHOLDER,
-                )
-                prompt.border_title = "prompt"
-                prompt.cursor_blink = False
-                yield prompt
+                yield Prompt()
                 yield Output()
             with Vertical(id="side"):
                 yield OptionsForm(self.workbench.settings)
@@ -56,7 +53,11 @@ class GenerateScreen(WorkbenchScreen):
         self._shown: Generation | None = None
         self._is_due = True
         self._run_shown: str | None = None
-        self.query_one(Output).border_title = "text"
+        self._recalled: int | None = None
+        self._draft = ""
+        output = self.query_one(Output)
+        output.border_title = "output"
+        output.view = self.workbench.settings.view
         self.query_one("#form").border_title = "model"
         self.set_interval(FRAME_SECONDS, self._draw_if_due)
 
@@ -89,9 +90,24 @@ class GenerateScreen(WorkbenchScreen):
         if not self.is_current or not (self._is_due or playground.is_busy or playground.stage):
             return
         self._is_due = False
-        self.query_one(Output).show(self._shown or playground.current, playground)
-        self.query_one(History).show(playground.history)
+        shown = self.shown
+        self.query_one(Output).show(playground.pair(shown) if shown else (), playground)
+        self.query_one(History).show(playground.history, shown)
         self.query_one(OptionsForm).set_busy(playground.is_busy)
+
+    @property
+    def shown(self) -> Generation | None:
+        """The generation that is looked at: one that was recalled, else what was asked for last."""
+        playground = self.workbench.playground
+        current = playground.current
+        is_remembered = current is not None and not current.request_id
+        return self._shown or (None if is_remembered else current)
+
+    def _show(self, generation: Generation) -> None:
+        """Look at a generation, with its prompt ready to be asked again."""
+        self._shown = generation
+        self.query_one(Prompt).put(generation.prompt)
+        self.show_playground()
 
     # === Events ===
 
@@ -112,84 +128,229 @@ class GenerateScreen(WorkbenchScreen):
         self.action_generate()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Show a generation of before, and take its prompt."""
-        self._recall(int(event.option.id or 0))
+        """Show a generation of before, and take its prompt and options."""
+        generation = self.workbench.playground.get(int(event.option.id or 0))
+        if generation:
+            self._show(generation)
 
-    # === Actions ===
+    def on_prompt_recall(self, event: Prompt.Recall) -> None:
+        """Walk through the prompts of before; past the newest waits what was being written."""
+        prompts = list(dict.fromkeys(item.prompt for item in self.workbench.playground.history))
+        prompt = self.query_one(Prompt)
+        if self._recalled is None:
+            if event.direction > 0 or not prompts:
+                return
+            self._draft, self._recalled = prompt.text, len(prompts)
+        self._recalled = max(0, self._recalled + event.direction)
+        if self._recalled >= len(prompts):
+            self._recalled = None
+            prompt.put(self._draft)
+        else:
+            prompt.put(prompts[self._recalled])
+
+    def on_token_details_taken(self, event: TokenDetails.Taken) -> None:
+        """Go on from a token with another one in its place."""
+        self._branch(event)
+
+    # === Writing ===
 
     def action_generate(self) -> None:
         """Continue the prompt."""
+        self._write()
+
+    def action_again(self) -> None:
+        """The same prompt with another seed."""
+        self._write(seed=random.randrange(2**31))
+
+    def _write(self, seed: int | None = None) -> None:
+        form, prompt = self.query_one(OptionsForm), self.query_one(Prompt).text
         try:
-            options = self.query_one(OptionsForm).options()
+            options, count = form.options(), form.num_samples()
         except KgptError as error:
             self.workbench.show_error(error)
             return
-        self._write(options)
+        if seed is not None:
+            options = replace(options, seed=seed)
+        target = form.target
+        if self._may_write(target) and target is not None:
+            form.remember(self.workbench.settings)
+            self._shown, self._recalled = None, None
+            second = form.second_target
+            if second and options.seed is None:  # two models are compared on one seed
+                options = replace(options, seed=random.randrange(2**31))
+            self._shown = self.workbench.write(target, prompt, options, second, count)
 
-    def _write(self, options: GenerateOptions) -> None:
-        app, form = self.workbench, self.query_one(OptionsForm)
-        target, prompt = form.target, self.query_one("#prompt", TextArea).text
+    def _may_write(self, target: Target | None) -> bool:
         if target is None:
             message = "Train one first: kgpt-train. It appears here by itself."
             self.notify(message, title="There is no checkpoint to write with", severity="warning")
-        elif app.playground.is_busy:
+        elif self.workbench.playground.is_busy:
             self.notify("esc stops it.", title="It is still writing", severity="warning")
         else:
-            form.remember(app.settings)
-            self._shown = None
-            app.write(target, prompt, options)
+            return True
+        return False
 
-    def action_again(self) -> None:
-        """The same prompt with another seed, which the form then shows."""
+    def _branch(self, taken: TokenDetails.Taken) -> None:
         try:
             options = self.query_one(OptionsForm).options()
         except KgptError as error:
             self.workbench.show_error(error)
             return
-        if not self.workbench.playground.is_busy:
-            seed = random.randrange(2**31)
-            self._write(replace(options, seed=seed))
+        if self._may_write(taken.generation.target):
+            branch = self.workbench.write_branch(
+                taken.generation, taken.place, taken.token, options
+            )
+            self._show(branch)
+            self.query_one(Output).query_one("#tokens").focus()
 
     def action_stop(self) -> None:
         """Stop writing; when nothing is written, one step back."""
-        prompt = self.query_one("#prompt", TextArea)
+        focused = self.focused
         if self.workbench.playground.is_busy:
             self.workbench.stop_writing()
-        elif self.focused is not None and (prompt.has_focus or self.focused.id != "history"):
+        elif focused is not None and focused.id == "alternatives":
+            self.query_one(Output).pane_in_use.tokens.focus()
+        elif focused is not None and focused.id != "history":
             self.query_one(History).focus()
         else:
             self.workbench.action_show("runs")
 
+    # === The text that is shown ===
+
+    def _shown_text(self) -> Generation | None:
+        """The generation that is looked at: of two side by side, the one with the focus."""
+        return self.query_one(Output).generation_in_use or self.shown
+
     def action_extend(self) -> None:
         """Take the text into the prompt, to go on from there."""
-        generation = self._shown or self.workbench.playground.current
+        generation = self._shown_text()
         if generation and not generation.is_active:
-            prompt = self.query_one("#prompt", TextArea)
-            prompt.text = generation.prompt + generation.text
-            prompt.move_cursor(prompt.document.end)
+            prompt = self.query_one(Prompt)
+            prompt.put(generation.prompt + generation.text)
             prompt.focus()
-
-    def action_edit(self) -> None:
-        """Back to the prompt."""
-        self.query_one("#prompt", TextArea).focus()
 
     def action_copy(self) -> None:
         """Copy what was written."""
-        generation = self._shown or self.workbench.playground.current
+        generation = self._shown_text()
         if generation:
             self.workbench.copy(generation.prompt + generation.text, "the text")
+
+    def action_save(self) -> None:
+        """Append the text to a file in its run's folder."""
+        generation = self._shown_text()
+        if generation is None or generation.is_active:
+            self.notify("There is no finished text to save.", severity="warning")
+        elif self.workbench.is_read_only:
+            self.notify("The workbench was opened with --read-only.", severity="warning")
+        else:
+            self._save(generation)
+
+    def _save(self, generation: Generation) -> None:
+        file = generation.target.run / SAVED
+        row = {
+            "step": generation.target.step,
+            "prompt": generation.prompt,
+            "text": generation.text,
+            "tokens": generation.tokens,
+            **options_dict(generation.options),
+        }
+        try:
+            append_json_line(file, row)
+        except KgptError as error:
+            self.workbench.show_error(error)
+            return
+        message = f"Saved {generation.tokens:,} tokens to {file}"
+        self.notify(message, timeout=5, markup=False)
+
+    def action_pager(self) -> None:
+        """Read the text in the pager."""
+        generation = self._shown_text()
+        if generation:
+            text = generation.prompt + generation.text
+            self._outside(lambda: terminal_programs.page(text))
+
+    def action_editor(self) -> None:
+        """Write the prompt in the editor."""
+        prompt = self.query_one(Prompt)
+
+        def edit() -> None:
+            prompt.put(terminal_programs.edit(prompt.text))
+
+        self._outside(edit)
+
+    def _outside(self, work: Callable[[], None]) -> None:
+        """Do something with the terminal to itself."""
+        try:
+            with self.app.suspend():
+                work()
+        except SuspendNotSupported:
+            self.notify("This terminal cannot be lent to another program.", severity="warning")
+        except KgptError as error:
+            self.workbench.show_error(error)
+        self.refresh()
+
+    # === Around it ===
+
+    def action_edit(self) -> None:
+        """Back to the prompt."""
+        self.query_one(Prompt).focus()
 
     def action_recall(self, direction: int) -> None:
         """The generation before or after the one that is shown."""
         history = self.workbench.playground.history
         if history:
-            shown = self._shown or history[-1]
-            place = history.index(shown) + direction
-            self._recall(max(0, min(place, len(history) - 1)))
+            shown = self.shown
+            place = history.index(shown) + direction if shown in history else len(history) - 1
+            self._show(history[max(0, min(place, len(history) - 1))])
 
-    def _recall(self, number: int) -> None:
-        history = self.workbench.playground.history
-        if 0 <= number < len(history):
-            self._shown = history[number]
-            self.query_one("#prompt", TextArea).text = self._shown.prompt
-            self.show_playground()
+    def action_walk(self, where: Literal["up", "down", "before", "after"]) -> None:
+        """Through the tree of texts and their branches."""
+        shown = self.shown
+        found = neighbour(self.workbench.playground.history, shown, where) if shown else None
+        if found:
+            self._show(found)
+        else:
+            self.notify("There is none.", timeout=2)
+
+    def action_next_view(self) -> None:
+        """Text, tokens, heat."""
+        view = self.query_one(Output).view
+        self.action_view(VIEWS[(VIEWS.index(view) + 1) % len(VIEWS)])
+
+    def action_view(self, view: str) -> None:
+        """See the same output in another way; whoever writes a prompt goes on writing it."""
+        output = self.query_one(Output)
+        output.view = self.workbench.settings.view = view
+        self._is_due = True
+        self._draw_if_due()
+        if view != "text" and not self.query_one(Prompt).has_focus:
+            output.pane_in_use.tokens.focus()
+
+    def action_compare(self) -> None:
+        """A second model, beside the first; or the first alone."""
+        form = self.query_one(OptionsForm)
+        form.is_comparing = not form.is_comparing
+
+    def action_more_options(self) -> None:
+        """Unfold all sampling options, or fold them."""
+        form = self.query_one(OptionsForm)
+        form.shows_more = not form.shows_more
+
+    def action_preset(self, name: str) -> None:
+        """How to choose among the tokens, in a word."""
+        self.query_one(OptionsForm).use_preset(name)
+
+    def action_look(self) -> None:
+        """See what the model looked at in the text that is shown."""
+        generation = self._shown_text()
+        if generation and not generation.is_active:
+            study = self.workbench.attention
+            study.open(generation.target, generation.prompt + generation.text)
+            self.workbench.action_show("attention")
+
+    def action_reuse(self) -> None:
+        """Put the options of the text that is shown into the form."""
+        generation = self._shown_text()
+        if generation:
+            form = self.query_one(OptionsForm)
+            form.fill(texts_of(generation.options))

@@ -24,9 +24,9 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("help")]
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, *places: Place) -> None:
         super().__init__()
-        self.place = place
+        self._places = places
 
     def compose(self) -> ComposeResult:
         """One page that scrolls."""
@@ -41,11 +41,11 @@ class HelpScreen(ModalScreen[None]):
             self.dismiss()
 
     def _text(self) -> Table:
-        """The keys of the place, those that work everywhere, and the terms, in two columns."""
+        """Two columns: the keys of the places, the focus first, those that work everywhere, and the terms."""
         table = Table.grid(padding=(0, 2))
         table.add_column(justify="right", no_wrap=True, style=rich_style(self.app, "accent"))
         table.add_column(style=rich_style(self.app, "foreground-muted"))
-        for place in (self.place, EVERYWHERE):
+        for place in (*self._places, EVERYWHERE):
             self._add_title(table, PLACE_TITLES[place])
             for key in keys_of(place):
                 table.add_row(key.written, key.help)

@@ -1,12 +1,24 @@
-"""The line at the top of every screen: the three screens, and what is going on."""
+"""The line at the top of every screen: the screens, and what is going on."""
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-SCREENS = (("runs", "1 Runs"), ("watch", "2 Watch"), ("generate", "3 Generate"))
+SCREENS = (
+    ("runs", "1 Runs"),
+    ("watch", "2 Watch"),
+    ("generate", "3 Generate"),
+    ("attention", "4 Attention"),
+    ("data", "5 Data"),
+    ("system", "6 System"),
+)
+
+
+SEPARATOR = " · "
+"""Between the parts of a note."""
 
 
 class TopBar(Static):
@@ -23,8 +35,8 @@ class TopBar(Static):
     def render(self) -> Content:
         """The line, as wide as the screen."""
         tabs = Content.assemble(" ", ("kgpt", "bold $primary"), " ", *map(self._tab, SCREENS))
-        width = max(0, self.size.width - tabs.cell_length - 1)
-        note = Content.styled(self.note, "$foreground-muted").truncate(width, ellipsis=True)
+        width = max(0, self.size.width - tabs.cell_length - 2)
+        note = Content.styled(_fitting(self.note, width), "$foreground-muted")
         gap = max(0, self.size.width - tabs.cell_length - note.cell_length - 1)
         return Content.assemble(tabs, " " * gap, note)
 
@@ -33,3 +45,11 @@ class TopBar(Static):
         if name == self.current:
             return Content.styled(f" {label} ", "bold $background on $primary")
         return Content.from_markup(f"[@click=app.show('{name}')] {label} [/]")
+
+
+def _fitting(note: str, width: int) -> str:
+    """As many parts of a note, from its first, as there is room for."""
+    parts = note.split(SEPARATOR)
+    while parts and cell_len(SEPARATOR.join(parts)) > width:
+        parts.pop()
+    return SEPARATOR.join(parts)

@@ -25,7 +25,7 @@ class Client:
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         self.ready = self.receive()
 
-    def send(self, kind: str, **fields) -> None:
+    def send(self, kind: str, /, **fields) -> None:
         self.send_line(json.dumps({"type": kind, **fields}).encode())
 
     def send_line(self, line: bytes) -> None:
@@ -35,7 +35,7 @@ class Client:
     def receive(self) -> dict:
         return json.loads(self.process.stdout.readline())
 
-    def ask(self, kind: str, **fields) -> list[dict]:
+    def ask(self, kind: str, /, **fields) -> list[dict]:
         """Send, and collect the replies up to the one that is neither progress nor a token."""
         self.send(kind, **fields)
         replies = [self.receive()]
@@ -100,6 +100,7 @@ def test_a_load_reports_and_tells_what_it_loaded(loaded, tiny_model):
         "vocabulary_size": 257,
         "layers": 1,
         "heads": 4,
+        "end_of_text": 256,
     }
 
 
@@ -120,6 +121,55 @@ def test_attention_weights_are_the_model_s_and_load_keras_when_asked_for(loaded,
         assert loaded.ask("attention", id="w", **fields)[-1]["type"] == "error"
 
 
+def test_attention_of_all_heads_and_rolled_out(loaded, tiny_model):
+    from kgpt.inference.attention_reading import attention_matrix
+
+    text = "Olá, coração"
+    for kind, layer, head in (
+        ("weights", "all", 2),
+        ("weights", 0, "all"),
+        ("rollout", "all", "all"),
+    ):
+        reply = loaded.ask(
+            "attention", id="w", slot="a", text=text, kind=kind, layer=layer, head=head
+        )[-1]
+        assert (reply["kind"], reply["layer"], reply["head"]) == (kind, layer, head)
+        numbers = [None if which == "all" else which for which in (layer, head)]
+        expected = attention_matrix(tiny_model, reply["ids"], kind, *numbers)
+        for place, row in enumerate(reply["weights"]):
+            np.testing.assert_allclose(row, expected[place, : place + 1], atol=2e-6)
+        content = bytes.fromhex("".join(reply["bytes_hex"]))
+        assert [content[first:end].decode() for first, end in reply["words"]] == [
+            "Olá",
+            ",",
+            " coração",
+        ]
+    for wrong in ({"kind": "gradient"}, {"layer": "some"}, {"head": -1}):
+        error = loaded.ask("attention", id="w", slot="a", text=text, **wrong)[-1]
+        assert error["type"] == "error"
+
+
+def test_ablation_of_each_word_before_a_place(loaded, tiny_model):
+    from kgpt.inference.ablation import ablate
+
+    text = "Olá, coração! A maçã"
+    at = len("Olá, coração!".encode()) - 1
+    reply = loaded.ask("ablate", id="w", slot="a", text=text, place=at)[-1]
+    assert (reply["type"], reply["place"], reply["is_in_text"]) == ("ablation", at, True)
+    assert bytes.fromhex(reply["token_bytes_hex"]) == b" "
+    assert len(reply["words"]) == 4 == len(reply["without"])
+    expected = ablate(tiny_model, reply["ids"][: at + 1], reply["words"], 256, reply["token"])
+    np.testing.assert_allclose(reply["without"], expected.without, rtol=1e-3)
+    np.testing.assert_allclose(reply["probability"], expected.probability, rtol=1e-3)
+    last = loaded.ask("ablate", id="w", slot="a", text=text, place=len(text.encode()) - 1)[-1]
+    assert not last["is_in_text"] and last["probability"] > 0.5
+    for wrong in ({"place": len(text.encode())}, {"place": -1}, {"text": 3}):
+        assert (
+            loaded.ask("ablate", id="w", **{"slot": "a", "text": text, **wrong})[-1]["type"]
+            == "error"
+        )
+
+
 def test_a_generation_streams_and_ends(loaded):
     *tokens, done = loaded.ask(
         "generate", id="g", slot="a", prompt="", options=GREEDY, alternatives=3
@@ -133,6 +183,20 @@ def test_a_generation_streams_and_ends(loaded):
         assert len(reply["alternatives"]) == 3
     assert (done["reason"], done["tokens"]) == ("end_of_text", len(tokens))
     assert 0 < done["seconds_to_first_token"] < done["seconds"]
+
+
+def test_a_prompt_of_ids_is_continued_as_it_is(loaded):
+    begin, text_of = list("Olá, cora".encode()), lambda replies: replies[-1]["text"]
+    by_ids = loaded.ask("generate", id="i", slot="a", ids=begin, options=GREEDY)
+    by_text = loaded.ask("generate", id="p", slot="a", prompt="Olá, cora", options=GREEDY)
+    assert text_of(by_ids) == text_of(by_text) == TEXT.removeprefix("Olá, cora")
+    half_a_character = [*begin, "ç".encode()[0]]
+    replies = loaded.ask("generate", id="h", slot="a", ids=half_a_character, options=GREEDY)
+    rest = bytes.fromhex("".join(reply["bytes_hex"] for reply in replies[:-1]))
+    assert bytes(half_a_character) + rest == TEXT.encode()
+    for wrong in (["1"], [True], [257], [-1], [1] * 129, "12"):
+        error = loaded.ask("generate", id="w", slot="a", ids=wrong, options=GREEDY)[-1]
+        assert (error["type"], error["id"]) == ("error", "w"), wrong
 
 
 def test_options_reach_the_generation(loaded):

@@ -1,0 +1,97 @@
+"""A corpus in words: its line in the list, its report, a window of it, and a text cut into tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.content import Content
+
+from kgpt.errors import KgptError
+from workbench import wording
+from workbench.corpora import CorpusSummary
+from workbench.tokenizer_bench import Cut, TokenizerBench
+from workbench.tokens import chip_texts
+from workbench.widgets.run_details import muted
+from workbench.widgets.token_view import CHIPS
+
+LABEL = 16
+
+
+def line(corpus: CorpusSummary) -> Content:
+    """`machado  2.6M tokens`."""
+    if corpus.problem:
+        return Content.assemble(("? ", "$error"), corpus.name, muted(f"  {corpus.problem}"))
+    tokens = wording.short(corpus.number("train_tokens"))
+    return Content.assemble(corpus.name, muted(f"  {tokens} tokens"))
+
+
+def _pair(label: str, value: str) -> Content:
+    return Content.assemble(muted(f"{label:<{LABEL}}"), value)
+
+
+def report(corpus: CorpusSummary) -> Content:
+    """What `kgpt prepare` found and did."""
+    if corpus.problem:
+        return Content.styled(corpus.problem, "$error")
+    train, validation = corpus.shards("train"), corpus.shards("validation")
+    counts, compression = corpus.table("counts"), corpus.table("compression")
+    per_word = compression.get("tokens_per_word")
+    rows = [
+        ("documents", wording.whole(corpus.number("documents"))),
+        ("training tokens", wording.whole(corpus.number("train_tokens"))),
+        ("validation", wording.whole(corpus.number("validation_tokens"))),
+        ("shards", f"{len(train)} + {len(validation)}"),
+        ("vocabulary", wording.whole(corpus.number("vocabulary_size"))),
+        ("bytes a token", wording.decimal(corpus.bytes_per_token, 2)),
+        ("tokens a word", wording.decimal(per_word if isinstance(per_word, float) else None, 2)),
+        ("duplicates", wording.whole(corpus.number("removed_duplicates", "counts"))),
+    ]
+    lines = [_pair(label, value) for label, value in rows]
+    lines += _dropped("dropped", counts.get("dropped"))
+    lines += _dropped("skipped", corpus.table("skipped"))
+    lines += _dropped("cleaned", corpus.table("cleaning"))
+    sources = corpus.manifest.get("sources")
+    for source in sources if isinstance(sources, list) else ():
+        name = source.get("source") if isinstance(source, dict) else source
+        lines.append(_pair("source", str(name)))
+    return Content("\n").join(lines)
+
+
+def _dropped(label: str, table: Any) -> list[Content]:
+    if not isinstance(table, Mapping):
+        return []
+    return [_pair(label, f"{name} {value}") for name, value in table.items()]
+
+
+def window(bench: TokenizerBench) -> Content:
+    """The documents of a window, the end of each marked."""
+    if bench.window_error:
+        error = bench.window_error
+        return Content.assemble(
+            (error.title, "bold $error"), muted(f"\n{error.message}\n{error.hint}")
+        )
+    if bench.window is None:
+        return muted("A random place of the corpus appears here: w shows another one.")
+    return Content.styled("\n‹end of text›\n", "$accent").join(
+        [Content(text) for text in bench.documents]
+    )
+
+
+def cut(shown: Cut | None, other: Cut | None, error: KgptError | None, is_waiting: bool) -> Content:
+    """A text as chips, with how many there are; fewer than the other tokenizer's is better."""
+    if error:
+        return Content.assemble(
+            (error.title, "bold $error"), muted(f"\n{error.message}\n{error.hint}")
+        )
+    if shown is None:
+        return muted("starting the engine…" if is_waiting else "")
+    figures = f"{len(shown.ids)} tokens · {wording.decimal(shown.bytes_per_token, 2)} bytes each"
+    if other and other.source != shown.source and other.ids and shown.ids:
+        if shown.contents == other.contents:
+            figures += " · the same cuts"
+        else:
+            figures += f" · {len(shown.ids) / len(other.ids):.0%} of the other's"
+    chips = [(text, CHIPS[place % 2]) for place, text in enumerate(chip_texts(shown.contents))]
+    ids = " ".join(map(str, shown.ids))
+    return Content.assemble(muted(figures + "\n\n"), *chips, muted(f"\n\n{ids}"))

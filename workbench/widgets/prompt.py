@@ -1,0 +1,56 @@
+"""Where the prompt is written: a text area whose first line leads back to earlier prompts."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from workbench.widgets.entry import TextEntry
+
+PLACEHOLDER = "Write how it begins; ctrl+g lets the model go on."
+
+
+class Prompt(TextEntry):
+    """Up on the first line and down on the last ask for the prompt before and after."""
+
+    class Recall(Message):
+        """Another prompt of the history is wanted: -1 the one before, 1 the one after."""
+
+        def __init__(self, direction: int) -> None:
+            super().__init__()
+            self.direction = direction
+
+    def __init__(self) -> None:
+        super().__init__(
+            soft_wrap=True,
+            show_line_numbers=False,
+            id="prompt",
+            compact=True,
+            placeholder=PLACEHOLDER,
+        )
+        self.border_title = "prompt"
+        self.cursor_blink = False
+
+    def put(self, text: str) -> None:
+        """Replace the text, in a way that undo takes back, with the cursor at its end."""
+        if text != self.text:
+            self.replace(text, (0, 0), self.document.end)
+        self.move_cursor(self.document.end)
+
+    @property
+    def _drawn_line(self) -> int:
+        """The line that the cursor is on, as the text is wrapped."""
+        return self.wrapped_document.location_to_offset(self.cursor_location).y
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """A line up; from the first one into the history."""
+        if not select and self._drawn_line == 0:
+            self.post_message(self.Recall(-1))
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """A line down; from the last one back out of the history."""
+        if not select and self._drawn_line == self.wrapped_document.height - 1:
+            self.post_message(self.Recall(1))
+        else:
+            super().action_cursor_down(select)

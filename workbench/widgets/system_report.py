@@ -1,0 +1,149 @@
+"""The machine in words: lines of the System screen, and the report that goes with a bug."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.geometry import Size
+
+from kgpt.errors import KgptError
+from workbench import wording
+from workbench.catalog import RunSummary
+from workbench.machine import Disk, Gpu, Load
+from workbench.widgets.run_details import muted
+
+ALMOST_FULL = 0.95
+BAR_CELLS = 8
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read at once, in the background."""
+
+    load: Load
+    disks: tuple[Disk, ...]
+    processor: str
+    system: str
+    versions: dict[str, str]
+    environment: dict[str, str]
+
+
+def size(number: float | None) -> str:
+    """`12.5 GB`."""
+    if number is None:
+        return wording.UNKNOWN
+    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"
+
+
+def _bar(share: float, is_bad: bool = False) -> Content:
+    done, rest = wording.bar(min(share, 1.0), BAR_CELLS)
+    return Content.assemble((done, "$error" if is_bad else "$primary"), (rest, "$foreground-muted"))
+
+
+def cpu(load: Load, processor: str) -> Content:
+    """`CPU  34 % of 8 cores`."""
+    return Content.assemble(
+        ("CPU     ", "bold"),
+        _bar(load.cpu),
+        f" {load.cpu:4.0%} of {load.cores} cores",
+        muted(f"\n{processor}"),
+    )
+
+
+def memory(load: Load) -> Content:
+    """`Memory  3.1 GB of 8.0 GB`."""
+    share = load.used_bytes / max(1, load.total_bytes)
+    text = f" {size(load.used_bytes)} of {size(load.total_bytes)}"
+    return Content.assemble(("Memory  ", "bold"), _bar(share, share > ALMOST_FULL), text)
+
+
+def curve(shares: Sequence[float], width: int) -> Content:
+    """The newest shares as bars, from nothing to all, the newest at the right."""
+    highest = len(wording.BARS) - 1
+    bars = [wording.BARS[round(min(max(share, 0.0), 1.0) * highest)] for share in shares]
+    return Content.styled("".join(bars[-width:]).rjust(width), "$primary")
+
+
+def gpus(load: Load) -> Content:
+    """A line for each GPU, and who computes on them."""
+    lines = [_gpu(gpu) for gpu in load.gpus]
+    lines += [
+        muted(f"        {process.pid} {process.name}  {size(process.used_bytes)}")
+        for process in load.processes
+    ]
+    return Content("\n").join(lines)
+
+
+def _gpu(gpu: Gpu) -> Content:
+    busy = wording.UNKNOWN if gpu.busy is None else f"{gpu.busy:.0%}"
+    heat = "" if gpu.celsius is None else f" · {gpu.celsius:.0f} °C"
+    memory = f"\n        {size(gpu.used_bytes)} of {size(gpu.total_bytes)}"
+    name = muted(f"\n{gpu.name}, driver {gpu.driver}")
+    return Content.assemble(
+        (f"GPU {gpu.index:<4}", "bold"), _bar(gpu.busy or 0.0), f" {busy:>4}{heat}{memory}", name
+    )
+
+
+def disks(reading: Reading) -> Content:
+    """What is left where runs and data lie."""
+    lines = []
+    for each in reading.disks:
+        used = 1 - each.free_bytes / max(1, each.total_bytes)
+        text = f" {size(each.free_bytes)} left"
+        where = f"\nof {size(each.total_bytes)}: " + " · ".join(map(str, each.folders))
+        lines.append(
+            Content.assemble(
+                ("Disk    ", "bold"),
+                _bar(used, used > ALMOST_FULL),
+                text,
+                muted(where),
+            )
+        )
+    return Content("\n").join(lines)
+
+
+def bug_report(
+    reading: Reading | None,
+    runs: Sequence[RunSummary],
+    error: tuple[KgptError, str] | None,
+    terminal: Size,
+    theme: str,
+) -> str:
+    """All that helps to find a bug, as Markdown; names of runs and texts are left out."""
+    if reading is None:
+        return ""
+    load, states = reading.load, Counter(run.state for run in runs)
+    lines = ["### kgpt", ""]
+    lines += [f"- {name} {number}" for name, number in reading.versions.items()]
+    lines += [
+        "",
+        "### Machine",
+        "",
+        f"- {reading.system}",
+        f"- {reading.processor}, {load.cores} cores",
+    ]
+    lines.append(f"- memory: {size(load.used_bytes)} of {size(load.total_bytes)} in use")
+    lines += [
+        f"- GPU: {gpu.name}, {size(gpu.total_bytes)}, driver {gpu.driver}" for gpu in load.gpus
+    ]
+    lines += [
+        f"- disk: {size(each.free_bytes)} of {size(each.total_bytes)} left"
+        for each in reading.disks
+    ]
+    lines += [
+        "",
+        "### Workbench",
+        "",
+        f"- terminal: {terminal.width} x {terminal.height}, theme {theme}",
+    ]
+    lines.append(
+        "- runs: "
+        + (", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none")
+    )
+    lines += [f"- {name}={value}" for name, value in reading.environment.items()]
+    if error:
+        lines += ["", "### Last error", "", "```", str(error[0]), *error[1].splitlines(), "```"]
+    return "\n".join(lines)
