@@ -17,6 +17,7 @@ from textual.pilot import Pilot  # noqa: E402
 from workbench.app import WorkbenchApp  # noqa: E402
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+TRAINER = (sys.executable, str(Path(__file__).with_name("fake_trainer.py")))
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,8 @@ def test_all_screens_load_no_model() -> None:
 
 
 def test_the_parts_below_the_screens_know_no_textual() -> None:
-    modules = "tail catalog curves engine playground recording follower keys settings wording once"
+    modules = "tail digest catalog curves engine playground recording follower keys settings wording"
+    modules += " once children launcher housekeeping"
     code = "\n".join(f"import workbench.{name}" for name in modules.split())
     assert loaded_after(code, ("textual", *HEAVY)) == []
 
