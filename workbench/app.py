@@ -7,6 +7,7 @@ of screen; workers only post messages, and every change of a widget happens in a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -21,10 +22,14 @@ from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
-from workbench import engine, settings
+from kgpt.runs import RunFolder
+from workbench import children, engine, housekeeping, settings
 from workbench.catalog import Catalog, RunSummary
+from workbench.exports import Export, ExportOrder
 from workbench.follower import Follower
 from workbench.keys import PLACE_TITLES, Place, keys_of
+from workbench.launcher import Launcher
+from workbench.palette import Look, looks
 from workbench.playground import Playground, Target
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
@@ -84,6 +89,7 @@ class WorkbenchApp(App[None]):
         settings_path: Path | None = None,
         is_read_only: bool = False,
         engine_command: Sequence[str] = engine.COMMAND,
+        kgpt_command: Sequence[str] = children.COMMAND,
         poll_seconds: float = POLL_SECONDS,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
@@ -93,7 +99,13 @@ class WorkbenchApp(App[None]):
         self.settings = settings.load(settings_path) if settings_path else settings.Settings()
         self.is_read_only = is_read_only
         self.clock = clock
-        self.catalog = Catalog(root, clock)
+        self.kgpt_command = kgpt_command
+        self.launcher = Launcher(root, kgpt_command)
+        self.catalog = Catalog(root, clock, lambda: self.launcher.starting)
+        self.exports: list[Export] = []
+        self.overlaid = self.settings.overlaid.split()
+        """Runs that are drawn over the one that is watched, in the order in which they were chosen."""
+        self.pinned: str | None = self.settings.pinned or None
         self.chosen_run = run_name
         self.has_read = False
         """The folder has been read at least once."""
@@ -102,6 +114,7 @@ class WorkbenchApp(App[None]):
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
+        self._look_again = asyncio.Event()
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
@@ -121,10 +134,13 @@ class WorkbenchApp(App[None]):
             self.switch_mode(self._first_mode)
 
     async def on_unmount(self) -> None:
-        """The engine goes with the workbench; what was set is kept."""
+        """The engine and the exports go with the workbench, trainers stay; what was set is kept."""
+        await asyncio.gather(*(item.job.cancel() for item in self.exports_at_work))
         await self.playground.engine.close()
         if self.settings_path and not self.is_read_only:
             self.settings.theme = self.theme
+            self.settings.overlaid = " ".join(self.overlaid)
+            self.settings.pinned = self.pinned or ""
             try:
                 settings.save(self.settings_path, self.settings)
             except (OSError, KgptError) as error:
@@ -137,6 +153,7 @@ class WorkbenchApp(App[None]):
     async def _follow_catalog(self) -> None:
         while True:
             try:
+                self._tell_failures()
                 changed = await asyncio.to_thread(self.catalog.refresh)
             except Exception as error:  # whatever lies in the folder, the workbench stays
                 self._tell_damage(error)
@@ -144,7 +161,20 @@ class WorkbenchApp(App[None]):
             if changed or not self.has_read:
                 self.has_read = True
                 self._tell("catalog")
-            await asyncio.sleep(self._poll_seconds if self.catalog.is_complete else 0.02)
+            pause = self._poll_seconds if self.catalog.is_complete else 0.02
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look_again.wait(), pause)
+            self._look_again.clear()
+
+    def _tell_failures(self) -> None:
+        """Say which trainers gave up before they began, and why."""
+        for name, error in self.launcher.poll():
+            title = f"{name}: {error.title}"
+            self.show_error(type(error)(title, error.message, error.hint))
+
+    def look_again(self) -> None:
+        """Read the folder of the runs now: something has been done to it."""
+        self._look_again.set()
 
     def _tell(self, what: str) -> None:
         self.post_message(Changed(what))
@@ -182,6 +212,70 @@ class WorkbenchApp(App[None]):
         """Show a run on another screen."""
         self.chosen_run = name
         self.action_show(mode)
+
+    def run_looks(self, names: Iterable[str]) -> dict[str, Look]:
+        """How runs that are drawn together look on this theme."""
+        return looks(names, self.current_theme.dark)
+
+    def overlay(self, name: str) -> None:
+        """Draw a run over the one that is watched, or no longer."""
+        if name in self.overlaid:
+            self.overlaid.remove(name)
+        else:
+            self.overlaid.append(name)
+        self._tell("catalog")
+
+    def pin(self, name: str) -> None:
+        """Compare the others with a run, or with none."""
+        self.pinned = None if self.pinned == name else name
+        self._tell("catalog")
+
+    def forget_run(self, name: str, new_name: str | None = None) -> None:
+        """A run has another name now, or is gone."""
+        new = [new_name] if new_name else []
+        self.overlaid = [n for old in self.overlaid for n in (new if old == name else [old])]
+        self.pinned = new_name if self.pinned == name else self.pinned
+        self.chosen_run = new_name if self.chosen_run == name else self.chosen_run
+
+    def delete_run(self, name: str) -> None:
+        """Delete a run in the background."""
+
+        async def work() -> None:
+            try:
+                folder = RunFolder(self.catalog.root / name)
+                await asyncio.to_thread(housekeeping.delete, folder)
+            except KgptError as error:
+                self.show_error(error)
+            else:
+                self.forget_run(name)
+                self.notify(f"{name} is gone.", title="Deleted", markup=False)
+            self.look_again()
+
+        self._work(work, "delete")
+
+    @property
+    def exports_at_work(self) -> list[Export]:
+        """Exports that would be lost now."""
+        return [item for item in self.exports if item.state == "running"]
+
+    def begin_export(self, order: ExportOrder) -> Export:
+        """Export a run in a child process; it goes on when its dialog is closed."""
+        export = Export(order, children.Job(order.arguments(), command=self.kgpt_command))
+        self.exports.append(export)
+
+        async def work() -> None:
+            await export.work()
+            if export.state == "done":
+                self.notify(f"{export.result.get('output')}", title="Exported", markup=False)
+            elif export.error and export.state == "failed":
+                self.show_error(export.error)
+
+        self._work(work, "export")
+        return export
+
+    def stop_export(self, export: Export) -> None:
+        """Stop an export; what was half written is removed."""
+        self._work(export.job.cancel, "stop-export")
 
     def warm_up(self, target: Target) -> None:
         """Have the engine load a model ahead of its first use; what failed once waits for the user to ask."""
@@ -235,6 +329,20 @@ class WorkbenchApp(App[None]):
         if len(self.screen_stack) == 1 and mode != self.current_mode:
             self.switch_mode(mode)
 
+    async def action_quit(self) -> None:
+        """Leave; ask first where an export would be lost. Trainers go on without the workbench."""
+        from workbench.screens.dialogs import ConfirmScreen
+
+        at_work = self.exports_at_work
+        if not at_work or isinstance(self.screen, ConfirmScreen):
+            self.exit()
+            return
+        names = ", ".join(str(item.order.output) for item in at_work)
+        text = f"The export to {names} is not done and would be stopped."
+        self.push_screen(
+            ConfirmScreen("leave?", text), lambda answer: self.exit() if answer else None
+        )
+
     async def action_back(self) -> None:
         """One step back, in the end to the runs; it never leaves."""
         screen = self.screen
@@ -264,6 +372,8 @@ class WorkbenchApp(App[None]):
             places = (screen.place, *places)
         for place in places:
             for key in keys_of(place):
+                if self.is_read_only and key.writes:
+                    continue
                 title = f"{PLACE_TITLES[place]}: {key.help}"
                 yield SystemCommand(title, key.written, partial(self._act, key.action, screen))
         for run in self.catalog.summaries:

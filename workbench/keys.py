@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["everywhere", "runs", "watch", "generate", "help"]
+Place = Literal[
+    "everywhere", "runs", "watch", "generate", "help", "dialog", "confirm", "form", "exporting"
+]
 
 PLACE_TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
@@ -16,6 +18,10 @@ PLACE_TITLES: dict[Place, str] = {
     "watch": "Watch",
     "generate": "Generate",
     "help": "Help",
+    "dialog": "Question",
+    "confirm": "Yes or no",
+    "form": "Form",
+    "exporting": "Export",
 }
 
 
@@ -34,6 +40,8 @@ class Key:
     in_footer: bool = False
     display: str = ""
     """How the key is written; by default its first name."""
+    writes: bool = False
+    """It starts, stops or changes something: not offered with --read-only."""
 
     @property
     def id(self) -> str:
@@ -72,9 +80,17 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "enter", "watch", "Watch", "Watch this run", True, display="↵"),
     Key("runs", "g,o", "generate", "Generate", "Write with this run", True, display="g"),
     Key("runs", "slash", "filter", "Filter", "Show only runs that match a text", True, display="/"),
-    Key("runs", "s", "sort", "Sort", "Sort by the next column", True),
+    Key("runs", "s", "sort", "Sort", "Sort by the next column"),
     Key("runs", "S", "reverse", "Reverse", "Turn the order around"),
-    Key("runs", "y", "copy_path", "Copy path", "Copy the path of this run", True),
+    Key("runs", "y", "copy_path", "Copy path", "Copy the path of this run"),
+    Key("runs", "space", "overlay", "Overlay", "Draw this run over the one that is watched", True),
+    Key("runs", "p", "pin", "Pin", "Compare the others with this run"),
+    Key("runs", "n", "new", "New run", "Train a new run", True, writes=True),
+    Key("runs", "e", "export", "Export", "Write this run in another format", writes=True),
+    Key("runs", "r", "resume", "Resume", "Go on with this run", writes=True),
+    Key("runs", "X", "stop", "Stop", "Stop the training; again: kill it", writes=True),
+    Key("runs", "R", "rename", "Rename", "Give this run another name", writes=True),
+    Key("runs", "d", "delete", "Delete", "Delete this run", writes=True),
     Key("runs", "j", "cursor('down')", "Down", "Next run"),
     Key("runs", "k", "cursor('up')", "Up", "Previous run"),
     Key("runs", "q", "app.quit", "Quit", "Leave the workbench"),
@@ -106,6 +122,13 @@ KEYS: tuple[Key, ...] = (
     Key("generate", "y", "copy", "Copy", "Copy the text that was written", True),
     Key("generate", "ctrl+up", "recall(-1)", "Earlier", "The generation before", display="^↑"),
     Key("generate", "ctrl+down", "recall(1)", "Later", "The next generation", display="^↓"),
+    # Dialogs
+    Key("dialog", "escape", "cancel", "Cancel", "Close this, and change nothing", True, "esc"),
+    Key("confirm", "y", "yes", "Yes", "Yes", True),
+    Key("confirm", "n", "cancel", "No", "No", True),
+    Key("form", "ctrl+g,ctrl+j", "begin", "Begin", "Begin", True, "^g"),
+    Key("form", "ctrl+y", "copy", "Copy", "Copy the command line", True, "^y"),
+    Key("exporting", "ctrl+x", "stop", "Stop", "Stop the export", True, "^x"),
     # Help
     Key("help", "escape,question_mark,f1,q,enter", "dismiss", "Close", "Close", display="esc"),
 )
@@ -114,6 +137,11 @@ KEYS: tuple[Key, ...] = (
 def keys_of(place: Place) -> tuple[Key, ...]:
     """The keys of a place, in the order of the table."""
     return tuple(key for key in KEYS if key.place == place)
+
+
+def writing_actions(place: Place) -> frozenset[str]:
+    """Names of the actions of a place that start, stop or change something."""
+    return frozenset(key.action.partition("(")[0] for key in keys_of(place) if key.writes)
 
 
 GLOSSARY: tuple[tuple[str, str], ...] = (

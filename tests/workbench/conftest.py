@@ -51,6 +51,7 @@ def make_app(root: Path) -> MakeApp:
     def make(*manners: str, **options: Any) -> WorkbenchApp:
         options.setdefault("clock", lambda: fixture_runs.NOW)
         options.setdefault("poll_seconds", 0.15)
+        options.setdefault("kgpt_command", TRAINER)
         return WorkbenchApp(root, engine_command=engine_command(*manners), **options)
 
     return make

@@ -1,13 +1,16 @@
-"""A trainer without a model: `fake_trainer.py train --run NAME --saved-models DIR [--resume] [--manner MANNER]`.
+"""kgpt without a model: `fake_trainer.py train --run NAME --saved-models DIR [--resume] [--manner MANNER]`.
 
-It makes the run's folder, owns it as the real one does, writes a row a moment, and heeds SIGTERM. Manners: `deaf`
-(writes `stopping` and goes on), `refuses` (a mistake told before there is a run), `dies` (ends after its first row),
-`slow` (takes a while before it owns the run).
+Training makes the run's folder, owns it as the real one does, writes a row a moment, and heeds SIGTERM. Manners:
+`deaf` (writes `stopping` and goes on), `refuses` (a mistake told before there is a run), `dies` (ends after its first
+row), `slow` (takes a while before it owns the run). An export tells a stage, and is done when a file `go` lies beside
+its output. Other commands go to the real kgpt.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import signal
 import sys
 import time
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import fixture_runs
 
+from kgpt.files import written_aside
 from kgpt.runs import RunFolder, owned
 
 asked: list[int] = []
@@ -22,6 +26,10 @@ asked: list[int] = []
 
 def main() -> int:
     """Train nothing."""
+    if sys.argv[1] == "export":
+        return export()
+    if sys.argv[1] != "train":
+        os.execv(sys.executable, [sys.executable, "-m", "kgpt", *sys.argv[1:]])
     parser = argparse.ArgumentParser()
     parser.add_argument("command")
     for name in ("run", "saved-models", "manner", "preset", "data", "steps"):
@@ -41,6 +49,21 @@ def main() -> int:
     if not args.resume:
         writer.begin()
     return train(RunFolder(path), writer, args.manner)
+
+
+def export() -> int:
+    """Write a file, once it is allowed to."""
+    output = Path(sys.argv[sys.argv.index("--output") + 1])
+    if output.exists() and "--overwrite" not in sys.argv:
+        print(f"kgpt: Output exists\n  {output} is there.\n  Choose another.", file=sys.stderr)
+        return 2
+    print("Loading the model ...", file=sys.stderr, flush=True)
+    with written_aside(output) as aside:
+        aside.write_text("x" * 1000)
+        while not output.with_name("go").exists():
+            time.sleep(0.05)
+    print(json.dumps({"output": str(output), "bytes": 1000}))
+    return 0
 
 
 def train(run: RunFolder, writer: fixture_runs.RunWriter, manner: str | None) -> int:

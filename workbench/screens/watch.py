@@ -80,7 +80,9 @@ class WatchScreen(WorkbenchScreen):
         self.query_one("#empty").display = run is None
         self.query_one("#watch-body").display = run is not None
         if run is None:
-            self.query_one("#empty", Static).update(empty_state(str(self.workbench.catalog.root)))
+            self.query_one("#empty", Static).update(
+                empty_state(str(self.workbench.catalog.root), self.workbench.is_read_only)
+            )
             return
         follower = self.workbench.follower
         if follower.folder is None or follower.folder.path != run.path:
