@@ -14,7 +14,7 @@ from textual.widgets import Static
 from kgpt.runs import RunFolder
 from workbench import wording
 from workbench.catalog import RunSummary
-from workbench.curves import X_AXES
+from workbench.curves import SMOOTHINGS, X_AXES
 from workbench.recording import ChartData, View
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import empty_state
@@ -24,8 +24,6 @@ from workbench.widgets.run_details import muted
 from workbench.widgets.run_header import RunHeader
 from workbench.widgets.side_panel import SidePanel
 from workbench.widgets.strips import Strips
-
-SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.997)
 
 
 class WatchScreen(WorkbenchScreen):
