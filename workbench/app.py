@@ -23,8 +23,9 @@ from textual.screen import Screen
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import RunFolder
-from workbench import children, engine, housekeeping, settings
+from workbench import children, engine, housekeeping, settings, wording
 from workbench.catalog import Catalog, RunSummary
+from workbench.crowd import Crowd
 from workbench.exports import Export, ExportOrder
 from workbench.follower import Follower
 from workbench.keys import PLACE_TITLES, Place, keys_of
@@ -110,11 +111,13 @@ class WorkbenchApp(App[None]):
         self.has_read = False
         """The folder has been read at least once."""
         self.follower = Follower(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
+        self.crowd = Crowd(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
         self.playground = Playground(
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
         self._poll_seconds = poll_seconds
         self._look_again = asyncio.Event()
+        self._live_before: set[str] = set()
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
@@ -136,7 +139,9 @@ class WorkbenchApp(App[None]):
     async def on_unmount(self) -> None:
         """The engine and the exports go with the workbench, trainers stay; what was set is kept."""
         await asyncio.gather(*(item.job.cancel() for item in self.exports_at_work))
+        await self.crowd.close()
         await self.playground.engine.close()
+        self._write_title("")
         if self.settings_path and not self.is_read_only:
             self.settings.theme = self.theme
             self.settings.overlaid = " ".join(self.overlaid)
@@ -158,6 +163,7 @@ class WorkbenchApp(App[None]):
             except Exception as error:  # whatever lies in the folder, the workbench stays
                 self._tell_damage(error)
                 changed = False
+            self._tell_endings()
             if changed or not self.has_read:
                 self.has_read = True
                 self._tell("catalog")
@@ -171,6 +177,24 @@ class WorkbenchApp(App[None]):
         for name, error in self.launcher.poll():
             title = f"{name}: {error.title}"
             self.show_error(type(error)(title, error.message, error.hint))
+
+    def _tell_endings(self) -> None:
+        """Ring and say so when a run has ended that was at work when last seen."""
+        live = {run.name for run in self.catalog.summaries if run.is_live}
+        for run in self.catalog.summaries:
+            if run.name in self._live_before and run.name not in live:
+                look = wording.look(run.state)
+                severity = "information" if run.state in ("finished", "stopped") else "error"
+                text = wording.situation(run, self.clock())
+                self.bell()
+                self.notify(text, title=f"{look.dot} {run.name}", severity=severity, markup=False)  # type: ignore[arg-type]
+                self._write_title(f"{look.dot} {run.name} {look.word}")
+        self._live_before = live
+
+    def _write_title(self, text: str) -> None:
+        """Put a text into the title of the terminal's window."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(f"\033]2;{text or self.TITLE}\007")
 
     def look_again(self) -> None:
         """Read the folder of the runs now: something has been done to it."""

@@ -143,6 +143,24 @@ class History:
 
     # === Single points ===
 
+    def row_at(self, x: float, x_axis: XAxis) -> dict[str, Any]:
+        """The row with a training loss that lies nearest to an x, read from the file; empty where there is none."""
+        axis, pyramid = X_AXES.index(x_axis), self._pyramids["train_loss"]
+        if not pyramid.count:
+            return {}
+        place = max(0, int(np.searchsorted(pyramid.x(axis), x, side="right")) - 1)
+        last = min(place + 1, pyramid.count - 1)
+        rows = self._read_between(*pyramid.bytes_between(place, last))
+        if not rows:
+            return {}
+        there = self._x_of(rows, np.array([pyramid.x(a)[place] for a in range(len(X_AXES))]))[axis]
+        distance = [
+            abs(at - x) if "train_loss" in row else np.inf
+            for at, row in zip(there, rows, strict=True)
+        ]
+        nearest = int(np.argmin(distance))
+        return {**rows[nearest], "x": float(there[nearest])}
+
     def broken(self, x_axis: XAxis) -> FloatArray:
         """Where the training loss stops being a number."""
         return np.array([x[X_AXES.index(x_axis)] for x in self._broken])

@@ -7,6 +7,8 @@ many stretches. Smoothing sees every row, so it is the same at every width. Know
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -158,7 +160,7 @@ class _Columns:
     """Rows of numbers that grow to the right."""
 
     def __init__(self, rows: int, dtype: type = np.float64) -> None:
-        self.data = np.empty((rows, 0), dtype)
+        self.data: NDArray[Any] = np.empty((rows, 0), dtype)
 
     def append(self, values: NDArray[np.generic], count: int) -> None:
         """Put values behind the first `count`."""

@@ -14,7 +14,9 @@ import numpy as np
 from kgpt.runs import RunFolder
 from workbench import curves
 from workbench.curves import FloatArray, XAxis
+from workbench.events import Event, notes_among, said_in_log
 from workbench.history import History
+from workbench.housekeeping import notes_file
 from workbench.tail import JsonTail, LineTail, read_between
 
 CHUNK_BYTES = 1 << 18
@@ -92,6 +94,10 @@ class Recording:
         self.history = self._empty_history()
         self.samples: list[dict[str, Any]] = []
         self.log = LogTail()
+        self.notes: list[Event] = []
+        self.said: list[Event] = []
+        """What the log tells of steps: the run went on, or back."""
+        self._notes = JsonTail(notes_file(folder), CHUNK_BYTES)
         self._metrics = JsonTail(folder.metrics_file, CHUNK_BYTES)
         self._samples = JsonTail(folder.samples_file, CHUNK_BYTES)
         self._log = LineTail(folder.log_file, CHUNK_BYTES)
@@ -107,6 +113,8 @@ class Recording:
     def refresh(self) -> tuple[bool, bool]:
         """Read one chunk of each file on: whether anything changed, and whether there is more at once."""
         metrics, samples, log = self._metrics.read(), self._samples.read(), self._log.read()
+        notes = self._notes.read()
+        self.notes = ([] if notes.restarted else self.notes) + notes_among(notes.rows)
         if metrics.restarted:
             self.history = self._empty_history()
         if metrics.rows:
@@ -117,9 +125,14 @@ class Recording:
             before = LogTail() if log.restarted else self.log
             lines = tuple(line.decode(errors="replace") for line in log.lines)
             self.log = LogTail(before.total + len(lines), (before.lines + lines)[-LOG_LINES:])
-        found = (metrics, samples)
+            self.said = ([] if log.restarted else self.said) + said_in_log(lines)
+        found = (metrics, samples, notes)
         changed = any(item.rows or item.restarted for item in found) or bool(log.lines)
         return changed or log.restarted, any(item.more for item in (*found, log))
+
+    def row_at(self, x: float, x_axis: XAxis) -> dict[str, Any]:
+        """The row of the training loss nearest to an x, as it stands in the file; empty where there is none."""
+        return self.history.row_at(x, x_axis)
 
     def chart(self, view: View, best_step: int | None) -> ChartData:
         """The lines for a view: smoothed over every row, then cut to the window, then thinned out."""
