@@ -51,7 +51,7 @@ class RunsScreen(RunActions):
         self.query_one("#empty", Static).update(muted("Looking for runs…"))
         self.query_one("#runs-body").display = False
         self.set_interval(1, self._show_details)
-        self.set_interval(AGE_SECONDS, self.show_runs)
+        self.set_interval(AGE_SECONDS, self._grow_older)
 
     def show_runs(self) -> None:
         """Bring the table up to date."""
@@ -67,6 +67,11 @@ class RunsScreen(RunActions):
         matching = [run for run in catalog.summaries if self._filter.matches(run, now)]
         self.query_one(RunTable).show(matching, now, app.run_looks(app.overlaid), app.pinned)
         self._show_details()
+
+    def _grow_older(self) -> None:
+        """Write the ages anew; behind another screen, the cursor would choose a run that nobody looks at."""
+        if self.is_current:
+            self.show_runs()
 
     @property
     def run_in_hand(self) -> RunSummary | None:

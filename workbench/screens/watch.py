@@ -291,13 +291,19 @@ class WatchScreen(RunActions):
         return self._cursor
 
     def _readout_line(self, looks: dict[str, Look]) -> Content:
-        parts = [Content.styled(self._readout, "bold")]
-        for name, data in self.workbench.crowd.data.items():
-            if name in looks and self._cursor is not None:
-                value, look = self._value_at(data.smoothed), looks[name]
-                shown = wording.decimal(value, 4)
-                parts.append(Content.assemble((f"{look.mark} {name} ", look.color), shown))
-        return Content("   ").join(parts)
+        """What the crosshair reads; of several runs first the smoothed losses, each beside its mark."""
+        crowd, run = self.workbench.crowd.data, self.run
+        own = self.workbench.follower.data
+        curves = {**({run.name: own} if run and own else {}), **crowd}
+        losses = [
+            Content.assemble(
+                (f"{look.mark} {name} ", look.color),
+                wording.decimal(self._value_at(curves[name].smoothed), 4),
+            )
+            for name, look in looks.items()
+            if name in curves
+        ]
+        return Content("   ").join([*losses, Content.styled(self._readout, "bold")])
 
     def _value_at(self, line: Line) -> float | None:
         """The value of a line at its last point up to the crosshair; None where it has none."""

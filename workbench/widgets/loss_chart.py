@@ -213,8 +213,8 @@ class LossChart(PlotWidget, inherit_bindings=False):  # type: ignore[call-arg]
                 self._render_cursor(canvas)
 
     def _render_marks(self, canvas: Canvas) -> None:
-        """The events along the bottom; of several in one cell, the last."""
-        bottom = self._scale_rectangle.bottom - 1
+        """The events along the lower edge; of several in one cell, the last."""
+        bottom = self._scale_rectangle.bottom
         for x, look in self._marks:
             column = self._column_of(x)
             if column is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.segment import Segments
+from rich.segment import Segment, Segments
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -27,6 +27,7 @@ def svg_of(screen: Screen[Any], widgets: Sequence[Widget], title: str) -> str:
         legacy_windows=False,
         safe_box=False,
     )
-    for strip in screen._compositor.render_strips()[top:bottom]:
-        console.print(Segments(strip.crop(left, right)), end="\n", overflow="crop", no_wrap=True)
+    strips = [strip.crop(left, right) for strip in screen._compositor.render_strips()[top:bottom]]
+    lines = [segment for strip in strips for segment in (*strip, Segment.line())]
+    console.print(Segments(lines), end="")
     return console.export_svg(title=title)
