@@ -224,6 +224,7 @@ class WorkbenchApp(App[None]):
             for screen in stack:
                 for table in screen.query(RunTable):
                     table.restyle()
+        self._tell("catalog")
 
     # === What the screens ask for ===
 

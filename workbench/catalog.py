@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kgpt.config import UNLIMITED_STEPS
 from kgpt.errors import KgptError
 from kgpt.runs import LIVE_STATES, Checkpoint, RunFolder
 from workbench.digest import NUMBERS, MetricsDigest
@@ -134,7 +135,7 @@ class RunReader:
             configuration=configuration,
             created=str(self._values.get("created") or ""),
             updated=updated,
-            steps=_whole(status.get("steps")) or _whole(configuration.get("steps")),
+            steps=_planned(status.get("steps")) or _planned(configuration.get("steps")),
             best_validation_loss=best_loss,
             best_step=_whole(best_step),
             curve=self._digest.curve.values(),
@@ -228,6 +229,12 @@ def _is_run(place: Path, now: float) -> bool:
         return True
     is_young = now - _modified(place) < GRACE_SECONDS
     return not is_young and any((place / name).exists() for name in TRACES)
+
+
+def _planned(steps: Any) -> int | None:
+    """A number of steps; None while a time budget has not become one."""
+    number = _whole(steps)
+    return None if number is None or number >= UNLIMITED_STEPS else number
 
 
 def _on_its_way(summary: RunSummary) -> RunSummary:

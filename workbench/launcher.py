@@ -111,7 +111,7 @@ class Launcher:
         return tuple(item.name for item in self._started if not item.has_begun)
 
     def poll(self) -> list[tuple[str, KgptError]]:
-        """Notice who has begun and who has ended; the runs whose trainer gave up before it began, and why."""
+        """Notice who has begun and who has ended; the runs whose trainer left before it began, and why."""
         failures = []
         for item in list(self._started):
             code = item.process.poll()
@@ -123,6 +123,9 @@ class Launcher:
             output = output_file(self.root, item.name)
             if not item.has_begun and code > 0:
                 failures.append((item.name, error_said(_end_of(output), code)))
+            elif not item.has_begun and code == 0:
+                words = " ".join(_end_of(output).split())
+                failures.append((item.name, KgptError("Nothing left to train", words)))
             if not item.has_begun or code in (0, 130):
                 output.unlink(missing_ok=True)
         return failures

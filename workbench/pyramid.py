@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.curves import SMOOTHINGS, X_AXES, FloatArray, RunningAverage, to_log
 
-FIRST_CAPACITY = 1024
+FIRST_CAPACITY = 256
 
 
 class Pyramid:
@@ -29,10 +29,10 @@ class Pyramid:
         weights = [weight for weight in SMOOTHINGS if weight] if is_averaged else []
         self._averages = [RunningAverage(weight) for weight in (*weights, *weights)]
         self._is_log = [False] * len(weights) + [True] * len(weights)
-        self._first = _Columns(len(X_AXES) + len(self._averages))
+        self._first = _Columns(len(X_AXES) + len(self._averages), 2 * size)
         """x on each axis, and the averages, at the first row of each stretch."""
-        self._low, self._high, self._total = _Columns(1), _Columns(1), _Columns(1)
-        self._known, self._offsets = _Columns(1, np.int64), _Columns(1, np.int64)
+        self._low, self._high, self._total = (_Columns(1, 2 * size) for _ in range(3))
+        self._known, self._offsets = (_Columns(1, 2 * size, np.int64) for _ in range(2))
         self._last = np.empty(0)
         self._last_value = np.nan
 
@@ -157,16 +157,18 @@ class Pyramid:
 
 
 class _Columns:
-    """Rows of numbers that grow to the right."""
+    """Rows of numbers that grow to the right, up to `most` of them."""
 
-    def __init__(self, rows: int, dtype: type = np.float64) -> None:
+    def __init__(self, rows: int, most: int, dtype: type = np.float64) -> None:
+        self.most = most
         self.data: NDArray[Any] = np.empty((rows, 0), dtype)
 
     def append(self, values: NDArray[np.generic], count: int) -> None:
         """Put values behind the first `count`."""
         needed = count + values.shape[1]
         if needed > self.data.shape[1]:
-            grown = np.empty((len(self.data), max(FIRST_CAPACITY, 2 * needed)), self.data.dtype)
+            room = max(needed, FIRST_CAPACITY, min(2 * needed, self.most))
+            grown = np.empty((len(self.data), room), self.data.dtype)
             grown[:, :count] = self.data[:, :count]
             self.data = grown
         self.data[:, count:needed] = values

@@ -135,6 +135,18 @@ async def watch_scene(pilot: Pilot[Any]) -> None:
     )
 
 
+async def overlaid_scene(pilot: Pilot[Any]) -> None:
+    """Three runs on one chart, with the crosshair on it."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    app.overlaid = ["machado", "tinyshakespeare"]
+    app.chosen_run = "encyclopedia"
+    await watch_scene(pilot)
+    await settle(pilot, lambda: len(app.crowd.data) == 2)
+    await pilot.press(*"hhhhhhhhhhhhhhhhhhhh", "v")
+    await settle(pilot, lambda: True)
+
+
 async def generate_scene(pilot: Pilot[Any]) -> None:
     """A text written just now, and one that was stopped before it."""
     app = pilot.app
@@ -178,6 +190,7 @@ SCENES: dict[str, Prepare] = {
     "new-run": new_run_scene,
     "delete": delete_scene,
     "watch": watch_scene,
+    "overlaid": overlaid_scene,
     "generate": generate_scene,
     "help": help_scene,
 }

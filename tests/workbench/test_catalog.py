@@ -187,6 +187,18 @@ def test_files_full_of_garbage(root: Path) -> None:
     assert summary.state == "unknown"
 
 
+def test_a_time_budget_is_no_number_of_steps_yet(root: Path) -> None:
+    from kgpt.config import UNLIMITED_STEPS
+
+    run = runs.RunWriter(root / "timed", steps=UNLIMITED_STEPS).begin().metrics(50)
+    run.status("running", pid=os.getpid())
+    summary = refreshed(root)["timed"]
+    assert (summary.steps, summary.progress, summary.seconds_left) == (None, None, None)
+    run.steps = 900
+    run.status("running", pid=os.getpid())
+    assert refreshed(root)["timed"].steps == 900
+
+
 def test_time_left(root: Path) -> None:
     runs.a_live(root, last=500)
     run = refreshed(root)["machado"]

@@ -119,6 +119,16 @@ def test_a_mistake_told_before_there_is_a_run(launcher: Launcher) -> None:
     assert launcher.starting == () and list(launcher.root.iterdir()) == []
 
 
+def test_a_run_that_has_nothing_left_to_train(launcher: Launcher) -> None:
+    runs.a_finished(launcher.root)
+    launcher._command = (sys.executable, "-c", "print('It has finished all its 1500 steps.')")
+    launcher.resume("encyclopedia")
+    failures: list[tuple[str, KgptError]] = []
+    wait(lambda: failures.extend(launcher.poll()) or failures)  # type: ignore[func-returns-value]
+    assert failures[0][1].title == "Nothing left to train"
+    assert "all its 1500 steps" in failures[0][1].message
+
+
 def test_last_words_of_a_trainer_that_died(launcher: Launcher) -> None:
     launcher.start("fresh", ["--manner", "dies"])
     wait(lambda: launcher.poll() == [] and not launcher._started)

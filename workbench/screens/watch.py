@@ -71,6 +71,7 @@ class WatchScreen(RunActions):
         self._cursor: float | None = None
         self._readout = ""
         self._follows = False
+        self._drawn_looks: dict[str, Look] = {}
         self._last_words: tuple[tuple[str, str], list[str]] = (("", ""), [])
         self.set_interval(1, self._show_head)
 
@@ -113,6 +114,8 @@ class WatchScreen(RunActions):
         if follower.folder is None or follower.folder.path != run.path:
             self._turn_to(run)
         self._look()
+        if self._looks() != self._drawn_looks:
+            self.show_recording()
         self._show_head()
         self.query_one(SidePanel).show_run(run, self._events(), self.workbench.clock())
 
@@ -179,6 +182,7 @@ class WatchScreen(RunActions):
         """Draw what the followers have read and computed."""
         follower = self.workbench.follower
         data, looks, crowd = follower.data, self._looks(), self.workbench.crowd.data
+        self._drawn_looks = looks
         overlays = [Overlay(crowd[name], look) for name, look in looks.items() if name in crowd]
         run = self.run
         look = looks.get(run.name) if run else None
