@@ -138,16 +138,24 @@ class Launcher:
         was_asked = (folder.name, status.get("pid")) in self._asked
         return "killed" if was_asked or status["state"] == "stopping" else "asked"
 
+    def check_trainer(self, folder: RunFolder) -> None:
+        """Raise the `KgptError` with which `stop` would refuse."""
+        if not self._on_its_way(folder):
+            trainer_of(folder)
+
+    def _on_its_way(self, folder: RunFolder) -> Started | None:
+        return next(
+            (item for item in self._started if item.name == folder.name and not item.has_begun),
+            None,
+        )
+
     def stop(self, folder: RunFolder) -> Ending:
         """Ask the trainer to save and end; when it has been asked already, kill it.
 
         Raises:
             KgptError: nobody trains the run, or not on this machine, or its process is not the one it names.
         """
-        on_its_way = next(
-            (item for item in self._started if item.name == folder.name and not item.has_begun),
-            None,
-        )
+        on_its_way = self._on_its_way(folder)
         if on_its_way:
             on_its_way.process.terminate()
             return "asked"

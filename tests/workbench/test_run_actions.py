@@ -148,6 +148,25 @@ async def test_the_form_plans_while_one_types(
         assert app.screen is not form
 
 
+async def test_the_cursor_goes_to_the_run_that_has_been_started(
+    make_app: MakeApp, root: Path
+) -> None:
+    runs.a_live(root)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot, 1)
+        await pilot.press("X")
+        await until(pilot, lambda: "Not the run's process" in notes(app))
+        assert not isinstance(app.screen, ConfirmScreen), "nothing is asked that cannot be done"
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        await pilot.press("ctrl+g")
+        await state_is(pilot, "demo", "running")
+        await until(pilot, lambda: app.screen.query_one(RunTable).chosen == "demo")
+        await pilot.press("X", "y")
+        await state_is(pilot, "demo", "stopped")
+
+
 async def test_a_name_that_is_taken(make_app: MakeApp, root: Path) -> None:
     runs.a_finished(root, "demo")
     app = make_app()

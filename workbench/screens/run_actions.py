@@ -17,7 +17,10 @@ from workbench.screens.dialogs import AskScreen, ConfirmScreen
 
 
 class RunActions(WorkbenchScreen):
-    """Stop, resume, rename, delete, export. The subclass says which run is meant."""
+    """Start, stop, resume, rename, delete. The subclass says which run is meant."""
+
+    begun_run: str | None = None
+    """A run that has been started here and is not in the list yet."""
 
     @property
     def run_in_hand(self) -> RunSummary | None:
@@ -30,6 +33,11 @@ class RunActions(WorkbenchScreen):
         if run is None:
             return
         folder = RunFolder(run.path)
+        try:
+            launcher.check_trainer(folder)
+        except KgptError as error:
+            self.workbench.show_error(error)
+            return
         ending = launcher.ending_of(folder)
         text = {
             "asked": "It ends after this step and saves a checkpoint.",
@@ -97,6 +105,7 @@ class RunActions(WorkbenchScreen):
 
         def begun(name: str) -> None:
             self.workbench.chosen_run = name
+            self.begun_run = name
             self.notify(
                 "Loading Keras takes a few seconds.", title=f"Training {name}", markup=False
             )

@@ -65,7 +65,11 @@ class RunsScreen(RunActions):
         empty.update(empty_state(str(catalog.root), self.workbench.is_read_only))
         app, now = self.workbench, self.workbench.clock()
         matching = [run for run in catalog.summaries if self._filter.matches(run, now)]
-        self.query_one(RunTable).show(matching, now, app.run_looks(app.overlaid), app.pinned)
+        table = self.query_one(RunTable)
+        table.show(matching, now, app.run_looks(app.overlaid), app.pinned)
+        if self.begun_run in {run.name for run in matching}:
+            table.move_to(str(self.begun_run))
+            self.begun_run = None
         self._show_details()
 
     def _grow_older(self) -> None:

@@ -289,7 +289,7 @@ class WatchScreen(RunActions):
         self._cursor = row.get("x") if data is not None else None
         if data is not None and self._cursor is not None:
             smoothed = self._value_at(data.smoothed) if self._view.smoothing else None
-            self._readout = reading(row, smoothed, self._value_at(data.validation))
+            self._readout = reading(row, smoothed, self._value_at(data.validation, outlasts=True))
         self.query_one(LossChart).point(self._cursor)
         self._show_legend()
         return self._cursor
@@ -309,10 +309,14 @@ class WatchScreen(RunActions):
         ]
         return Content("   ").join([*losses, Content.styled(self._readout, "bold")])
 
-    def _value_at(self, line: Line) -> float | None:
-        """The value of a line at its last point up to the crosshair; None where it has none."""
-        place = int(np.searchsorted(line.x, self._cursor or 0.0, side="right")) - 1
-        if place < 0 or not np.isfinite(line.y[place]):
+    def _value_at(self, line: Line, outlasts: bool = False) -> float | None:
+        """The value of a line at its last point up to the crosshair; None before its first and after its last.
+
+        An evaluation `outlasts` its step: it holds until the next.
+        """
+        x = self._cursor or 0.0
+        place = int(np.searchsorted(line.x, x, side="right")) - 1
+        if place < 0 or not np.isfinite(line.y[place]) or (x > line.x[-1] and not outlasts):
             return None
         return float(10 ** line.y[place] if self._view.is_log else line.y[place])
 
