@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -23,10 +23,9 @@ from textual.screen import Screen
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import RunFolder
-from workbench import children, engine, housekeeping, settings, wording
+from workbench import children, engine, settings, wording
 from workbench.catalog import Catalog, RunSummary
 from workbench.crowd import Crowd
-from workbench.exports import Export, ExportOrder
 from workbench.follower import Follower
 from workbench.keys import PLACE_TITLES, Place, keys_of
 from workbench.launcher import Launcher
@@ -36,6 +35,9 @@ from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
+
+if TYPE_CHECKING:
+    from workbench.exports import Export, ExportOrder
 
 POLL_SECONDS = 0.5
 
@@ -123,13 +125,18 @@ class WorkbenchApp(App[None]):
 
     # === Life ===
 
-    def on_mount(self) -> None:
-        """Colours first, then the work in the background."""
-        sys.setswitchinterval(SWITCH_SECONDS)
+    def on_load(self) -> None:
+        """The colours, before any style is read: what is styled twice takes twice as long to show."""
         for theme in THEMES:
             self.register_theme(theme)
         is_known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if is_known else "kgpt-dark"
+        name = self.settings.theme if is_known else "kgpt-dark"
+        self.set_reactive(WorkbenchApp.theme, name)
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def on_mount(self) -> None:
+        """The work in the background."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
         self._work(self._follow_catalog, "catalog")
         self._work(self.follower.run, "follower")
@@ -264,6 +271,7 @@ class WorkbenchApp(App[None]):
 
     def delete_run(self, name: str) -> None:
         """Delete a run in the background."""
+        from workbench import housekeeping
 
         async def work() -> None:
             try:
@@ -285,6 +293,8 @@ class WorkbenchApp(App[None]):
 
     def begin_export(self, order: ExportOrder) -> Export:
         """Export a run in a child process; it goes on when its dialog is closed."""
+        from workbench.exports import Export
+
         export = Export(order, children.Job(order.arguments(), command=self.kgpt_command))
         self.exports.append(export)
 

@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kgpt.config import UNLIMITED_STEPS
 from kgpt.errors import KgptError
 from kgpt.runs import LIVE_STATES, Checkpoint, RunFolder
 from workbench.digest import NUMBERS, MetricsDigest
@@ -26,6 +25,9 @@ STALL_SECONDS = 30.0
 
 TRACES = ("run.json", "status.json", "metrics.jsonl", "checkpoints")
 """A folder with any of these is a run, though perhaps a damaged one."""
+
+FEW_STEPS = 10_000_000
+"""Fewer than this are surely a number of steps."""
 
 GRACE_SECONDS = 5.0
 """How long a new folder may lack its `run.json` before that is called damage."""
@@ -234,7 +236,11 @@ def _is_run(place: Path, now: float) -> bool:
 def _planned(steps: Any) -> int | None:
     """A number of steps; None while a time budget has not become one."""
     number = _whole(steps)
-    return None if number is None or number >= UNLIMITED_STEPS else number
+    if number is None or number < FEW_STEPS:
+        return number
+    from kgpt.config import UNLIMITED_STEPS  # 30 ms that a list of usual runs does not wait for
+
+    return None if number >= UNLIMITED_STEPS else number
 
 
 def _on_its_way(summary: RunSummary) -> RunSummary:

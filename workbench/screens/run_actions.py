@@ -1,4 +1,7 @@
-"""What can be done with the run under the cursor, on the Runs screen and on the Watch screen alike."""
+"""What can be done with the run under the cursor, on the Runs screen and on the Watch screen alike.
+
+Dialogs are imported with the first question: the first frame does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,8 @@ from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.runs import RunFolder
-from workbench import housekeeping
 from workbench.catalog import RunSummary
 from workbench.screens.base import WorkbenchScreen
-from workbench.screens.dialogs import AskScreen, ConfirmScreen
 
 
 class RunActions(WorkbenchScreen):
@@ -32,6 +33,8 @@ class RunActions(WorkbenchScreen):
         run, launcher = self.run_in_hand, self.workbench.launcher
         if run is None:
             return
+        from workbench.screens.dialogs import ConfirmScreen
+
         folder = RunFolder(run.path)
         try:
             launcher.check_trainer(folder)
@@ -76,6 +79,9 @@ class RunActions(WorkbenchScreen):
         if run is None:
             return
 
+        from workbench import housekeeping
+        from workbench.screens.dialogs import AskScreen
+
         def rename(name: str) -> None:
             housekeeping.rename(RunFolder(run.path), name)
             self.workbench.forget_run(run.name, name)
@@ -88,6 +94,8 @@ class RunActions(WorkbenchScreen):
         run = self.run_in_hand
         if run is None:
             return
+        from workbench.screens.dialogs import AskScreen
+
         text = (
             f"{run.path} and its {len(run.checkpoints)} checkpoints will be gone for good.\n"
             f"Type {run.name} to delete it."
