@@ -7,11 +7,11 @@ import sys
 
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
-    "decoding", "serving", "recall",
+    "decoding", "serving", "recall", "workbench_soak",
 )  # fmt: skip
 
-LONG = ("prepare_memory",)
-"""Run only by name: it writes gigabytes."""
+LONG = ("prepare_memory", "workbench_soak")
+"""Run only by name: they write gigabytes."""
 
 for name in sys.argv[1:] or [name for name in NAMES if name not in LONG]:
     if name not in NAMES:
