@@ -52,7 +52,9 @@ def test_the_parts_below_the_screens_know_no_textual() -> None:
     modules = (
         "tail digest catalog curves engine playground recording follower keys settings wording"
     )
-    modules += " once children launcher housekeeping exports filters columns palette pyramid history"
+    modules += (
+        " once children launcher housekeeping exports filters columns palette pyramid history"
+    )
     modules += " crowd events series_files"
     code = "\n".join(f"import workbench.{name}" for name in modules.split())
     assert loaded_after(code, ("textual", *HEAVY)) == []

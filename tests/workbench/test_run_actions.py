@@ -167,6 +167,24 @@ async def test_the_cursor_goes_to_the_run_that_has_been_started(
         await state_is(pilot, "demo", "stopped")
 
 
+async def test_the_cursor_comes_back_to_the_run_that_was_watched(
+    make_app: MakeApp, root: Path
+) -> None:
+    runs.a_zoo(root)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        app.screen.query_one(RunTable).move_to("machado")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "watch")
+        await pilot.press("right_square_bracket")
+        watched = app.chosen_run
+        assert watched not in (None, "machado")
+        await pilot.press("1")
+        await until(pilot, lambda: app.screen.query_one(RunTable).chosen == watched)
+        assert app.chosen_run == watched
+
+
 async def test_a_name_that_is_taken(make_app: MakeApp, root: Path) -> None:
     runs.a_finished(root, "demo")
     app = make_app()
@@ -237,6 +255,9 @@ async def test_export_with_progress_and_stop(make_app: MakeApp, root: Path, tmp_
         assert "1 kB" in text_of(app, "#export-progress") and target.exists()
         await pilot.press("ctrl+g")
         await until(pilot, lambda: "Output exists" in text_of(app, "#export-progress"))
+        form.query_one("#export-overwrite", Select).value = "yes"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: len(app.exports) == 4 and app.exports[-1].state == "done")
 
 
 async def test_leaving_asks_while_an_export_is_at_work(

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from workbench import wording
 from workbench.catalog import RunSummary
@@ -20,6 +20,7 @@ from workbench.widgets.bindings import bindings_of
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
 
+REPLACE = [("leave an earlier export alone", ""), ("replace an earlier export", "yes")]
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -48,12 +49,12 @@ class ExportScreen(Dialog):
             ("weights", Select(_choices(FORMATS[first]), allow_blank=False, compact=True)),
             ("checkpoint", Select(steps, value="best", allow_blank=False, compact=True)),
             ("output", Input(default_output(self.run.name, first), compact=True)),
-            ("overwrite", Checkbox("replace an earlier export", compact=True)),
+            ("overwrite", Select(REPLACE, value="", allow_blank=False, compact=True)),
         )
         for name, widget in fields:
             widget.id = f"export-{name}"
             with Horizontal(classes="row"):
-                yield Label(name)
+                yield Label("if there is one" if name == "overwrite" else name)
                 yield widget
         yield Static(id="export-progress")
         with Horizontal(classes="buttons"):
@@ -108,7 +109,7 @@ class ExportScreen(Dialog):
         return ExportOrder(
             run=self.run.path,
             output=Path(self._field("output").value).expanduser(),
-            overwrite=self.query_one("#export-overwrite", Checkbox).value,
+            overwrite=bool(self.query_one("#export-overwrite", Select).value),
             **chosen,
         )
 

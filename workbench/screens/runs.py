@@ -77,6 +77,13 @@ class RunsScreen(RunActions):
         if self.is_current:
             self.show_runs()
 
+    def on_screen_resume(self) -> None:
+        """Go back to the run that was looked at elsewhere."""
+        chosen = self.workbench.chosen_run
+        super().on_screen_resume()
+        if chosen:
+            self.query_one(RunTable).move_to(chosen)
+
     @property
     def run_in_hand(self) -> RunSummary | None:
         """The run under the cursor."""
