@@ -39,7 +39,7 @@ def summaries(root: Path) -> tuple[RunSummary, ...]:
         ("best<1.9 state:finished", {"encyclopedia"}),
         ("step>=620 step<=880", {"machado", "tinyshakespeare", "too-hot"}),
         ("params>1M -char", {"encyclopedia", "too-hot"}),
-        ("age>1h", {"encyclopedia", "tinyshakespeare", "too-hot"}),
+        ("age>50m", {"encyclopedia", "tinyshakespeare", "too-hot"}),
         ("lr>=1e-4 width=256", ALL - {"damaged"}),
         ("lr>1", set()),
         ("steps=2k", {"machado", "tinyshakespeare"}),

@@ -56,7 +56,10 @@ async def test_several_runs_on_one_chart(make_app: MakeApp, root: Path) -> None:
         await pilot.press("x")
         await until(pilot, lambda: app.crowd.data["machado"].raw.x[-1] == 620 * 2048)
         await pilot.press("h")
-        await until(pilot, lambda: f"{looks['machado'].mark} machado 2." in text_of(app, "#legend"))
+        machado = f"{looks['machado'].mark} machado"
+        await until(pilot, lambda: f"{machado} –" in text_of(app, "#legend"))
+        await pilot.hover(LossChart, offset=(40, 6))
+        await until(pilot, lambda: re.search(machado + r" \d\.\d{4}", text_of(app, "#legend")))
         await pilot.press("right_square_bracket", "right_square_bracket")
         await until(pilot, lambda: set(app.crowd.followers) == {"tinyshakespeare"})
         assert app.chosen_run == "machado"
