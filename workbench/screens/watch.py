@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,11 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widget import Widget
 from textual.widgets import Static
 
-from kgpt.errors import KgptError
-from kgpt.files import write_atomically
 from kgpt.runs import RunFolder
 from workbench import housekeeping, wording
 from workbench.catalog import RunSummary
@@ -27,21 +21,19 @@ from workbench.history import nearest_smoothing
 from workbench.launcher import last_words
 from workbench.palette import Look
 from workbench.recording import Line, View
+from workbench.screens.curve_files import CurveFiles
 from workbench.screens.dialogs import AskScreen
-from workbench.screens.run_actions import RunActions
 from workbench.screens.runs import empty_state
 from workbench.screens.watch_texts import banner, legend, reading, waiting_text
-from workbench.series_files import check_target, write_series
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.log_pane import LogPane
 from workbench.widgets.loss_chart import LossChart, Overlay
-from workbench.widgets.picture import svg_of
 from workbench.widgets.run_header import RunHeader
 from workbench.widgets.side_panel import SidePanel
 from workbench.widgets.strips import Strips
 
 
-class WatchScreen(RunActions):
+class WatchScreen(CurveFiles):
     """Head, chart, strips, and tabs with what else there is of one run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("watch")]
@@ -133,9 +125,9 @@ class WatchScreen(RunActions):
         self._view = replace(self._view, columns=chart.plot_columns)
         best = next((c.step for c in run.checkpoints if c.is_best), run.best_step) if run else None
         self.workbench.follower.look(self._view, best)
-        self.workbench.crowd.follow(self._overlaid_folders(), self._view)
+        self.workbench.crowd.follow(self.overlaid_folders(), self._view)
 
-    def _overlaid_folders(self) -> list[RunFolder]:
+    def overlaid_folders(self) -> list[RunFolder]:
         """The runs to draw over the one that is watched; those that are gone are passed over."""
         app, watched = self.workbench, self.run
         found = (app.catalog.get(name) for name in app.overlaid)
@@ -147,7 +139,7 @@ class WatchScreen(RunActions):
 
     def _looks(self) -> dict[str, Look]:
         """How each run is drawn; empty for a run alone."""
-        run, others = self.run, [folder.name for folder in self._overlaid_folders()]
+        run, others = self.run, [folder.name for folder in self.overlaid_folders()]
         if run is None or not others:
             return {}
         app = self.workbench
@@ -409,43 +401,6 @@ class WatchScreen(RunActions):
 
         dialog = AskScreen(f"note at step {step:,}", "What is to be remembered of this step?")
         self._ask(dialog, lambda text: self._try(lambda: note(text)))
-
-    def action_export(self) -> None:
-        """Write the curves of the runs on the chart as a file."""
-        run = self.run
-        if run is None:
-            return
-        text = "The ending chooses: .csv or .jsonl for all rows, .svg for a picture of the chart."
-        dialog = AskScreen(f"curves of {run.name}", text, f"{run.name}-curves.csv")
-        self._ask(dialog, lambda answer: self._export(Path(answer).expanduser()))
-
-    def _export(self, path: Path) -> None:
-        run = self.run
-        if run is None:
-            return
-        folders = [RunFolder(run.path), *self._overlaid_folders()]
-        try:
-            check_target(path)
-            if path.suffix == ".svg":
-                parts: list[Widget] = [self.query_one("#legend"), self.query_one(LossChart)]
-                write_atomically(path, svg_of(self, parts, run.name))
-                self._exported(path, "a picture")
-                return
-        except KgptError as error:
-            self.workbench.show_error(error)
-            return
-        self.run_worker(self._write_series(folders, path), group="series", exit_on_error=False)
-
-    async def _write_series(self, folders: Sequence[RunFolder], path: Path) -> None:
-        try:
-            count = await asyncio.to_thread(write_series, folders, path)
-        except KgptError as error:
-            self.workbench.show_error(error)
-        else:
-            self._exported(path, f"{count:,} rows")
-
-    def _exported(self, path: Path, what: str) -> None:
-        self.notify(f"{what} → {path}", title="Exported", markup=False)
 
     def action_other_run(self, direction: int) -> None:
         """Watch a neighbour of this run."""
