@@ -8,9 +8,10 @@ import sys
 NAMES = (
     "startup", "tokenizing", "prepare", "prepare_memory", "planning", "memory", "training",
     "decoding", "evaluating", "serving", "recall", "spam", "answers", "attention", "importing",
+    "workbench_soak",
 )  # fmt: skip
 
-LONG = ("prepare_memory", "importing")
+LONG = ("prepare_memory", "importing", "workbench_soak")
 """Run only by name: they write gigabytes."""
 
 for name in sys.argv[1:] or [name for name in NAMES if name not in LONG]:

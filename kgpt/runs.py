@@ -495,3 +495,17 @@ def owned(folder: RunFolder) -> Iterator[None]:
         remove_leftovers(folder.checkpoints_folder)
         remove_leftovers(folder.path, of=folder.status_file.name)
         yield
+
+
+def is_owned(folder: RunFolder) -> bool:
+    """Whether a process of this machine holds the run (`owned`) at this moment."""
+    import fcntl
+
+    try:
+        with open(folder.path / ".lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -7,6 +7,7 @@ of screen; workers only post messages, and every change of a widget happens in a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -22,14 +23,17 @@ from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.protocol import GenerateOptions
-from kgpt.runs import data_folder
-from workbench import engine, generations, settings, state
+from kgpt.runs import RunFolder, data_folder
+from workbench import children, engine, generations, settings, state, wording
 from workbench.attention_study import AttentionStudy, View
 from workbench.catalog import Catalog, RunSummary
 from workbench.corpora import CorpusSummary, Window, read_corpora
+from workbench.crowd import Crowd
 from workbench.follower import Follower
 from workbench.generations import Generation, Target
 from workbench.keys import PLACE_TITLES, Place, keys_of
+from workbench.launcher import Launcher
+from workbench.palette import Look, looks
 from workbench.playground import Playground
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
@@ -39,6 +43,7 @@ from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
 
 if TYPE_CHECKING:
+    from workbench.exports import Export, ExportOrder
     from workbench.widgets.system_report import Reading
 
 POLL_SECONDS = 0.5
@@ -117,6 +122,7 @@ class WorkbenchApp(App[None]):
         state_path: Path | None = None,
         is_read_only: bool = False,
         engine_command: Sequence[str] = engine.COMMAND,
+        kgpt_command: Sequence[str] = children.COMMAND,
         poll_seconds: float = POLL_SECONDS,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
@@ -126,11 +132,18 @@ class WorkbenchApp(App[None]):
         self.settings = settings.load(settings_path) if settings_path else settings.Settings()
         self.is_read_only = is_read_only
         self.clock = clock
-        self.catalog = Catalog(root, clock)
+        self.kgpt_command = kgpt_command
+        self.launcher = Launcher(root, kgpt_command)
+        self.catalog = Catalog(root, clock, lambda: self.launcher.starting)
+        self.exports: list[Export] = []
+        self.overlaid = self.settings.overlaid.split()
+        """Runs that are drawn over the one that is watched, in the order in which they were chosen."""
+        self.pinned: str | None = self.settings.pinned or None
         self.chosen_run = run_name
         self.has_read = False
         """The folder has been read at least once."""
         self.follower = Follower(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
+        self.crowd = Crowd(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
         self.playground = Playground(
             engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
         )
@@ -148,18 +161,25 @@ class WorkbenchApp(App[None]):
         """What failed last, with the end of the engine's log."""
         self._saves: asyncio.Lock = asyncio.Lock()
         self._is_reading = False
+        self._look_again = asyncio.Event()
+        self._live_before: set[str] = set()
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
     # === Life ===
 
-    def on_mount(self) -> None:
-        """Colours first, then the work in the background."""
-        sys.setswitchinterval(SWITCH_SECONDS)
+    def on_load(self) -> None:
+        """The colours, before any style is read: what is styled twice takes twice as long to show."""
         for theme in THEMES:
             self.register_theme(theme)
         is_known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if is_known else "kgpt-dark"
+        name = self.settings.theme if is_known else "kgpt-dark"
+        self.set_reactive(WorkbenchApp.theme, name)
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def on_mount(self) -> None:
+        """The work in the background."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
         self._recall_history()
         self._work(self._follow_catalog, "catalog")
@@ -168,14 +188,19 @@ class WorkbenchApp(App[None]):
             self.switch_mode(self._first_mode)
 
     async def on_unmount(self) -> None:
-        """The engine goes with the workbench; what was set and written is kept."""
+        """Engine and exports go with the workbench, trainers stay; what was set and written is kept."""
+        await asyncio.gather(*(item.job.cancel() for item in self.exports_at_work))
+        await self.crowd.close()
         await self.playground.engine.close()
         for item in self.playground.history:
             if item.is_active:  # its engine is gone
                 item.state = "stopped"
         self._save_history()
+        self._write_title("")
         if self.settings_path and not self.is_read_only:
             self.settings.theme = self.theme
+            self.settings.overlaid = " ".join(self.overlaid)
+            self.settings.pinned = self.pinned or ""
             try:
                 settings.save(self.settings_path, self.settings)
             except (OSError, KgptError) as error:
@@ -213,14 +238,47 @@ class WorkbenchApp(App[None]):
     async def _follow_catalog(self) -> None:
         while True:
             try:
+                self._tell_failures()
                 changed = await asyncio.to_thread(self.catalog.refresh)
             except Exception as error:  # whatever lies in the folder, the workbench stays
                 self._tell_damage(error)
                 changed = False
+            self._tell_endings()
             if changed or not self.has_read:
                 self.has_read = True
                 self._tell("catalog")
-            await asyncio.sleep(self._poll_seconds if self.catalog.is_complete else 0.02)
+            pause = self._poll_seconds if self.catalog.is_complete else 0.02
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look_again.wait(), pause)
+            self._look_again.clear()
+
+    def _tell_failures(self) -> None:
+        """Say which trainers gave up before they began, and why."""
+        for name, error in self.launcher.poll():
+            title = f"{name}: {error.title}"
+            self.show_error(type(error)(title, error.message, error.hint))
+
+    def _tell_endings(self) -> None:
+        """Ring and say so when a run has ended that was at work when last seen."""
+        live = {run.name for run in self.catalog.summaries if run.is_live}
+        for run in self.catalog.summaries:
+            if run.name in self._live_before and run.name not in live:
+                look = wording.look(run.state)
+                severity = "information" if run.state in ("finished", "stopped") else "error"
+                text = wording.situation(run, self.clock())
+                self.bell()
+                self.notify(text, title=f"{look.dot} {run.name}", severity=severity, markup=False)  # type: ignore[arg-type]
+                self._write_title(f"{look.dot} {run.name} {look.word}")
+        self._live_before = live
+
+    def _write_title(self, text: str) -> None:
+        """Put a text into the title of the terminal's window."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(f"\033]2;{text or self.TITLE}\007")
+
+    def look_again(self) -> None:
+        """Read the folder of the runs now: something has been done to it."""
+        self._look_again.set()
 
     def _tell(self, what: str) -> None:
         self.post_message(Changed(what))
@@ -250,6 +308,7 @@ class WorkbenchApp(App[None]):
             for screen in stack:
                 for table in screen.query(RunTable):
                     table.restyle()
+        self._tell("catalog")
 
     # === What the screens ask for ===
 
@@ -262,6 +321,73 @@ class WorkbenchApp(App[None]):
         """Show a run on another screen."""
         self.chosen_run = name
         self.action_show(mode)
+
+    def run_looks(self, names: Iterable[str]) -> dict[str, Look]:
+        """How runs that are drawn together look on this theme."""
+        return looks(names, self.current_theme.dark)
+
+    def overlay(self, name: str) -> None:
+        """Draw a run over the one that is watched, or no longer."""
+        if name in self.overlaid:
+            self.overlaid.remove(name)
+        else:
+            self.overlaid.append(name)
+        self._tell("catalog")
+
+    def pin(self, name: str) -> None:
+        """Compare the others with a run, or with none."""
+        self.pinned = None if self.pinned == name else name
+        self._tell("catalog")
+
+    def forget_run(self, name: str, new_name: str | None = None) -> None:
+        """A run has another name now, or is gone."""
+        new = [new_name] if new_name else []
+        self.overlaid = [n for old in self.overlaid for n in (new if old == name else [old])]
+        self.pinned = new_name if self.pinned == name else self.pinned
+        self.chosen_run = new_name if self.chosen_run == name else self.chosen_run
+
+    def delete_run(self, name: str) -> None:
+        """Delete a run in the background."""
+        from workbench import housekeeping
+
+        async def work() -> None:
+            try:
+                folder = RunFolder(self.catalog.root / name)
+                await asyncio.to_thread(housekeeping.delete, folder)
+            except KgptError as error:
+                self.show_error(error)
+            else:
+                self.forget_run(name)
+                self.notify(f"{name} is gone.", title="Deleted", markup=False)
+            self.look_again()
+
+        self._work(work, "delete")
+
+    @property
+    def exports_at_work(self) -> list[Export]:
+        """Exports that would be lost now."""
+        return [item for item in self.exports if item.state == "running"]
+
+    def begin_export(self, order: ExportOrder) -> Export:
+        """Export a run in a child process; it goes on when its dialog is closed."""
+        from workbench.exports import Export
+
+        export = Export(order, children.Job(order.arguments(), command=self.kgpt_command))
+        self.exports.append(export)
+
+        async def work() -> None:
+            await export.work()
+            if export.state == "done":
+                self.notify(f"{export.result.get('output')}", title="Exported", markup=False)
+            elif export.error and export.state == "failed":
+                self.show_error(export.error)
+
+        self._work(work, "export")
+        return export
+
+    def stop_export(self, export: Export) -> None:
+        """Stop an export; what was half written is removed."""
+        self._work(export.job.cancel, "stop-export")
 
     def warm_up(self, target: Target) -> None:
         """Have the engine load a model ahead of its first use; what failed once waits for the user to ask."""
@@ -410,6 +536,20 @@ class WorkbenchApp(App[None]):
         if len(self.screen_stack) == 1 and mode != self.current_mode:
             self.switch_mode(mode)
 
+    async def action_quit(self) -> None:
+        """Leave; ask first where an export would be lost. Trainers go on without the workbench."""
+        from workbench.screens.dialogs import ConfirmScreen
+
+        at_work = self.exports_at_work
+        if not at_work or isinstance(self.screen, ConfirmScreen):
+            self.exit()
+            return
+        names = ", ".join(str(item.order.output) for item in at_work)
+        text = f"The export to {names} is not done and would be stopped."
+        self.push_screen(
+            ConfirmScreen("leave?", text), lambda answer: self.exit() if answer else None
+        )
+
     async def action_back(self) -> None:
         """One step back, in the end to the runs; it never leaves."""
         screen = self.screen
@@ -450,6 +590,8 @@ class WorkbenchApp(App[None]):
             places = (screen.place, *places)
         for place in places:
             for key in keys_of(place):
+                if self.is_read_only and key.writes:
+                    continue
                 title = f"{PLACE_TITLES[place]}: {key.help}"
                 yield SystemCommand(title, key.written, partial(self._act, key.action, screen))
         for run in self.catalog.summaries:

@@ -1,20 +1,24 @@
 """The runs of a folder, kept up to date by reading only what is new.
 
-In: the folder of saved models. Out: a `RunSummary` for every run, also for the unreadable ones, refreshed by
-`Catalog.refresh()` in bounded steps that any thread may take, one at a time. Knows neither Textual nor numpy.
+In: the folder of saved models, the runs that are about to begin. Out: a `RunSummary` for every run, also for the
+unreadable ones, refreshed by `Catalog.refresh()` in bounded steps that any thread may take, one at a time. Knows
+neither Textual nor numpy.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
 from kgpt.evaluations import Result, results
 from kgpt.runs import LIVE_STATES, Checkpoint, RunFolder
+from workbench.digest import NUMBERS, MetricsDigest
 from workbench.tail import JsonTail, is_number
 
 STALL_SECONDS = 30.0
@@ -22,6 +26,9 @@ STALL_SECONDS = 30.0
 
 TRACES = ("run.json", "status.json", "metrics.jsonl", "checkpoints")
 """A folder with any of these is a run, though perhaps a damaged one."""
+
+FEW_STEPS = 10_000_000
+"""Fewer than this are surely a number of steps."""
 
 GRACE_SECONDS = 5.0
 """How long a new folder may lack its `run.json` before that is called damage."""
@@ -62,6 +69,10 @@ class RunSummary:
     checkpoints: tuple[Checkpoint, ...] = ()
     evaluations: tuple[Result, ...] = ()
     """The newest result of each measurement by `kgpt evaluate`, the newest first."""
+    checkpoint_files: tuple[tuple[int, float], ...] = ()
+    """Bytes, and seconds since the epoch of the last change, of each checkpoint."""
+    size: int = 0
+    """Bytes on the disk, checkpoints included."""
     is_complete: bool = True
     """False while a long `metrics.jsonl` is still being read."""
 
@@ -78,92 +89,19 @@ class RunSummary:
         return min(1.0, max(0.0, self.step / self.steps))
 
     @property
+    def created_at(self) -> float | None:
+        """Seconds since the epoch when the run was made."""
+        try:
+            return datetime.fromisoformat(self.created).timestamp()
+        except (ValueError, OverflowError):
+            return None
+
+    @property
     def seconds_left(self) -> float | None:
         """Time to the last step at the pace so far."""
         if not self.step or not self.steps or self.seconds is None:
             return None
         return max(0, self.steps - self.step) * self.seconds / self.step
-
-
-class Thinned:
-    """A series of unknown length kept as at most `2 * size` means of equal stretches."""
-
-    def __init__(self, size: int = 64) -> None:
-        self.size = size
-        self.means: list[float] = []
-        self._stretch = 1
-        self._sum, self._count = 0.0, 0
-
-    def add(self, value: float) -> None:
-        """Take in the next value."""
-        self._sum, self._count = self._sum + value, self._count + 1
-        if self._count == self._stretch:
-            self.means.append(self._sum / self._count)
-            self._sum, self._count = 0.0, 0
-        if len(self.means) == 2 * self.size:
-            pairs = zip(self.means[::2], self.means[1::2], strict=True)
-            self.means = [(left + right) / 2 for left, right in pairs]
-            self._stretch *= 2
-
-    def values(self) -> tuple[float, ...]:
-        """The means, with that of the unfinished stretch."""
-        return (*self.means, *([self._sum / self._count] if self._count else ()))
-
-
-NUMBERS = (
-    "step",
-    "tokens",
-    "seconds",
-    "train_loss",
-    "validation_loss",
-    "bits_per_byte",
-    "learning_rate",
-    "gradient_norm",
-    "tokens_per_second",
-)
-"""Keys of `metrics.jsonl` whose latest value a summary shows."""
-
-
-class MetricsDigest:
-    """The latest values, the best evaluation and a thinned curve of one `metrics.jsonl`."""
-
-    def __init__(self, path: Path) -> None:
-        self._tail = JsonTail(path)
-        self._clear()
-
-    def _clear(self) -> None:
-        self.latest: dict[str, Any] = {}
-        self.best: tuple[float, int | None] | None = None
-        self.curve = Thinned()
-        self.rows = 0
-        self.is_complete = False
-
-    def refresh(self) -> None:
-        """Read one chunk on."""
-        found = self._tail.read()
-        if found.restarted:
-            self._clear()
-        for row in found.rows:
-            self._take(row)
-        self.is_complete = not found.more
-
-    def _take(self, row: dict[str, Any]) -> None:
-        self.rows += 1
-        for name in NUMBERS:
-            value = row.get(name)
-            if is_number(value):
-                self.latest[name] = value
-        loss, validation = row.get("train_loss"), row.get("validation_loss")
-        if is_number(loss):
-            self.curve.add(loss)
-        if is_number(validation) and (self.best is None or validation < self.best[0]):
-            self.best = (validation, row.get("step"))
-
-    @property
-    def interval(self) -> float:
-        """Usual seconds between two rows."""
-        seconds = self.latest.get("seconds", 0.0)
-        return float(seconds) / self.rows if self.rows else 0.0
 
 
 class RunReader:
@@ -176,6 +114,7 @@ class RunReader:
         self._problem = ""
         self._run_signature: tuple[int, int] = (-1, -1)
         self._checkpoints: tuple[Checkpoint, ...] = ()
+        self._checkpoint_files: tuple[tuple[int, float], ...] = ()
         self._checkpoints_signature: tuple[int, ...] = ()
         self._evaluations_tail = JsonTail(folder.evaluations_file)
         self._evaluation_rows: list[dict[str, Any]] = []
@@ -205,7 +144,7 @@ class RunReader:
             configuration=configuration,
             created=str(self._values.get("created") or ""),
             updated=updated,
-            steps=_whole(
+            steps=_planned(
                 next(filter(is_number, (status.get("steps"), configuration.get("steps"))), None)
             ),
             best_validation_loss=best_loss,
@@ -213,6 +152,8 @@ class RunReader:
             curve=self._digest.curve.values(),
             checkpoints=self._checkpoints,
             evaluations=self._evaluations,
+            checkpoint_files=self._checkpoint_files,
+            size=sum(size for size, _ in self._checkpoint_files) + _bytes_of(self.folder.path),
             is_complete=self._digest.is_complete,
             **{name: latest.get(name) for name in NUMBERS},
         )
@@ -239,6 +180,9 @@ class RunReader:
         signature = tuple(number for path in paths for number in _signature(path))
         if signature != self._checkpoints_signature:
             self._checkpoints = tuple(self.folder.checkpoints())
+            self._checkpoint_files = tuple(
+                (_bytes_of(item.path), _modified(item.path)) for item in self._checkpoints
+            )
             self._checkpoints_signature = signature
 
     def _read_evaluations(self) -> None:
@@ -253,21 +197,31 @@ class RunReader:
 class Catalog:
     """All runs of a folder; runs come, change and go between two refreshes."""
 
-    def __init__(self, root: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], float] = time.time,
+        starting: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self.root = root
         self.clock = clock
+        self._starting = starting
         self.summaries: tuple[RunSummary, ...] = ()
         self._readers: dict[str, RunReader] = {}
 
     def refresh(self) -> bool:
         """Bring `summaries` up to date (one chunk of each file); whether any changed."""
         now = self.clock()
-        names = self._names(now)
+        starting = self._starting()
+        names = sorted({*self._names(now), *starting})
         self._readers = {
             name: self._readers.get(name) or RunReader(RunFolder(self.root / name))
             for name in names
         }
-        found = tuple(reader.refresh(now) for reader in self._readers.values())
+        found = tuple(
+            _on_its_way(summary) if summary.name in starting else summary
+            for summary in (reader.refresh(now) for reader in self._readers.values())
+        )
         changed = _without_heartbeat(found) != _without_heartbeat(self.summaries)
         self.summaries = found
         return changed
@@ -284,6 +238,7 @@ class Catalog:
     def _names(self, now: float) -> list[str]:
         try:
             places = sorted(place for place in self.root.iterdir() if place.is_dir())
+            places = [place for place in places if not place.name.startswith(".")]
         except OSError:
             return []
         return [place.name for place in places if _is_run(place, now)]
@@ -294,6 +249,30 @@ def _is_run(place: Path, now: float) -> bool:
         return True
     is_young = now - _modified(place) < GRACE_SECONDS
     return not is_young and any((place / name).exists() for name in TRACES)
+
+
+def _planned(steps: Any) -> int | None:
+    """A number of steps; None while a time budget has not become one."""
+    number = _whole(steps)
+    if number is None or number < FEW_STEPS:
+        return number
+    from kgpt.config import UNLIMITED_STEPS  # 30 ms that a list of usual runs does not wait for
+
+    return None if number >= UNLIMITED_STEPS else number
+
+
+def _on_its_way(summary: RunSummary) -> RunSummary:
+    """A run whose trainer has been started and does not own it yet."""
+    return replace(summary, state="starting", problem="", error="")
+
+
+def _bytes_of(folder: Path) -> int:
+    """Size of the files right in a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(item.stat().st_size for item in entries if item.is_file())
+    except OSError:
+        return 0
 
 
 def _without_heartbeat(summaries: tuple[RunSummary, ...]) -> tuple[RunSummary, ...]:

@@ -1,14 +1,11 @@
-"""From rows of metrics to lines that a chart can draw: columns, smoothing, decimation. Pure numpy.
+"""The arithmetic of curves: smoothing, decimation, breaks. Pure numpy.
 
-In: rows of `metrics.jsonl`, in order. Out: arrays of x and y in which NaN means a break in the line. The order of
-work is smooth first (over every row), thin out second, so that a curve does not change its shape with the width of
-the window. Knows no Textual.
+In: arrays of x and y. Out: arrays in which NaN means a break in the line. The order of work is smooth first (over
+every row), thin out second, so that a curve does not change its shape with the width of the window. Knows no Textual.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,61 +16,13 @@ from workbench.tail import is_number
 FloatArray: TypeAlias = NDArray[np.float64]
 XAxis = Literal["step", "tokens", "hours"]
 X_AXES: tuple[XAxis, ...] = ("step", "tokens", "hours")
-METRICS = (
-    "train_loss",
-    "validation_loss",
-    "learning_rate",
-    "gradient_norm",
-    "tokens_per_second",
-    "bits_per_byte",
-)
+SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.997)
+"""The weights that one can choose: the average of each is kept while rows come in."""
 BLOCK = 64
 """Length of the stretches that `_exponential_sum` turns into one matrix product."""
 
 
-class History:
-    """The columns of one run's metrics: each metric with the step, tokens and hours of its own rows."""
-
-    def __init__(self) -> None:
-        self._x: dict[str, array[float]] = {name: array("d") for name in X_AXES}
-        self._rows = {name: array("l") for name in METRICS}
-        self._values = {name: array("d") for name in METRICS}
-
-    def __len__(self) -> int:
-        """Number of rows."""
-        return len(self._x["step"])
-
-    def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows. A missing step, tokens or seconds repeats the last one; a metric that is null is a NaN."""
-        start = len(self)
-        for name, key, scale in (
-            ("step", "step", 1.0),
-            ("tokens", "tokens", 1.0),
-            ("hours", "seconds", 1 / 3600),
-        ):
-            column = _to_floats([row.get(key) for row in rows]) * scale
-            before = self._x[name][-1] if start else 0.0
-            self._x[name].frombytes(_repeat_over_gaps(column, before).tobytes())
-        for name in METRICS:
-            present = [start + number for number, row in enumerate(rows) if name in row]
-            self._rows[name].extend(present)
-            values = _to_floats([rows[number - start][name] for number in present])
-            self._values[name].frombytes(values.tobytes())
-
-    def series(self, metric: str, x_axis: XAxis = "step") -> tuple[FloatArray, FloatArray]:
-        """X and y of one metric, copied; x in steps, tokens or hours."""
-        rows = np.array(self._rows[metric], dtype=np.int64)
-        return np.array(self._x[x_axis])[rows], np.array(self._values[metric])
-
-    def x_of_step(self, step: int, x_axis: XAxis) -> float | None:
-        """Where a step lies on an x axis; None when there are no rows."""
-        if not len(self):
-            return None
-        position = int(np.searchsorted(np.array(self._x["step"]), step))
-        return float(self._x[x_axis][min(position, len(self) - 1)])
-
-
-def _to_floats(values: list[Any]) -> FloatArray:
+def to_floats(values: list[Any]) -> FloatArray:
     """`values` as floats; what is no number is NaN."""
     try:
         return np.array(values, dtype=np.float64)
@@ -81,7 +30,7 @@ def _to_floats(values: list[Any]) -> FloatArray:
         return np.array([value if is_number(value) else np.nan for value in values], np.float64)
 
 
-def _repeat_over_gaps(values: FloatArray, before: float) -> FloatArray:
+def repeat_over_gaps(values: FloatArray, before: float) -> FloatArray:
     """`values` with each NaN replaced by the last number before it."""
     padded = np.concatenate([[before], values])
     last_known = np.maximum.accumulate(np.where(np.isfinite(padded), np.arange(len(padded)), 0))
@@ -94,18 +43,33 @@ def to_log(y: FloatArray) -> FloatArray:
     return np.log10(y, out=np.full_like(y, np.nan), where=y > 0)
 
 
-def smooth(y: FloatArray, weight: float) -> FloatArray:
-    """Exponential moving average without bias towards the start; NaN stays NaN and is left out of the average.
+class RunningAverage:
+    """Exponential moving average without bias towards the start, over a series that comes in parts.
 
     The average of y_0..y_t with weights `weight ** (t - i)`: Kingma and Ba (2015), section 3, with the correction
-    for missing values in the same denominator. `weight` is from 0 (no smoothing) up to, not including, 1.
+    for missing values in the same denominator. NaN stays NaN and is left out. `weight` is from 0 (no smoothing) up
+    to, not including, 1.
     """
-    if weight <= 0 or not len(y):
-        return y.copy()
-    known = np.isfinite(y)
-    total = _exponential_sum(np.where(known, y, 0.0), weight)
-    count = _exponential_sum(known.astype(np.float64), weight)
-    return np.divide(total, count, out=np.full_like(y, np.nan), where=known)
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+        self._total = self._count = 0.0
+
+    def extend(self, y: FloatArray) -> FloatArray:
+        """The averages at the next rows."""
+        if self.weight <= 0 or not len(y):
+            return y.copy()
+        known = np.isfinite(y)
+        carried = self.weight ** np.arange(1, len(y) + 1, dtype=np.float64)
+        total = _exponential_sum(np.where(known, y, 0.0), self.weight) + carried * self._total
+        count = _exponential_sum(known.astype(np.float64), self.weight) + carried * self._count
+        self._total, self._count = float(total[-1]), float(count[-1])
+        return np.divide(total, count, out=np.full_like(y, np.nan), where=known)
+
+
+def smooth(y: FloatArray, weight: float) -> FloatArray:
+    """The `RunningAverage` of a whole series."""
+    return RunningAverage(weight).extend(y)
 
 
 def _exponential_sum(y: FloatArray, weight: float) -> FloatArray:

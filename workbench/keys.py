@@ -19,6 +19,10 @@ Place = Literal[
     "tokens",
     "error",
     "help",
+    "dialog",
+    "confirm",
+    "form",
+    "exporting",
 ]
 
 PLACE_TITLES: dict[Place, str] = {
@@ -32,6 +36,10 @@ PLACE_TITLES: dict[Place, str] = {
     "tokens": "Tokens",
     "error": "Error",
     "help": "Help",
+    "dialog": "Question",
+    "confirm": "Yes or no",
+    "form": "Form",
+    "exporting": "Export",
 }
 
 
@@ -50,6 +58,8 @@ class Key:
     in_footer: bool = False
     display: str = ""
     """How the key is written; by default its first name."""
+    writes: bool = False
+    """It starts, stops or changes something: not offered with --read-only."""
 
     @property
     def id(self) -> str:
@@ -96,9 +106,17 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "enter", "watch", "Watch", "Watch this run", True, display="↵"),
     Key("runs", "g,o", "generate", "Generate", "Write with this run", True, display="g"),
     Key("runs", "slash", "filter", "Filter", "Show only runs that match a text", True, display="/"),
-    Key("runs", "s", "sort", "Sort", "Sort by the next column", True),
+    Key("runs", "s", "sort", "Sort", "Sort by the next column"),
     Key("runs", "S", "reverse", "Reverse", "Turn the order around"),
-    Key("runs", "y", "copy_path", "Copy path", "Copy the path of this run", True),
+    Key("runs", "y", "copy_path", "Copy path", "Copy the path of this run"),
+    Key("runs", "space", "overlay", "Overlay", "Draw this run over the one that is watched", True),
+    Key("runs", "p", "pin", "Pin", "Compare the others with this run"),
+    Key("runs", "n", "new", "New run", "Train a new run", True, writes=True),
+    Key("runs", "e", "export", "Export", "Write this run in another format", writes=True),
+    Key("runs", "r", "resume", "Resume", "Go on with this run", writes=True),
+    Key("runs", "X", "stop", "Stop", "Stop the training; again: kill it", writes=True),
+    Key("runs", "R", "rename", "Rename", "Give this run another name", writes=True),
+    Key("runs", "d", "delete", "Delete", "Delete this run", writes=True),
     Key("runs", "j", "cursor('down')", "Down", "Next run"),
     Key("runs", "k", "cursor('up')", "Up", "Previous run"),
     Key("runs", "q", "app.quit", "Quit", "Leave the workbench"),
@@ -109,18 +127,49 @@ KEYS: tuple[Key, ...] = (
     Key("watch", "S", "smooth(-1)", "Rougher", "Smooth the training loss less"),
     Key("watch", "left_square_bracket", "other_run(-1)", "Previous", "Watch the run before"),
     Key("watch", "right_square_bracket", "other_run(1)", "Next run", "Watch the next run", True),
+    Key(
+        "watch", "space", "overlay", "Overlay", "Keep this run on the chart when another is watched"
+    ),
+    Key("watch", "p", "pin", "Pin", "Compare the others with this run"),
     Key("watch", "plus,equals_sign", "zoom(1)", "Zoom in", "Zoom in", display="+"),
     Key("watch", "minus", "zoom(-1)", "Zoom out", "Zoom out", display="-"),
     Key("watch", "0", "zoom(0)", "All", "Show the whole curve, and follow it"),
+    Key("watch", "f", "follow", "Follow", "Keep the window at the newest step"),
     Key("watch", "left", "pan(-1)", "Left", "Move the window to the left", display="←"),
     Key("watch", "right", "pan(1)", "Right", "Move the window to the right", display="→"),
+    Key("watch", "h", "crosshair(-1)", "Earlier", "Crosshair to the left"),
+    Key("watch", "l", "crosshair(1)", "Later", "Crosshair to the right"),
+    Key(
+        "watch",
+        "y",
+        "copy_path",
+        "Copy",
+        "Copy what the crosshair reads, else the path of this run",
+    ),
     Key("watch", "z", "maximise", "Maximise", "The chart alone, and back"),
-    Key("watch", "l", "tab('log')", "Log", "Show what the trainer printed"),
     Key("watch", "a", "tab('samples')", "Samples", "Show what the model wrote as it learned"),
-    Key("watch", "p", "sample('earlier')", "Earlier", "The sample before"),
-    Key("watch", "n", "sample('later')", "Later", "The next sample"),
+    Key("watch", "L", "tab('log')", "Log", "Show what the trainer printed"),
+    Key("watch", "c", "tab('checkpoints')", "Checkpoints", "Show the checkpoints"),
+    Key("watch", "C", "tab('configuration')", "Configuration", "Show the configuration"),
+    Key("watch", "v", "tab('events')", "Events", "Show what happened on the way"),
+    Key("watch", "comma", "sample('earlier')", "Earlier", "The sample before", display=","),
+    Key("watch", "full_stop", "sample('later')", "Later", "The next sample", display="."),
+    Key("watch", "slash", "filter_log", "Filter", "Show only lines of the log that have a text"),
+    Key("watch", "w", "wrap_log", "Wrap", "Wrap long lines of the log, or not"),
     Key("watch", "g,o", "generate", "Generate", "Write with this run", True, display="g"),
-    Key("watch", "y", "copy_path", "Copy path", "Copy the path of this run"),
+    Key(
+        "watch",
+        "m",
+        "note",
+        "Note",
+        "Note something at the crosshair, or at the last step",
+        writes=True,
+    ),
+    Key(
+        "watch", "e", "export", "Export", "Write the curves as CSV, JSON lines or SVG", writes=True
+    ),
+    Key("watch", "X", "stop", "Stop", "Stop the training; again: kill it", True, writes=True),
+    Key("watch", "r", "resume", "Resume", "Go on with this run", writes=True),
     # Generate
     Key("generate", "ctrl+g,ctrl+j", "generate", "Generate", "Continue the prompt", True, "^g"),
     Key("generate", "escape", "stop", "Stop", "Stop writing; else leave the prompt", True, "esc"),
@@ -177,6 +226,13 @@ KEYS: tuple[Key, ...] = (
     # An error
     Key("error", "y", "copy", "Copy", "Copy it"),
     Key("error", "escape,q,enter,E", "dismiss", "Close", "Close", display="esc"),
+    # Dialogs
+    Key("dialog", "escape", "cancel", "Cancel", "Close this, and change nothing", True, "esc"),
+    Key("confirm", "y", "yes", "Yes", "Yes", True),
+    Key("confirm", "n", "cancel", "No", "No", True),
+    Key("form", "ctrl+g,ctrl+j", "begin", "Begin", "Begin", True, "^g"),
+    Key("form", "ctrl+y", "copy", "Copy", "Copy the command line", True, "^y"),
+    Key("exporting", "ctrl+x", "stop", "Stop", "Stop the export", True, "^x"),
     # Help
     Key("help", "escape,question_mark,f1,q,enter", "dismiss", "Close", "Close", display="esc"),
 )
@@ -185,6 +241,11 @@ KEYS: tuple[Key, ...] = (
 def keys_of(place: Place) -> tuple[Key, ...]:
     """The keys of a place, in the order of the table."""
     return tuple(key for key in KEYS if key.place == place)
+
+
+def writing_actions(place: Place) -> frozenset[str]:
+    """Names of the actions of a place that start, stop or change something."""
+    return frozenset(key.action.partition("(")[0] for key in keys_of(place) if key.writes)
 
 
 GLOSSARY: tuple[tuple[str, str], ...] = (

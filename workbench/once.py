@@ -13,7 +13,9 @@ from kgpt.files import json_safe
 from workbench import wording
 from workbench.catalog import Catalog, RunSummary
 
-COLUMNS = ("RUN", "STATE", "STEP", "TRAIN", "VALIDATION", "BEST", "BITS/BYTE", "TOKENS/S")
+COLUMNS = (
+    "RUN", "STATE", "STEP", "TRAIN", "VALIDATION", "BEST", "BITS/BYTE", "TOKENS/S", "AGE", "SIZE",
+)  # fmt: skip
 
 
 def print_runs(root: Path, only: str | None = None, as_json: bool = False) -> int:
@@ -23,7 +25,7 @@ def print_runs(root: Path, only: str | None = None, as_json: bool = False) -> in
     while not catalog.is_complete:
         catalog.refresh()
     runs = [run for run in catalog.summaries if only in (None, run.name)]
-    print(_as_json(runs) if as_json else _as_table(runs, root))
+    print(_as_json(runs) if as_json else _as_table(runs, root, catalog.clock()))
     return 0
 
 
@@ -48,15 +50,21 @@ JSON_KEYS = (
     "best_validation_loss",
     "best_step",
     "bits_per_byte",
+    "learning_rate",
+    "gradient_norm",
     "tokens_per_second",
+    "seconds",
+    "seconds_left",
+    "updated",
+    "size",
 )
 """What the JSON holds of a run."""
 
 
-def _as_table(runs: list[RunSummary], root: Path) -> str:
+def _as_table(runs: list[RunSummary], root: Path, now: float) -> str:
     if not runs:
         return f"No runs in {root} yet. Start one with: kgpt-train"
-    rows: list[tuple[Any, ...]] = [COLUMNS, *(_cells(run) for run in runs)]
+    rows: list[tuple[Any, ...]] = [COLUMNS, *(_cells(run, now) for run in runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = []
     for row in rows:
@@ -67,7 +75,7 @@ def _as_table(runs: list[RunSummary], root: Path) -> str:
     return "\n".join(lines)
 
 
-def _cells(run: RunSummary) -> tuple[str, ...]:
+def _cells(run: RunSummary, now: float) -> tuple[str, ...]:
     return (
         run.name,
         run.state,
@@ -77,4 +85,6 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
         wording.decimal(run.best_validation_loss),
         wording.decimal(run.bits_per_byte),
         wording.short(run.tokens_per_second),
+        wording.age(now - run.updated) if run.updated else wording.UNKNOWN,
+        wording.size(run.size),
     )

@@ -13,11 +13,16 @@ import numpy as np
 
 from kgpt.runs import RunFolder
 from workbench import curves
-from workbench.curves import FloatArray, History, XAxis
-from workbench.tail import JsonTail, LineTail
+from workbench.curves import FloatArray, XAxis
+from workbench.events import Event, notes_among, said_in_log
+from workbench.history import History
+from workbench.housekeeping import notes_file
+from workbench.tail import JsonTail, LineTail, read_between
 
 CHUNK_BYTES = 1 << 18
 LOG_LINES = 2000
+LONGEST_ROW = 1 << 12
+"""Bytes that the last row may have; a line that it cuts off is skipped."""
 STRIP_METRICS = ("learning_rate", "gradient_norm", "tokens_per_second")
 
 
@@ -33,6 +38,11 @@ class View:
     right: float | None = None
     columns: int = 80
     """Width of the chart in cells."""
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Left and right edge, where the user has chosen them."""
+        return (self.left, self.right) if self.left is not None and self.right is not None else None
 
     def whole(self) -> View:
         """The view with everything in it."""
@@ -60,6 +70,7 @@ class ChartData:
     broken: FloatArray = field(default_factory=lambda: np.empty(0))
     """Where the training loss stops being a number."""
     strips: dict[str, list[float]] = field(default_factory=dict)
+    last_x: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -80,57 +91,94 @@ class Recording:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.history = History()
+        self.history = self._empty_history()
         self.samples: list[dict[str, Any]] = []
         self.log = LogTail()
+        self.notes: list[Event] = []
+        self.said: list[Event] = []
+        """What the log tells of steps: the run went on, or back."""
+        self._notes = JsonTail(notes_file(folder), CHUNK_BYTES)
         self._metrics = JsonTail(folder.metrics_file, CHUNK_BYTES)
         self._samples = JsonTail(folder.samples_file, CHUNK_BYTES)
         self._log = LineTail(folder.log_file, CHUNK_BYTES)
 
+    def _empty_history(self) -> History:
+        self._read_up_to = 0
+
+        def read(start: int, end: int | None) -> list[dict[str, Any]]:
+            return read_between(self.folder.metrics_file, start, end or self._read_up_to)
+
+        return History(read)
+
     def refresh(self) -> tuple[bool, bool]:
         """Read one chunk of each file on: whether anything changed, and whether there is more at once."""
         metrics, samples, log = self._metrics.read(), self._samples.read(), self._log.read()
+        notes = self._notes.read()
+        self.notes = ([] if notes.restarted else self.notes) + notes_among(notes.rows)
         if metrics.restarted:
-            self.history = History()
-        self.history.extend(metrics.rows)
+            self.history = self._empty_history()
+        if metrics.rows:
+            self._read_up_to = metrics.offsets[-1] + LONGEST_ROW
+        self.history.extend(metrics.rows, metrics.offsets)
         self.samples = ([] if samples.restarted else self.samples) + samples.rows
         if log.restarted or log.lines:
             before = LogTail() if log.restarted else self.log
             lines = tuple(line.decode(errors="replace") for line in log.lines)
             self.log = LogTail(before.total + len(lines), (before.lines + lines)[-LOG_LINES:])
-        found = (metrics, samples)
+            self.said = ([] if log.restarted else self.said) + said_in_log(lines)
+        found = (metrics, samples, notes)
         changed = any(item.rows or item.restarted for item in found) or bool(log.lines)
         return changed or log.restarted, any(item.more for item in (*found, log))
 
+    def row_at(self, x: float, x_axis: XAxis) -> dict[str, Any]:
+        """The row of the training loss nearest to an x, as it stands in the file; empty where there is none."""
+        return self.history.row_at(x, x_axis)
+
     def chart(self, view: View, best_step: int | None) -> ChartData:
         """The lines for a view: smoothed over every row, then cut to the window, then thinned out."""
-        x, train = self.history.series("train_loss", view.x_axis)
-        validation_x, validation = self.history.series("validation_loss", view.x_axis)
-        broken = curves.broken_at(x, train)
+        history, axis = self.history, view.x_axis
+        raw, smoothed = history.training_loss(
+            axis, view.smoothing, view.is_log, view.window, view.columns
+        )
+        validation_x, validation = history.series("validation_loss", axis)
         if view.is_log:
-            train, validation = curves.to_log(train), curves.to_log(validation)
-        smoothed = curves.smooth(train, view.smoothing)
+            validation = curves.to_log(validation)
         return ChartData(
             view=view,
-            raw=_line(x, train, view),
-            smoothed=_line(x, smoothed, view),
+            raw=_line(*raw, view),
+            smoothed=_line(*smoothed, view),
             validation=_line(validation_x, validation, view),
-            best=self._best(validation_x, validation, view, best_step),
-            broken=broken[:20],
-            strips={name: self._strip(name, view) for name in STRIP_METRICS},
+            best=self._best(validation_x, validation, best_step),
+            broken=history.broken(axis),
+            strips={
+                **{name: self._strip(*history.means(name, axis), view) for name in STRIP_METRICS},
+                "gap": self._strip(*self._gap(view), view),
+            },
+            last_x=history.last_x(axis),
         )
 
-    def _best(
-        self, x: FloatArray, y: FloatArray, view: View, best_step: int | None
-    ) -> tuple[float, float] | None:
-        where = None if best_step is None else self.history.x_of_step(best_step, view.x_axis)
-        if where is None or not len(x):
-            return None
-        nearest = int(np.abs(x - where).argmin())
-        return (where, float(y[nearest])) if np.isfinite(y[nearest]) else None
+    def _gap(self, view: View) -> tuple[FloatArray, FloatArray]:
+        """How far the validation loss lies above the smoothed training loss, at each evaluation."""
+        x, validation = self.history.series("validation_loss", view.x_axis)
+        _, (train_x, train) = self.history.training_loss(
+            view.x_axis, view.smoothing, False, None, view.columns
+        )
+        known = np.isfinite(train)
+        if not known.any():
+            return x[:0], x[:0]
+        return x, validation - np.interp(x, train_x[known], train[known])
 
-    def _strip(self, metric: str, view: View) -> list[float]:
-        x, y = curves.visible(*self.history.series(metric, view.x_axis), view.left, view.right)
+    def _best(
+        self, x: FloatArray, y: FloatArray, best_step: int | None
+    ) -> tuple[float, float] | None:
+        steps, _ = self.history.series("validation_loss")
+        if best_step is None or not len(x):
+            return None
+        nearest = int(np.abs(steps - best_step).argmin())
+        return (float(x[nearest]), float(y[nearest])) if np.isfinite(y[nearest]) else None
+
+    def _strip(self, x: FloatArray, y: FloatArray, view: View) -> list[float]:
+        x, y = curves.visible(x, y, view.left, view.right)
         y = y[np.isfinite(y)]
         if len(y) <= view.columns:
             return [float(value) for value in y]

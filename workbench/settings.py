@@ -26,6 +26,9 @@ class Settings:
     smoothing: float = 0.8
     """Weight of the moving average, 0 (off) up to `MAX_SMOOTHING`."""
     is_log: bool = False
+    overlaid: str = ""
+    """Names of the runs that are drawn over the one that is watched, separated by spaces."""
+    pinned: str = ""
     temperature: str = "0.8"
     top_k: str = "40"
     top_p: str = "1.0"

@@ -7,6 +7,7 @@ JSON object are counted and skipped. Knows no Textual.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -26,6 +27,8 @@ class Lines:
     """What one read found."""
 
     lines: list[bytes] = field(default_factory=list)
+    start: int = 0
+    """Where in the file the first of them begins; each begins where the one before ends."""
     restarted: bool = False
     """The file was cut, replaced or removed: everything read before is void."""
     more: bool = False
@@ -52,11 +55,11 @@ class LineTail:
                 return Lines()
             with open(self.path, "rb") as file:
                 restarted = self._rewind_if_rewritten(file)
-                lines, more = self._read_on(file)
+                lines, start, more = self._read_on(file)
         except OSError:
             return Lines(restarted=self._forget())
         self._signature = () if more else signature
-        return Lines(lines, restarted, more)
+        return Lines(lines, start, restarted, more)
 
     def _rewind_if_rewritten(self, file: Any) -> bool:
         """Go back to the start unless the bytes just before the position are those that were read."""
@@ -69,21 +72,22 @@ class LineTail:
         self._position, self._mark, self._inside_long_line, self._signature = 0, b"", False, ()
         return had_read
 
-    def _read_on(self, file: Any) -> tuple[list[bytes], bool]:
+    def _read_on(self, file: Any) -> tuple[list[bytes], int, bool]:
         file.seek(self._position)
         chunk = file.read(self.chunk_bytes)
         more = len(chunk) == self.chunk_bytes
         end = chunk.rfind(b"\n") + 1
         if not end and not more:
-            return [], False
-        taken = chunk[:end] or chunk
+            return [], self._position, False
+        taken, start = chunk[:end] or chunk, self._position
         self._position += len(taken)
         self._mark = (self._mark + taken)[-MARK_BYTES:]
         lines = taken.split(b"\n")[:-1]
         if self._inside_long_line and lines:
+            start += len(lines[0]) + 1
             del lines[0]
         self._inside_long_line = not end
-        return lines, more
+        return lines, start, more
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Rows:
     """The JSON objects that one read found."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    """Where in the file the line of each begins."""
     restarted: bool = False
     more: bool = False
 
@@ -108,14 +114,28 @@ class JsonTail:
         found = self._tail.read()
         if found.restarted:
             self.skipped = 0
-        rows = _parse_all(found.lines)
-        self.skipped += sum(row is None for row in rows)
-        return Rows([row for row in rows if row is not None], found.restarted, found.more)
+        ends = itertools.accumulate((len(line) + 1 for line in found.lines), initial=found.start)
+        filled = [pair for pair in zip(found.lines, ends, strict=False) if pair[0].strip()]
+        parsed = parse_all([line for line, _ in filled])
+        self.skipped += sum(row is None for row in parsed)
+        kept = [(row, at) for row, (_, at) in zip(parsed, filled, strict=True) if row is not None]
+        rows, offsets = [row for row, _ in kept], [at for _, at in kept]
+        return Rows(rows, offsets, found.restarted, found.more)
 
 
-def _parse_all(lines: list[bytes]) -> list[dict[str, Any] | None]:
-    """The object in each line that is not blank; None for garbage."""
-    filled = [line for line in lines if line.strip()]
+def read_between(path: Path, start: int, end: int) -> list[dict[str, Any]]:
+    """The objects in the lines between two places of a file that have been read before."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            lines = file.read(max(0, end - start)).split(b"\n")
+    except OSError:
+        return []
+    return [row for row in parse_all([line for line in lines if line.strip()]) if row is not None]
+
+
+def parse_all(filled: list[bytes]) -> list[dict[str, Any] | None]:
+    """The object in each line, none of which is blank; None for garbage."""
     try:  # one call for all is twice as fast as one for each, and nearly always right
         rows = json.loads(b"[" + b",".join(filled) + b"]")
         if len(rows) == len(filled) and all(type(row) is dict for row in rows):

@@ -92,6 +92,21 @@ def ago(seconds: float) -> str:
     return "just now" if seconds < 2 else f"{duration(seconds)} ago"
 
 
+def size(count: float | None) -> str:
+    """Bytes: `12.5 MB`."""
+    if count is None:
+        return UNKNOWN
+    for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= unit * 0.9995:
+            return f"{float(f'{count / unit:.3g}'):g} {letter}B"
+    return f"{count:.0f} B"
+
+
+def age(seconds: float | None) -> str:
+    """The largest unit: `42s`, `3m`, `2h`, `4d`."""
+    return duration(seconds).split()[0]
+
+
 def progress(run: RunSummary) -> str:
     """`1,240/1,500`."""
     steps = f"/{whole(run.steps)}" if run.steps else ""

@@ -125,6 +125,8 @@ class TrainingSession:
         self.model = self.task.model(self.config, self.devices)
         parts = self.run, self.config, self.model, self.say
         self.progress = self._restored(lambda restore: starting_point(*parts, restore))
+        if self.progress.step:
+            self.say(f"Going on from step {self.progress.step}.")
         self._keep_configuration()
         config = self.config
         remove_rows_after(self.run, self.progress.step, self._evaluates_at(self.progress.step))

@@ -17,6 +17,7 @@ from textual.pilot import Pilot  # noqa: E402
 from workbench.app import WorkbenchApp  # noqa: E402
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+TRAINER = (sys.executable, str(Path(__file__).with_name("fake_trainer.py")))
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,7 @@ def make_app(root: Path) -> MakeApp:
     def make(*manners: str, **options: Any) -> WorkbenchApp:
         options.setdefault("clock", lambda: fixture_runs.NOW)
         options.setdefault("poll_seconds", 0.15)
+        options.setdefault("kgpt_command", TRAINER)
         return WorkbenchApp(root, engine_command=engine_command(*manners), **options)
 
     return make

@@ -7,14 +7,16 @@ blinks, nothing is animated, and the folder of the runs is always called `saved_
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import fixture_runs
 from fixture_corpora import a_corpus
+from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from workbench.app import WorkbenchApp
 from workbench.attention_study import Ablated, Matrix, View, Words
@@ -98,6 +100,12 @@ async def settle(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
         await pilot.pause(0.03)
 
 
+def still_cursors(app: App[Any]) -> None:
+    """No cursor blinks."""
+    for field in app.screen.query(Input):
+        field.cursor_blink = False
+
+
 async def runs_scene(pilot: Pilot[Any]) -> None:
     """All runs, the cursor on the second."""
     app = pilot.app
@@ -105,6 +113,51 @@ async def runs_scene(pilot: Pilot[Any]) -> None:
     await settle(pilot, lambda: app.has_read)
     if app.catalog.summaries:
         await pilot.press("j")
+    await settle(pilot, lambda: True)
+
+
+async def compare_scene(pilot: Pilot[Any]) -> None:
+    """A run beside a pinned one, both marked, the list filtered."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    app.overlaid, app.pinned = ["machado", "encyclopedia"], "machado"
+    await settle(pilot, lambda: app.has_read)
+    await pilot.press("slash", *"age<1d -damaged", "enter", "end")
+    await settle(pilot, lambda: True)
+
+
+PLAN = {
+    "parameters": 1_377_024,
+    "peak_memory": 1_190_000_000,
+    "available_memory": 8_000_000_000,
+    "fits": True,
+    "time": {"steps": 1000, "tokens": 2_048_000, "seconds": 168.0},
+    "disk": {"checkpoints": 60_900_000},
+}
+
+
+async def new_run_scene(pilot: Pilot[Any]) -> None:
+    """The form of a new run, planned."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    app.kgpt_command = (sys.executable, "-c", f"import json; print(json.dumps({PLAN!r}))")
+    await runs_scene(pilot)
+    await pilot.press("n")
+    still_cursors(app)
+    await settle(
+        pilot,
+        lambda: (
+            app.screen.query("#new-plan")
+            and "1,377" in str(app.screen.query_one("#new-plan", Static).render())
+        ),
+    )
+
+
+async def delete_scene(pilot: Pilot[Any]) -> None:
+    """A run is about to be deleted."""
+    await runs_scene(pilot)
+    await pilot.press("d", *"mach", "enter")
+    still_cursors(pilot.app)
     await settle(pilot, lambda: True)
 
 
@@ -118,6 +171,18 @@ async def watch_scene(pilot: Pilot[Any]) -> None:
     await settle(
         pilot, lambda: app.follower.data is not None and app.follower.recording is not None
     )
+
+
+async def overlaid_scene(pilot: Pilot[Any]) -> None:
+    """Three runs on one chart, with the crosshair on it."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    app.overlaid = ["machado", "tinyshakespeare"]
+    app.chosen_run = "encyclopedia"
+    await watch_scene(pilot)
+    await settle(pilot, lambda: len(app.crowd.data) == 2)
+    await pilot.press(*"hhhhhhhhhhhhhhhhhhhh", "v")
+    await settle(pilot, lambda: True)
 
 
 async def generate_scene(pilot: Pilot[Any]) -> None:
@@ -260,7 +325,11 @@ async def help_scene(pilot: Pilot[Any]) -> None:
 
 SCENES: dict[str, Prepare] = {
     "runs": runs_scene,
+    "compare": compare_scene,
+    "new-run": new_run_scene,
+    "delete": delete_scene,
     "watch": watch_scene,
+    "overlaid": overlaid_scene,
     "generate": generate_scene,
     "tokens": tokens_scene,
     "attention": attention_scene,

@@ -8,7 +8,8 @@ from pathlib import Path
 import fixture_runs as runs
 import pytest
 
-from workbench.catalog import Catalog, RunSummary, Thinned
+from workbench.catalog import Catalog, RunSummary
+from workbench.digest import Thinned
 
 
 def refreshed(root: Path, now: float = runs.NOW) -> dict[str, RunSummary]:
@@ -116,6 +117,41 @@ def test_a_resumed_run_forgets_the_rows_that_were_cut(root: Path) -> None:
     assert catalog.summaries[0].step == 500
 
 
+def test_sizes_and_ages_of_checkpoints(root: Path) -> None:
+    run = runs.a_finished(root)
+    (run.path / "checkpoints/step-00001500/weights.safetensors").write_bytes(b"x" * 5000)
+    run.freeze(3600)
+    summary = refreshed(root)["encyclopedia"]
+    state = (run.path / "checkpoints/step-00001500/state.json").stat().st_size
+    assert summary.checkpoint_files[-1] == (5000 + state, runs.NOW - 3600)
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    marks = sum(
+        (run.path / "checkpoints" / name).stat().st_size for name in ("best.json", "last.json")
+    )
+    assert summary.size == sum(path.stat().st_size for path in files) - marks
+    assert summary.created_at is not None and not refreshed(root)["encyclopedia"].problem
+
+
+def test_a_run_whose_trainer_is_on_its_way_has_a_row(root: Path) -> None:
+    names = ["fresh-one"]
+    catalog = Catalog(root, lambda: runs.NOW, lambda: names)
+    assert catalog.refresh()
+    (run,) = catalog.summaries
+    assert (run.name, run.state, run.problem, run.is_live) == ("fresh-one", "starting", "", True)
+    runs.a_finished(root, "fresh-one")
+    catalog.refresh()
+    assert catalog.summaries[0].state == "starting", (
+        "a run that is resumed, until its trainer owns it"
+    )
+    names.clear()
+    assert catalog.refresh() and catalog.summaries[0].state == "finished"
+
+
+def test_hidden_folders_are_no_runs(root: Path) -> None:
+    runs.a_finished(root, ".encyclopedia-1a2b.old")
+    assert refreshed(root) == {}
+
+
 def test_runs_come_and_go(root: Path) -> None:
     runs.a_finished(root)
     catalog = Catalog(root, lambda: runs.NOW)
@@ -149,6 +185,18 @@ def test_files_full_of_garbage(root: Path) -> None:
     summary = refreshed(root)["encyclopedia"]
     assert (summary.step, summary.train_loss, summary.parameters) == (None, None, None)
     assert summary.state == "unknown"
+
+
+def test_a_time_budget_is_no_number_of_steps_yet(root: Path) -> None:
+    from kgpt.config import UNLIMITED_STEPS
+
+    run = runs.RunWriter(root / "timed", steps=UNLIMITED_STEPS).begin().metrics(50)
+    run.status("running", pid=os.getpid())
+    summary = refreshed(root)["timed"]
+    assert (summary.steps, summary.progress, summary.seconds_left) == (None, None, None)
+    run.steps = 900
+    run.status("running", pid=os.getpid())
+    assert refreshed(root)["timed"].steps == 900
 
 
 def test_time_left(root: Path) -> None:

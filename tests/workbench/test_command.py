@@ -51,8 +51,9 @@ def test_all_screens_load_no_model() -> None:
 
 def test_the_parts_below_the_screens_know_no_textual() -> None:
     modules = (
-        "tail catalog curves engine playground attention_study generations tokens chips state corpora machine"
-        " tokenizer_bench sampling_fields recording follower keys settings wording once"
+        "tail digest catalog curves engine playground attention_study generations tokens chips state corpora machine"
+        " tokenizer_bench sampling_fields recording follower keys settings wording once children launcher"
+        " housekeeping exports filters columns palette pyramid history crowd events series_files"
     )
     code = "\n".join(f"import workbench.{name}" for name in modules.split())
     assert loaded_after(code, ("textual", *HEAVY)) == []
@@ -61,8 +62,17 @@ def test_the_parts_below_the_screens_know_no_textual() -> None:
 def test_only_floor_0_of_kgpt_is_imported() -> None:
     code = "import workbench.app, workbench.once, workbench.screens.watch, workbench.screens.generate\n"
     code += "print(*[n for n in sys.modules if n.startswith('kgpt')], file=sys.stderr)"
-    floor = ("errors", "files", "config", "runs", "protocol", "evaluations")
-    allowed = {"kgpt", *(f"kgpt.{name}" for name in floor)}
+    names = (
+        "errors",
+        "files",
+        "config",
+        "runs",
+        "protocol",
+        "evaluations",
+        "config_values",
+        "presets",
+    )
+    allowed = {f"kgpt.{name}" for name in names} | {"kgpt"}
     assert set(loaded_after(code, ())) <= allowed
 
 
@@ -72,6 +82,7 @@ def test_once_prints_a_table(root: Path, capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert "1,500/1,500" in lines["encyclopedia"] and "finished" in lines["encyclopedia"]
+    assert lines["RUN"].split()[-2:] == ["AGE", "SIZE"] and lines["encyclopedia"].endswith(" kB")
     assert "unreadable" in lines["damaged"]
     assert "damaged: Unreadable run" in out
 
@@ -81,6 +92,8 @@ def test_once_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--once", "--json", "--saved-models", str(root)]) == 0
     found = {run["name"]: run for run in json.loads(capsys.readouterr().out)["runs"]}
     assert found["encyclopedia"]["step"] == 1500
+    assert found["encyclopedia"]["size"] > 10_000 and found["encyclopedia"]["updated"]
+    assert found["machado"]["seconds_left"] == pytest.approx(1380 * 0.115)
     assert found["tinyshakespeare"]["state"] == "crashed"
     assert found["fresh"]["train_loss"] is None
 

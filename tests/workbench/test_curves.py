@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from workbench import curves
-from workbench.curves import FloatArray, History
+from workbench.curves import FloatArray
+from workbench.history import History
 
 
 def plain_average(y: FloatArray, weight: float) -> list[float]:
@@ -25,6 +26,15 @@ def plain_average(y: FloatArray, weight: float) -> list[float]:
 def test_smooth_is_the_unbiased_average(length: int, weight: float) -> None:
     y = np.random.default_rng(length).normal(3, 1, length)
     np.testing.assert_allclose(curves.smooth(y, weight), plain_average(y, weight), rtol=1e-9)
+
+
+@pytest.mark.parametrize("cuts", [[1], [10, 10, 500], [63, 64, 65, 900]])
+def test_an_average_that_comes_in_parts_is_that_of_the_whole(cuts: list[int]) -> None:
+    y = np.random.default_rng(4).normal(3, 1, 1000)
+    y[[0, 64, 499, 500]] = np.nan
+    running = curves.RunningAverage(0.98)
+    found = np.concatenate([running.extend(part) for part in np.split(y, cuts)])
+    np.testing.assert_allclose(found, plain_average(y, 0.98), rtol=1e-9)
 
 
 def test_smooth_leaves_missing_values_out() -> None:

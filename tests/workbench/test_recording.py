@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from kgpt.runs import RunFolder
+from workbench import curves, history
+from workbench.curves import FloatArray
 from workbench.follower import Follower
 from workbench.recording import ChartData, Recording, View
 
@@ -31,7 +33,7 @@ def test_the_lines_of_a_run(root: Path) -> None:
     data = chart(run.path, View(), best=500)
     assert len(data.raw.x) == 62 and list(data.validation.x) == [250, 500]
     assert data.best == (500, run.row(500)["validation_loss"])
-    assert set(data.strips) == {"learning_rate", "gradient_norm", "tokens_per_second"}
+    assert set(data.strips) == {"learning_rate", "gradient_norm", "tokens_per_second", "gap"}
     assert not data.is_empty and not len(data.broken)
 
 
@@ -80,6 +82,71 @@ def test_samples_and_log(root: Path) -> None:
     run.log("one more")
     assert recording.refresh() == (True, False)
     assert recording.log.total == 3
+
+
+@pytest.fixture
+def long_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, FloatArray]:
+    """A run of 30,000 rows, of which the pyramid keeps 2,048 stretches; and its training loss."""
+    monkeypatch.setitem(history.SIZES, "train_loss", 1024)
+    monkeypatch.setattr(history, "WARM_UP_ROWS", 2000)
+    run = runs.RunWriter(root / "long").begin()
+    loss = 3 + np.random.default_rng(5).normal(0, 0.3, 30_000)
+    loss[12_345] = np.nan
+    rows = [
+        {"step": n + 1, "tokens": 8 * (n + 1), "seconds": n, "train_loss": y}
+        for n, y in enumerate(loss)
+    ]
+    rows[12_345]["train_loss"] = None
+    run.append("metrics.jsonl", *rows)
+    return run.path, loss
+
+
+def test_a_long_run_keeps_its_extremes_its_break_and_its_average(
+    long_run: tuple[Path, FloatArray],
+) -> None:
+    path, loss = long_run
+    recording = read(path)
+    pyramid = recording.history._pyramids["train_loss"]
+    assert (pyramid.stretch, pyramid.rows) == (16, 30_000)
+    data = recording.chart(View(columns=100), None)
+    assert np.nanmin(data.raw.y) == np.nanmin(loss) and np.nanmax(data.raw.y) == np.nanmax(loss)
+    assert list(data.broken) == [12_346] and np.isnan(data.raw.y).any()
+    assert data.raw.x[-1] == data.smoothed.x[-1] == 30_000
+    averaged = dict(zip(np.arange(1, 30_001.0), curves.smooth(loss, 0.9), strict=True))
+    for x, y in zip(data.smoothed.x, data.smoothed.y, strict=True):
+        assert y == pytest.approx(averaged[x], abs=1e-9)
+    assert len(data.raw.x) < 1000
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+def test_a_small_window_of_a_long_run_shows_its_rows(
+    long_run: tuple[Path, FloatArray], is_log: bool
+) -> None:
+    path, loss = long_run
+    view = View(left=20_000, right=20_100, columns=100, smoothing=0.98, is_log=is_log)
+    data = chart(path, view)
+    expected = np.log10(loss) if is_log else loss
+    assert list(data.raw.x) == list(range(19_999, 20_102))
+    np.testing.assert_allclose(data.raw.y, expected[19_998:20_101])
+    np.testing.assert_allclose(
+        data.smoothed.y, curves.smooth(expected, 0.98)[19_998:20_101], atol=1e-9
+    )
+
+
+def test_a_window_at_the_end_grows_with_the_run(long_run: tuple[Path, FloatArray]) -> None:
+    path, _ = long_run
+    recording, view = read(path), View(left=29_900, right=30_100, columns=100)
+    assert recording.chart(view, None).raw.x[-1] == 30_000
+    runs.RunWriter(path).append("metrics.jsonl", {"step": 30_001, "train_loss": 9.0})
+    recording.refresh()
+    assert recording.chart(view, None).raw.y[-1] == 9.0
+
+
+def test_the_gap_between_validation_and_training(root: Path) -> None:
+    run = runs.a_live(root, last=620)
+    data = chart(run.path, View(smoothing=0))
+    losses = [(run.row(s)["validation_loss"], run.row(s)["train_loss"]) for s in (250, 500)]
+    assert data.strips["gap"] == pytest.approx([above - below for above, below in losses])
 
 
 async def test_the_follower_reports_what_is_new(root: Path) -> None:

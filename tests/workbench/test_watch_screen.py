@@ -10,10 +10,11 @@ import fixture_runs as runs
 import pytest
 from conftest import MakeApp, until
 from textual.pilot import Pilot
-from textual.widgets import Log, Static
+from textual.widgets import Static
 
 from workbench.app import WorkbenchApp
 from workbench.recording import ChartData
+from workbench.widgets.log_pane import LogPane
 from workbench.widgets.loss_chart import LossChart
 from workbench.widgets.run_header import RunHeader
 from workbench.widgets.strips import Strips
@@ -160,21 +161,44 @@ async def test_samples_and_log(make_app: MakeApp, root: Path) -> None:
     app = make_app(run_name="machado")
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "step 500" in text_of(app, "#sample"))
-        await pilot.press("p")
+        await pilot.press("comma")
         assert "step 250" in text_of(app, "#sample") and "1 of 2" in text_of(app, "#panel-tabs")
         run.samples(600)
         await until(pilot, lambda: "1 of 3" in text_of(app, "#panel-tabs"))
-        await pilot.press("n", "n")
+        await pilot.press("full_stop", "full_stop")
         assert "step 600" in text_of(app, "#sample")
-        await pilot.press("l")
-        log = app.screen.query_one(Log)
-        assert log.lines[1] == "compiled the first step in 9.1 s"
+        slider = text_of(app, "#panel-tabs").index("──●")
+        await pilot.click("#panel-tabs", offset=(slider, 0))
+        await until(pilot, lambda: "step 250" in text_of(app, "#sample"))
+        await pilot.press("L")
+        log = app.screen.query_one(LogPane)
+        await until(pilot, lambda: log.text.endswith("compiled the first step in 9.1 s"))
         run.log("step 700")
-        await until(pilot, lambda: "step 700" in log.lines)
+        await until(pilot, lambda: log.text.endswith("step 700"))
         await pilot.press("a")
         assert app.screen.query_one("#panel-pages").current == "samples"  # type: ignore[attr-defined]
         await pilot.click("#panel-tabs", offset=(13, 0))
         await until(pilot, lambda: app.screen.query_one("#panel-pages").current == "log")  # type: ignore[attr-defined]
+
+
+async def test_the_log_filtered_and_wrapped(make_app: MakeApp, root: Path) -> None:
+    run = runs.a_live(root)
+    run.log("Error: " + "long " * 60)
+    app = make_app(run_name="machado")
+    async with app.run_test(size=(80, 30)) as pilot:
+        log = app.screen.query_one(LogPane)
+        await until(pilot, lambda: "long" in log.text)
+        await pilot.press("slash", *"error")
+        await until(pilot, lambda: len(log.text.splitlines()) == 1 and "Error" in log.text)
+        run.log("another error", "nothing")
+        await until(pilot, lambda: log.text.endswith("another error"))
+        await pilot.press("enter")
+        height = app.screen.query_one("#log-lines").size.height
+        await pilot.press("w")
+        await until(pilot, lambda: app.screen.query_one("#log-lines").size.height > height)
+        await pilot.press("escape")
+        await until(pilot, lambda: log.text.endswith("nothing"))
+        assert app.current_mode == "watch"
 
 
 async def test_another_run(make_app: MakeApp, root: Path) -> None:

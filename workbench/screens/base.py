@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from workbench.keys import Place
+from workbench.keys import Place, writing_actions
 from workbench.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ class WorkbenchScreen(Screen[None]):
     def workbench(self) -> WorkbenchApp:
         """The app, by its own type."""
         return cast("WorkbenchApp", self.app)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With --read-only, what changes something is neither shown nor done."""
+        return not (self.workbench.is_read_only and action in writing_actions(self.place))
 
     def compose(self) -> ComposeResult:
         """Bar, body, footer."""

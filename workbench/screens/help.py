@@ -48,6 +48,8 @@ class HelpScreen(ModalScreen[None]):
         for place in (*self._places, EVERYWHERE):
             self._add_title(table, PLACE_TITLES[place])
             for key in keys_of(place):
+                if key.writes and getattr(self.app, "is_read_only", False):
+                    continue
                 table.add_row(key.written, key.help)
         table.add_row("^p", "Every action, every run, every theme: the command palette")
         self._add_title(table, "Terms")

@@ -11,13 +11,18 @@ from textual.content import Content
 from textual.widgets import DataTable, Input, Static
 
 from workbench.catalog import RunSummary
-from workbench.screens.base import WorkbenchScreen
+from workbench.columns import COLUMNS
+from workbench.filters import Filter, FilterError, parse
+from workbench.screens.run_actions import RunActions
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.run_details import RunDetails, muted
-from workbench.widgets.run_table import COLUMNS, RunTable
+from workbench.widgets.run_table import RunTable
+
+AGE_SECONDS = 5
+"""How often the ages in the table are written anew."""
 
 
-class RunsScreen(WorkbenchScreen):
+class RunsScreen(RunActions):
     """Table and details; an empty folder says how to begin."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("runs")]
@@ -30,19 +35,23 @@ class RunsScreen(WorkbenchScreen):
         with Container(id="runs-body"):
             with Vertical(id="runs-list"):
                 yield Input(
-                    placeholder="show runs whose name, state or model has…",
+                    placeholder="words, val<3.2, lr>=1e-4, state:live, -not, this | that",
                     id="filter",
                     compact=True,
                 )
+                yield Static(id="filter-note", markup=False)
                 yield RunTable()
             yield RunDetails()
 
     def on_mount(self) -> None:
         """Nothing is known yet: the first reading takes a moment."""
+        self._filter = Filter()
         self.query_one("#filter", Input).display = False
+        self.query_one("#filter-note").display = False
         self.query_one("#empty", Static).update(muted("Looking for runs…"))
         self.query_one("#runs-body").display = False
         self.set_interval(1, self._show_details)
+        self.set_interval(AGE_SECONDS, self._grow_older)
 
     def show_runs(self) -> None:
         """Bring the table up to date."""
@@ -53,19 +62,37 @@ class RunsScreen(WorkbenchScreen):
         self.query_one("#runs-body").display = bool(catalog.summaries)
         empty = self.query_one("#empty", Static)
         empty.display = not catalog.summaries
-        empty.update(empty_state(str(catalog.root)))
-        matching = [run for run in catalog.summaries if self._matches(run)]
-        self.query_one(RunTable).show(matching)
+        empty.update(empty_state(str(catalog.root), self.workbench.is_read_only))
+        app, now = self.workbench, self.workbench.clock()
+        matching = [run for run in catalog.summaries if self._filter.matches(run, now)]
+        table = self.query_one(RunTable)
+        table.show(matching, now, app.run_looks(app.overlaid), app.pinned)
+        if self.begun_run in {run.name for run in matching}:
+            table.move_to(str(self.begun_run))
+            self.begun_run = None
         self._show_details()
 
-    def _matches(self, run: RunSummary) -> bool:
-        words = self.query_one("#filter", Input).value.lower().split()
-        text = f"{run.name} {run.state} {run.preset} {run.task}".lower()
-        return all(word in text for word in words)
+    def _grow_older(self) -> None:
+        """Write the ages anew; behind another screen, the cursor would choose a run that nobody looks at."""
+        if self.is_current:
+            self.show_runs()
+
+    def on_screen_resume(self) -> None:
+        """Go back to the run that was looked at elsewhere."""
+        chosen = self.workbench.chosen_run
+        super().on_screen_resume()
+        if chosen:
+            self.query_one(RunTable).move_to(chosen)
+
+    @property
+    def run_in_hand(self) -> RunSummary | None:
+        """The run under the cursor."""
+        return self.workbench.catalog.get(self.query_one(RunTable).chosen or "")
 
     def _show_details(self) -> None:
-        run = self.workbench.catalog.get(self.query_one(RunTable).chosen or "")
-        self.query_one(RunDetails).show(run, self.workbench.clock())
+        app = self.workbench
+        pinned = app.catalog.get(app.pinned or "")
+        self.query_one(RunDetails).show(self.run_in_hand, app.clock(), pinned)
 
     # === Events ===
 
@@ -84,7 +111,15 @@ class RunsScreen(WorkbenchScreen):
         self._sort_by(str(event.column_key.value))
 
     def on_input_changed(self) -> None:
-        """The filter works while it is typed."""
+        """The filter works while it is typed; what means nothing is told, and the last that did stays."""
+        note = self.query_one("#filter-note", Static)
+        try:
+            self._filter = parse(self.query_one("#filter", Input).value)
+        except FilterError as error:
+            note.update(str(error))
+            note.display = True
+            return
+        note.display = False
         self.show_runs()
 
     def on_input_submitted(self) -> None:
@@ -140,7 +175,7 @@ class RunsScreen(WorkbenchScreen):
         self._open("generate")
 
     def _open(self, mode: str) -> None:
-        run = self.workbench.catalog.get(self.query_one(RunTable).chosen or "")
+        run = self.run_in_hand
         if run is None:
             return
         if run.problem:
@@ -148,24 +183,54 @@ class RunsScreen(WorkbenchScreen):
                 run.problem, title=f"{run.name} cannot be read", severity="error", markup=False
             )
             return
-        if mode == "generate" and not run.checkpoints:
+        if mode != "generate" or self._has_checkpoint(run):
+            self.workbench.open_run(mode, run.name)
+
+    def _has_checkpoint(self, run: RunSummary) -> bool:
+        """Whether there are weights; where there are none, say so."""
+        if not run.checkpoints:
+            title = f"{run.name} has no checkpoint yet"
             message = "It writes one at its first evaluation."
-            self.notify(
-                message, title=f"{run.name} has no checkpoint yet", severity="warning", markup=False
-            )
-            return
-        self.workbench.open_run(mode, run.name)
+            self.notify(message, title=title, severity="warning", markup=False)
+        return bool(run.checkpoints)
+
+    def action_overlay(self) -> None:
+        """Draw the run under the cursor over the one that is watched, or no longer."""
+        if self.run_in_hand:
+            self.workbench.overlay(self.run_in_hand.name)
+
+    def action_pin(self) -> None:
+        """Compare the others with the run under the cursor."""
+        if self.run_in_hand:
+            self.workbench.pin(self.run_in_hand.name)
+
+    def action_export(self) -> None:
+        """Open the form of an export."""
+        from workbench.screens.export_run import ExportScreen
+
+        run = self.run_in_hand
+        if run is not None and self._has_checkpoint(run):
+            self.app.push_screen(ExportScreen(run))
 
     def action_copy_path(self) -> None:
         """Copy the path of the run under the cursor."""
         self.workbench.copy_run_path(self.query_one(RunTable).chosen)
 
 
-def empty_state(root: str) -> Content:
+def empty_state(root: str, is_read_only: bool = False) -> Content:
     """What an empty folder of runs shows."""
+    here = (
+        muted("Start one in another terminal; it appears here by itself:\n\n")
+        if is_read_only
+        else Content.assemble(
+            muted("Press "),
+            ("n", "bold $primary"),
+            muted(" to train the demo, or type in a shell:\n\n"),
+        )
+    )
     return Content.assemble(
         (f"No runs in {root} yet\n\n", "bold"),
-        muted("Start one in another terminal; it appears here by itself:\n\n"),
+        here,
         ("    kgpt-train\n\n", "bold $success"),
         muted("That trains a small model on the built-in encyclopedia. On your own text:\n\n"),
         ("    kgpt prepare book.txt --output data/book\n", "$success"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
@@ -28,21 +31,27 @@ class RunDetails(VerticalScroll):
             yield Static(id="details-configuration")
             yield Static(id="details-evaluations")
 
-    def show(self, run: RunSummary | None, now: float) -> None:
-        """Show a run, or nothing."""
+    def show(self, run: RunSummary | None, now: float, pinned: RunSummary | None = None) -> None:
+        """Show a run, or nothing; beside a pinned one, what sets their configurations apart."""
         is_readable = run is not None and not run.problem
         self.query_one("#details-columns").display = is_readable
         self.query_one("#details-head", Static).update(_head(run, now) if run else "")
         if run is not None and is_readable:
             self.query_one("#details-evaluations").display = bool(run.evaluations)
-            for name, write in (
-                ("results", _results),
-                ("checkpoints", _checkpoints),
-                ("configuration", _configuration),
-                ("evaluations", _evaluations),
+            is_compared = pinned is not None and pinned.name != run.name
+            title = f"beside {pinned.name}" if pinned and is_compared else "configuration"
+            for name, heading, lines in (
+                ("results", "results", _results(run)),
+                ("checkpoints", "checkpoints", checkpoint_lines(run, now)),
+                (
+                    "configuration",
+                    title,
+                    _differences(run, pinned) if pinned and is_compared else _configuration(run),
+                ),
+                ("evaluations", "evaluations", _evaluations(run)),
             ):
-                lines = [Content.styled(name, "bold $secondary"), *write(run)]
-                self.query_one(f"#details-{name}", Static).update(Content("\n").join(lines))
+                text = Content("\n").join([Content.styled(heading, "bold $secondary"), *lines])
+                self.query_one(f"#details-{name}", Static).update(text)
 
 
 def _head(run: RunSummary, now: float) -> Content:
@@ -77,17 +86,43 @@ def _results(run: RunSummary) -> list[Content]:
     ]
 
 
-def _checkpoints(run: RunSummary) -> list[Content]:
+def checkpoint_lines(run: RunSummary, now: float) -> list[Content]:
+    """A line for each checkpoint, the newest first: step, validation loss, size, age, badges."""
     if not run.checkpoints:
         return [muted("none yet; the first comes with the first evaluation")]
-    return [_checkpoint(item) for item in reversed(run.checkpoints)]
+    files = run.checkpoint_files or ((0, now),) * len(run.checkpoints)
+    pairs = list(zip(run.checkpoints, files, strict=False))
+    return [_checkpoint(item, size, now - changed) for item, (size, changed) in reversed(pairs)]
 
 
-def _checkpoint(item: Checkpoint) -> Content:
+def _checkpoint(item: Checkpoint, size: int, age: float) -> Content:
     badges = [("★ best ", "$accent")] if item.is_best else []
     badges += [("last", "$primary")] if item.is_last else []
     loss = wording.decimal(item.validation_loss)
-    return Content.assemble(f"step {wording.whole(item.step):>9}  {loss:>7}  ", *badges)
+    facts = muted(f" {wording.size(size):>7} {wording.age(age):>3} ")
+    return Content.assemble(f"{wording.whole(item.step):>6} {loss:>6}", facts, *badges)
+
+
+def _differences(run: RunSummary, pinned: RunSummary) -> list[Content]:
+    """Keys of the configuration that are not the same in both runs."""
+    ours, theirs = flattened(run.configuration), flattened(pinned.configuration)
+    lines = []
+    for key in sorted({*ours, *theirs} - {"run"}):
+        here, there = (values.get(key, wording.UNKNOWN) for values in (ours, theirs))
+        if here != there:
+            lines.append(Content.assemble(muted(f"{key} "), f"{there} → ", (str(here), "$accent")))
+    return lines or [muted("the same configuration")]
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _evaluations(run: RunSummary) -> list[Content]:
@@ -112,7 +147,3 @@ def _configuration(run: RunSummary) -> list[Content]:
                 _pair(key.replace("_", " "), str(values[key])) for key in keys if key in values
             ]
     return lines or [muted("not recorded")]
-
-
-def _title(section: str, key: str) -> str:
-    return section if key == "name" else key.replace("_", " ")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -14,91 +13,14 @@ from textual.widgets import DataTable
 
 from workbench import wording
 from workbench.catalog import RunSummary
+from workbench.columns import COLUMNS, Beside, Column
+from workbench.palette import Look
 from workbench.widgets.colors import rich_style
 
 CURVE_WIDTHS = (8, 24)
 """Narrowest and widest curve, in cells."""
 
-WIDE = 104
-"""Width from which the columns marked `wide` are shown."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: how it is called, written and sorted."""
-
-    id: str
-    title: str
-    text: Callable[[RunSummary], str]
-    order: Callable[[RunSummary], Any]
-    style: str = ""
-    wide: bool = False
-    is_number: bool = True
-
-
-def _number(name: str) -> Callable[[RunSummary], tuple[bool, Any]]:
-    """Sort by a number; what is not known comes last."""
-
-    def order(run: RunSummary) -> tuple[bool, Any]:
-        value = getattr(run, name)
-        return (value is None, value if value is not None else 0)
-
-    return order
-
-
-COLUMNS = (
-    Column("name", "run", lambda run: run.name, lambda run: run.name.lower(), is_number=False),
-    Column(
-        "state",
-        "state",
-        lambda run: wording.look(run.state).word,
-        lambda run: (not run.is_live, run.state),
-        is_number=False,
-    ),
-    Column(
-        "model",
-        "model",
-        lambda run: " ".join(
-            [run.preset] * bool(run.preset) + [wording.short(run.parameters)] * bool(run.parameters)
-        ),
-        lambda run: (run.preset, run.parameters or 0),
-        style="foreground-muted",
-        wide=True,
-        is_number=False,
-    ),
-    Column("step", "step", wording.progress, _number("step")),
-    Column("train", "train", lambda run: wording.decimal(run.train_loss), _number("train_loss")),
-    Column(
-        "best",
-        "best val",
-        lambda run: wording.decimal(run.best_validation_loss),
-        _number("best_validation_loss"),
-        style="accent",
-    ),
-    Column(
-        "bits",
-        "bits/byte",
-        lambda run: wording.decimal(run.bits_per_byte),
-        _number("bits_per_byte"),
-        wide=True,
-    ),
-    Column(
-        "speed",
-        "tok/s",
-        lambda run: wording.short(run.tokens_per_second),
-        _number("tokens_per_second"),
-        style="foreground-muted",
-    ),
-    Column(
-        "curve",
-        "curve",
-        lambda run: "",
-        lambda run: run.created,
-        style="primary",
-        is_number=False,
-    ),
-)
-"""All columns; the last sorts by age."""
+PINNED = "⚑"
 
 
 class RunTable(DataTable[Text], inherit_bindings=False):
@@ -122,9 +44,12 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         self.sort_column, self.is_reversed = "state", False
         self._shown: dict[str, tuple[Text, ...]] = {}
         self._runs: tuple[RunSummary, ...] = ()
-        self._is_wide: bool | None = None
+        self._columns_shown: tuple[Column, ...] = ()
         self._is_filling = False
         self._curve_width = CURVE_WIDTHS[0]
+        self._beside = Beside(0.0)
+        self._marks: dict[str, Look] = {}
+        self._pinned: str | None = None
 
     @property
     def chosen(self) -> str | None:
@@ -132,24 +57,35 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         names = list(self._shown)
         return names[self.cursor_row] if 0 <= self.cursor_row < len(names) else None
 
-    def show(self, runs: Sequence[RunSummary]) -> None:
-        """Show these runs: changed cells are replaced; a change of the order fills the table anew."""
-        self._runs = tuple(runs)
+    def show(
+        self,
+        runs: Sequence[RunSummary],
+        now: float = 0.0,
+        marks: Mapping[str, Look] | None = None,
+        pinned: str | None = None,
+    ) -> None:
+        """Show these runs, with marks on some and a flag on one.
+
+        Changed cells are replaced; a change of the order fills the table anew.
+        """
+        self._runs, self._marks, self._pinned = tuple(runs), dict(marks or {}), pinned
+        losses = (run.best_validation_loss for run in runs)
+        self._beside = Beside(now, min((loss for loss in losses if loss is not None), default=None))
         self._fit_curve()
         ordered = sorted(runs, key=lambda run: run.name)
         ordered.sort(key=lambda run: run.created, reverse=True)
         by = next(column for column in COLUMNS if column.id == self.sort_column)
         ordered.sort(key=by.order, reverse=self.is_reversed)
         rows = {run.name: self._cells(run) for run in ordered}
-        if list(rows) == list(self._shown) and self._is_wide is not None:
+        if list(rows) == list(self._shown) and self._columns_shown:
             self._update_cells(rows)
         else:
             self._fill(rows)
 
     def restyle(self) -> None:
         """Draw everything again: the theme, the width or the order has changed."""
-        self._is_wide = None
-        self.show(self._runs)
+        self._columns_shown = ()
+        self.show(self._runs, self._beside.now, self._marks, self._pinned)
 
     def move_to(self, name: str) -> None:
         """Put the cursor on a run, if it is shown."""
@@ -158,7 +94,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Show or hide the columns for wide terminals, and fit the curves."""
-        if self._is_wide is not None:
+        if self._columns_shown:
             self.restyle()
 
     def on_data_table_row_highlighted(self) -> None:
@@ -166,12 +102,8 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         if not self._is_filling:
             self.post_message(self.Chosen(self.chosen))
 
-    def _fits_wide(self) -> bool:
-        return self.size.width >= WIDE
-
-    def _columns(self) -> list[Column]:
-        is_wide = self._fits_wide()
-        return [column for column in COLUMNS if is_wide or not column.wide]
+    def _columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in COLUMNS if self.size.width >= column.from_width)
 
     def _cells(self, run: RunSummary) -> tuple[Text, ...]:
         return tuple(self._cell(run, column) for column in self._columns())
@@ -181,12 +113,19 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         state_style = rich_style(self.app, look.color)
         style = rich_style(self.app, column.style) if column.style else Style()
         if column.id == "name":
-            return Text.assemble((f"{look.dot} ", state_style), (run.name, "bold"), no_wrap=True)
+            parts = [(f"{look.dot} ", state_style), (run.name, Style(bold=True))]
+            return Text.assemble(*parts, *self._marks_of(run), no_wrap=True)
         if column.id == "state":
             style = state_style
-        text = self._curve(run) if column.id == "curve" else column.text(run)
+        text = self._curve(run) if column.id == "curve" else column.text(run, self._beside)
         justify = "right" if column.is_number else "left"
         return Text(text, style=style, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+
+    def _marks_of(self, run: RunSummary) -> list[tuple[str, Style]]:
+        mark = self._marks.get(run.name)
+        marks = [(f" {mark.mark}", Style.parse(mark.color))] if mark else []
+        flag = (f" {PINNED}", rich_style(self.app, "accent"))
+        return [*marks, flag] if run.name == self._pinned else marks
 
     def _curve(self, run: RunSummary) -> str:
         return wording.sparkline(run.curve, self._curve_width) if run.is_complete else "reading…"
@@ -195,11 +134,15 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         """Give the curve what the other columns leave."""
         columns = [column for column in self._columns() if column.id != "curve"]
         taken = sum(
-            2 + max([len(column.title) + 2, *(len(column.text(run)) for run in self._runs)])
+            2 + max([len(column.title) + 2, *(self._width(run, column) for run in self._runs)])
             for column in columns
         )
         narrow, wide = CURVE_WIDTHS
         self._curve_width = max(narrow, min(wide, self.size.width - taken - 5))
+
+    def _width(self, run: RunSummary, column: Column) -> int:
+        marks = 2 * (run.name in self._marks) + 2 * (run.name == self._pinned) + 2
+        return len(column.text(run, self._beside)) + marks * (column.id == "name")
 
     def _update_cells(self, rows: dict[str, tuple[Text, ...]]) -> None:
         for row, (name, cells) in enumerate(rows.items()):
@@ -212,7 +155,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         chosen, offset = self.chosen, self.scroll_y
         self._is_filling = True
         self.clear(columns=True)
-        self._is_wide = self._fits_wide()
+        self._columns_shown = self._columns()
         arrow = "▴" if self.is_reversed else "▾"
         for column in self._columns():
             mark = f" {arrow}" if column.id == self.sort_column else ""

@@ -1,25 +1,41 @@
-"""Below the chart: what the model wrote at each evaluation, and the trainer's log."""
+"""Below the chart, in tabs: samples by step, log, checkpoints, configuration, events."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widgets import ContentSwitcher, Log, Static
+from textual.widgets import ContentSwitcher, Static
 
 from workbench import wording
-from workbench.recording import Recording
-from workbench.widgets.run_details import muted
+from workbench.catalog import RunSummary
+from workbench.events import Event
+from workbench.recording import LogTail, Recording
+from workbench.widgets.log_pane import LogPane
+from workbench.widgets.run_details import checkpoint_lines, flattened, muted
 
-TABS = (("samples", "a Samples"), ("log", "l Log"))
+TRACK = 20
+"""Cells of the slider through the samples, at most."""
 
 
 class SidePanel(Vertical):
-    """Two tabs; the samples stay on the newest until one goes back."""
+    """The samples stay on the newest until one goes back."""
+
+    TABS: ClassVar[Mapping[str, str]] = {
+        "samples": "a Samples",
+        "log": "L Log",
+        "checkpoints": "c Checkpoints",
+        "configuration": "C Configuration",
+        "events": "v Events",
+    }
+    SHORT_TABS: ClassVar[Mapping[str, str]] = {
+        "checkpoints": "c Saved",
+        "configuration": "C Config",
+    }
 
     tab = reactive("samples", init=False)
 
@@ -28,40 +44,73 @@ class SidePanel(Vertical):
         self._samples: Sequence[dict[str, Any]] = ()
         self._chosen: int | None = None
         self._recording: Recording | None = None
-        self._lines_shown = 0
 
     def compose(self) -> ComposeResult:
-        """A line of tabs, and one of two panes."""
+        """A line of tabs, and one of the panes."""
         yield Static(id="panel-tabs")
         with ContentSwitcher(initial="samples", id="panel-pages"):
             with VerticalScroll(id="samples"):
-                yield Static(id="sample")
-            yield Log(id="log", highlight=False)
+                yield Static(id="sample", markup=False)
+            yield LogPane()
+            for name in ("checkpoints", "configuration", "events"):
+                with VerticalScroll(id=name):
+                    yield Static(id=f"{name}-text", markup=False)
 
     def on_mount(self) -> None:
         """Draw the line of tabs."""
         self._show_sample()
 
-    def show(self, recording: Recording | None) -> None:
+    def show(self, recording: Recording | None, last_words: Sequence[str] = ()) -> None:
         """Show what has been read so far."""
         if recording is not self._recording:
             self._chosen = None
+        self._recording = recording
         self._samples = list(recording.samples) if recording else ()
         self._show_sample()
-        self._show_log(recording)
-        self._recording = recording
+        self.query_one(LogPane).show(recording.log if recording else LogTail(), last_words)
+
+    def show_run(self, run: RunSummary, events: Sequence[Event], now: float) -> None:
+        """Show what is known of the run itself."""
+        self._write("checkpoints", checkpoint_lines(run, now))
+        values = flattened(run.configuration)
+        pairs = [
+            Content.assemble(muted(f"{key:<28}"), f" {value}") for key, value in values.items()
+        ]
+        self._write("configuration", pairs or [muted("not recorded")])
+        lines = [
+            Content.assemble(
+                (f"{event.look.mark} ", f"${event.look.color}"),
+                muted(f"step {wording.whole(event.step):>7}  "),
+                event.text,
+            )
+            for event in reversed(events)
+        ]
+        self._write(
+            "events", lines or [muted("Checkpoints, resumptions and notes (m) appear here.")]
+        )
+
+    def _write(self, name: str, lines: Sequence[Content]) -> None:
+        self.query_one(f"#{name}-text", Static).update(Content("\n").join(lines))
 
     def watch_tab(self, tab: str) -> None:
         """Turn to a pane."""
         self.query_one(ContentSwitcher).current = tab
         self._show_tabs()
 
+    def on_resize(self) -> None:
+        """Another width, other names of the tabs."""
+        self._show_tabs()
+
+    # === Samples ===
+
     def move(self, direction: int) -> None:
-        """To the sample before (-1) or the next (1); past the end means to follow the newest."""
-        last = len(self._samples) - 1
-        current = last if self._chosen is None else self._chosen
-        target = max(0, current + direction)
-        self._chosen = None if target >= last else target
+        """To the sample before (-1) or the next (1)."""
+        self.go_to(self._index + direction)
+
+    def go_to(self, index: int) -> None:
+        """To one of the samples; the last means to follow the newest."""
+        target = max(0, index)
+        self._chosen = None if target >= len(self._samples) - 1 else target
         self.tab = "samples"
         self._show_sample()
 
@@ -71,15 +120,27 @@ class SidePanel(Vertical):
         return last if self._chosen is None else min(self._chosen, last)
 
     def _show_tabs(self) -> None:
-        tabs = [self._tab(name, label) for name, label in TABS]
-        note = Content("")
-        if self.tab == "samples" and self._samples:
-            place = f"{self._index + 1} of {len(self._samples)}"
-            links = Content.from_markup(
-                "  [@click=screen.sample('earlier')]p ◂[/]  [@click=screen.sample('later')]▸ n[/]"
-            )
-            note = Content.assemble(muted(place), links)
-        self.query_one("#panel-tabs", Static).update(Content("   ").join([*tabs, note]))
+        is_narrow = self.size.width < 100
+        names = {**self.TABS, **(self.SHORT_TABS if is_narrow else {})}
+        tabs = [self._tab(name, label) for name, label in names.items()]
+        note = self._slider() if self.tab == "samples" and self._samples else Content("")
+        self.query_one("#panel-tabs", Static).update(Content("  ").join([*tabs, note]))
+
+    def _slider(self) -> Content:
+        """`◂ ──●── ▸ 3 of 6`, each cell of which takes a click."""
+        count, index = len(self._samples), self._index
+        room = TRACK if self.size.width >= 100 else 6
+        cells = min(count, room)
+        here = index * (cells - 1) // max(1, count - 1)
+        track = "".join(
+            f"[@click=screen.sample_at({cell * (count - 1) // max(1, cells - 1)})]"
+            f"{'●' if cell == here else '─'}[/]"
+            for cell in range(cells)
+        )
+        markup = (
+            f"[@click=screen.sample('earlier')], ◂[/] {track} [@click=screen.sample('later')]▸ .[/]"
+        )
+        return Content.assemble(Content.from_markup(markup), muted(f" {index + 1} of {count}"))
 
     def _tab(self, name: str, label: str) -> Content:
         if name == self.tab:
@@ -97,17 +158,6 @@ class SidePanel(Vertical):
             )
         self.query_one("#sample", Static).update(content)
         self._show_tabs()
-
-    def _show_log(self, recording: Recording | None) -> None:
-        log = self.query_one(Log)
-        count, lines = recording.log if recording else (0, ())
-        if recording is not self._recording or count < self._lines_shown:
-            log.clear()
-            self._lines_shown = 0
-        if count > self._lines_shown:
-            new = lines[-(count - self._lines_shown) :]
-            log.write_lines(new, scroll_end=log.is_vertical_scroll_end)
-        self._lines_shown = count
 
 
 def _step(sample: dict[str, Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""Learning rate, gradient norm and speed as three small curves below the big one."""
+"""Learning rate, gradient norm, speed and validation gap as small curves below the big one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from workbench import wording
 from workbench.widgets.run_details import muted
 
 STRIPS = (
-    ("learning_rate", "learning rate", wording.small, "$secondary"),
-    ("gradient_norm", "gradient norm", wording.small, "$warning"),
-    ("tokens_per_second", "tokens/s", wording.short, "$success"),
+    ("learning_rate", "learning rate", "rate", wording.small, "$secondary"),
+    ("gradient_norm", "gradient norm", "norm", wording.small, "$warning"),
+    ("tokens_per_second", "tokens/s", "tok/s", wording.short, "$success"),
+    ("gap", "validation gap", "gap", wording.small, "$accent"),
 )
+SPACE = 2
 
 
 class Strips(Static):
@@ -22,16 +24,15 @@ class Strips(Static):
 
     def show(self, series: Mapping[str, Sequence[float]]) -> None:
         """Show the series of the window."""
-        width = max(12, (self.size.width or 80) // len(STRIPS) - 2)
+        width = max(12, ((self.size.width or 80) + SPACE) // len(STRIPS) - SPACE)
         labels, lines = [], []
-        for name, title, write, style in STRIPS:
+        for name, title, short_title, write, style in STRIPS:
             values = series.get(name, ())
             value = write(values[-1]) if values else wording.UNKNOWN
-            labels.append(
-                Content.assemble(muted(f"{title} "), value).pad_right(
-                    max(0, width - len(title) - 1 - len(value))
-                )
-            )
+            title = title if len(title) + 1 + len(value) <= width else short_title
+            label = Content.assemble(muted(f"{title} "), value)
+            labels.append(label.pad_right(max(0, width - len(title) - 1 - len(value))))
             line = wording.sparkline(values, width)
             lines.append(Content.assemble((line, style), " " * (width - len(line))))
-        self.update(Content("\n").join([Content("   ").join(labels), Content("   ").join(lines)]))
+        between = Content(" " * SPACE)
+        self.update(Content("\n").join([between.join(labels), between.join(lines)]))

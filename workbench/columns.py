@@ -1,0 +1,138 @@
+"""The columns of the table of runs: how each is called, written and sorted, and how much room it asks for.
+
+In: a `RunSummary` and what lies beside it. Out: the text of a cell. Knows no Textual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from workbench import wording
+from workbench.catalog import RunSummary
+
+BAR_WIDTH = 10
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a cell depends on besides its run."""
+
+    now: float
+    lowest: float | None = None
+    """The best validation loss of all runs shown."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: how it is called, written and sorted."""
+
+    id: str
+    title: str
+    text: Callable[[RunSummary, Beside], str]
+    order: Callable[[RunSummary], Any]
+    style: str = ""
+    from_width: int = 0
+    """Cells that the table must have for this column to be shown."""
+    is_number: bool = True
+
+
+def _number(name: str) -> Callable[[RunSummary], tuple[bool, Any]]:
+    """Sort by a number; what is not known comes last."""
+
+    def order(run: RunSummary) -> tuple[bool, Any]:
+        value = getattr(run, name)
+        return (value is None, value if value is not None else 0)
+
+    return order
+
+
+def _best(run: RunSummary, beside: Beside) -> str:
+    is_lowest = run.best_validation_loss is not None and run.best_validation_loss == beside.lowest
+    return ("★ " if is_lowest else "") + wording.decimal(run.best_validation_loss)
+
+
+def _age(run: RunSummary, beside: Beside) -> str:
+    return wording.age(beside.now - run.updated) if run.updated else wording.UNKNOWN
+
+
+COLUMNS = (
+    Column("name", "run", lambda run, _: run.name, lambda run: run.name.lower(), is_number=False),
+    Column(
+        "state",
+        "state",
+        lambda run, _: wording.look(run.state).word,
+        lambda run: (not run.is_live, run.state),
+        is_number=False,
+    ),
+    Column(
+        "model",
+        "model",
+        lambda run, _: " ".join(
+            [run.preset] * bool(run.preset) + [wording.short(run.parameters)] * bool(run.parameters)
+        ),
+        lambda run: (run.preset, run.parameters or 0),
+        style="foreground-muted",
+        from_width=104,
+        is_number=False,
+    ),
+    Column("step", "step", lambda run, _: wording.progress(run), _number("step")),
+    Column(
+        "done",
+        "done",
+        lambda run, _: "".join(wording.bar(run.progress, BAR_WIDTH)),
+        _number("progress"),
+        style="secondary",
+        from_width=136,
+        is_number=False,
+    ),
+    Column("train", "train", lambda run, _: wording.decimal(run.train_loss), _number("train_loss")),
+    Column(
+        "validation",
+        "val",
+        lambda run, _: wording.decimal(run.validation_loss),
+        _number("validation_loss"),
+        from_width=150,
+    ),
+    Column("best", "best val", _best, _number("best_validation_loss"), style="accent"),
+    Column(
+        "bits",
+        "bits/byte",
+        lambda run, _: wording.decimal(run.bits_per_byte),
+        _number("bits_per_byte"),
+        from_width=104,
+    ),
+    Column(
+        "speed",
+        "tok/s",
+        lambda run, _: wording.short(run.tokens_per_second),
+        _number("tokens_per_second"),
+        style="foreground-muted",
+    ),
+    Column(
+        "age",
+        "age",
+        _age,
+        lambda run: -run.updated,
+        style="foreground-muted",
+        from_width=112,
+    ),
+    Column(
+        "size",
+        "size",
+        lambda run, _: wording.size(run.size),
+        _number("size"),
+        style="foreground-muted",
+        from_width=124,
+    ),
+    Column(
+        "curve",
+        "curve",
+        lambda run, _: "",
+        lambda run: run.created,
+        style="primary",
+        is_number=False,
+    ),
+)
+"""All columns; the last sorts by when a run was made."""
