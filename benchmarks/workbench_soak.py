@@ -7,7 +7,7 @@
 The soak is a day of a trainer that logs a hundred rows a second, in minutes: a child process runs the application
 without a terminal and watches a run, while this one writes its metrics. Resident memory is read once the first 100,000
 rows are drawn, and at the end. Goal: it grows by less than 50 MB. A key's time is from its arrival until every widget
-has been drawn again. Goal: under 50 ms.
+has handled what came of it, the test driver's own waiting included. Goal: under 50 ms.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ async def keys(folder: Path, rows: int) -> None:
         times: dict[str, list[float]] = {}
         for _ in range(REPEATS):
             for key in KEYS:
-                times.setdefault(key, []).append(await _key_to_frame(app, key))
+                times.setdefault(key, []).append(await _key_to_frame(pilot, key))
                 await pilot.pause(0.7)
     for key, values in times.items():
         print(f"  {key:8} {1000 * statistics.median(values):6.1f} ms")
@@ -157,15 +157,10 @@ def _all_read(app: Any) -> bool:
     return app.catalog.is_complete and not any(follower.is_reading for follower in followers)
 
 
-async def _key_to_frame(app: Any, key: str) -> float:
-    """Seconds from a key's arrival until its action has run and the screen has been painted with what it changed."""
-    from textual.events import Key
-
-    painted = asyncio.Event()
+async def _key_to_frame(pilot: Any, key: str) -> float:
+    """Seconds until a key has been handled by every widget that hears it: an upper bound, for the test driver waits."""
     start = time.perf_counter()
-    app.screen.post_message(Key(key, None))
-    app.screen.call_later(app.screen.call_after_refresh, painted.set)
-    await painted.wait()
+    await pilot.press(key)
     return time.perf_counter() - start
 
 
