@@ -188,3 +188,45 @@ def test_transformers_opens_the_tokenizer_with_the_same_ids(tmp_path):
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
     for text in [*texts[:100], "Olá,  mundo!\n\n\tÉ o fim… 👩‍🚀 don't 12345", ""]:
         assert theirs(text)["input_ids"] == ours.encode(text)
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_the_masked_loss_of_conversations_and_its_gradient_are_pytorchs(peer, packs):
+    """Packed or a row each: as if every conversation were read alone, and a mean over what is learned."""
+    import tensorflow as tf
+
+    from kgpt.config import ModelConfig
+    from kgpt.model.gpt import build_gpt
+    from kgpt.model.weights import assign
+    from kgpt.text.answer_rows import AnswerRow
+    from kgpt.training.answer_batches import AnswerBatches
+    from kgpt.training.losses import TrainedGPT
+
+    random = np.random.default_rng(5)
+    rows = []
+    for length in (5, 14, 9, 3, 12, 7):
+        ids = random.integers(0, 200, length + 1).tolist()
+        answer = int(random.integers(1, length))
+        weights = [0.0] * (length - answer) + [1.0] * answer
+        rows.append(AnswerRow(ids[:-1], ids[1:], weights))
+    batches = AnswerBatches(rows, 6, 32, 1, filling=7, packs=packs)
+    ours = build_gpt(ModelConfig(**SHAPE), model_class=TrainedGPT, tokens_at_once=6 * 32)
+    assign(ours.weights, named_as_ours(peer), "transformers")
+    inputs, targets, weights = (tf.nest.map_structure(tf.constant, part) for part in batches.at(0))
+    with tf.GradientTape() as tape:
+        vectors = ours(inputs, training=True)
+        loss = ours.compute_loss(inputs, targets, vectors, weights, training=True)
+    table = ours.token_embedding.embeddings
+    gradient = tf.convert_to_tensor(tape.gradient(loss, table.value))
+    peer.zero_grad()
+    total, count = torch.tensor(0.0), 0.0
+    for row in rows:
+        logits = peer(torch.tensor([row.inputs])).logits[0]
+        nats = torch.nn.functional.cross_entropy(
+            logits, torch.tensor(row.targets), reduction="none"
+        )
+        total, count = total + (nats * torch.tensor(row.weights)).sum(), count + sum(row.weights)
+    (total / count).backward()
+    assert float(loss) == pytest.approx((total / count).item(), abs=1e-5)
+    theirs = peer.transformer.wte.weight.grad.numpy()
+    np.testing.assert_allclose(gradient.numpy(), theirs, atol=1e-5)
