@@ -70,7 +70,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if talk.shows and sys.stdin.isatty():
         print(styled(f"{folder.name}: /help shows the commands, Ctrl-D ends.", "2"))
     for line in _lines():
-        talk.take(line)
+        try:
+            talk.take(line)
+        except KeyboardInterrupt:  # between two pieces of an answer, or after the last
+            if not sys.stdin.isatty():
+                raise
+            print()
         if talk.has_ended:
             break
     last = talk.last
@@ -205,7 +210,7 @@ class Talk:
 
 
 def _lines() -> Iterator[str]:
-    """What is typed or piped in, line by line; Ctrl-C at an empty prompt ends as Ctrl-D does."""
+    """What is typed or piped in, line by line. Ctrl-C drops a line: it may have been meant for an answer that ended."""
     if not sys.stdin.isatty():
         yield from sys.stdin
         return
@@ -213,10 +218,14 @@ def _lines() -> Iterator[str]:
         import readline  # noqa: F401  editing and recalling lines
     while True:
         try:
-            yield input("> ")
-        except (EOFError, KeyboardInterrupt):
+            line = input("> ")
+        except KeyboardInterrupt:
+            print(styled("\n(Ctrl-D ends)", "2"))
+        except EOFError:
             print()
             return
+        else:
+            yield line
 
 
 def _report(stage: str) -> None:

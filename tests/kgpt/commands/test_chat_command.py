@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import subprocess
+import sys
+import termios
 
 import pytest
 from tiny import write_chat
@@ -146,3 +152,32 @@ def test_a_run_that_was_never_tuned_is_refused(kgpt_chat, run):
     assert (
         code == 2 and "never fine-tuned to answer" in err and "kgpt finetune instruct plain" in err
     )
+
+
+def test_in_a_terminal_ctrl_c_drops_a_line_and_ctrl_d_ends(run):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "kgpt", "chat", str(run.path), *QUICK]
+    child = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+
+    def read_until(text: bytes) -> bytes:
+        found = b""
+        while not found.endswith(text):
+            found += os.read(ours, 1)
+        return found
+
+    try:
+        assert b"/help shows the commands" in read_until(b"> ")
+        os.write(ours, b"Oi\n")
+        assert answer_to(run, "Oi").strip().encode() in read_until(b"> ").replace(b"\r\n", b"\n")
+        os.write(ours, b"half a li\x03")
+        assert b"(Ctrl-D ends)" in read_until(b"> ")
+        os.write(ours, b"\x04")
+        assert child.wait(timeout=60) == 0
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
