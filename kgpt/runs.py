@@ -39,6 +39,8 @@ CLASSIFICATION = "classification"
 """The task of a run whose model gives labels. Of the others, each writes text."""
 INSTRUCTION, PREFERENCE = "instruction", "preference"
 """The tasks of runs whose models answer: taught by answers, or by which of two is better."""
+FINETUNED = {CLASSIFICATION: "classify", INSTRUCTION: "instruct", PREFERENCE: "prefer"}
+"""Tasks of fine-tuned runs, and the kinds of `kgpt finetune` that make them."""
 
 AVERAGES_FILE = "ema.safetensors"
 """Averaged weights in a checkpoint, where the run keeps them."""
@@ -244,18 +246,34 @@ class RunFolder:
                 f' (or let it write: kgpt sample {self.name} "…")',
             )
 
-    def check_task(self, task: str) -> None:
-        """Refuse a run that was made for something else.
+    @property
+    def is_finetuned(self) -> bool:
+        """Whether the run was made from another by `kgpt finetune`."""
+        return bool(self._kind)
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with the run."""
+        made_by = f"kgpt finetune {kind} --run" if (kind := self._kind) else "kgpt-train --run"
+        return f"{made_by} {self.name} --resume"
+
+    @property
+    def _kind(self) -> str:
+        """The kind of fine-tuning that made the run; empty for pretraining."""
+        return FINETUNED.get(str(read_json(self.run_file).get("task")), "")
+
+    def check_task(self, task: str = "") -> None:
+        """Refuse a run that was made by another command: by another kind of fine-tuning, or by any for `task=""`.
 
         Raises:
             KgptError: there is no such run, or its task is another.
         """
-        own = self.read().get("task")
-        if own != task:
+        own = str(self.read().get("task"))
+        if self._kind != FINETUNED.get(task, ""):
             raise KgptError(
                 "A run of another kind",
-                f"Run {self.name} was made by {own}, and not by {task}.",
-                "Go on with it by the command that made it.",
+                f"Run {self.name} was made by another command; its task is {own}.",
+                f"Go on with it so: {self.resume_command}",
             )
 
     def configuration(self) -> dict[str, Any]:
@@ -429,7 +447,7 @@ def new_run(name: str, saved_models: str | Path | None = None) -> RunFolder:
         raise KgptError(
             "Run exists",
             f"{folder.path} is there already.",
-            f"Continue it with `kgpt-train --run {name} --resume`, or choose another --run NAME.",
+            f"Continue it with `{folder.resume_command}`, or choose another --run NAME.",
         )
     if folder.path.exists() and not (folder.path.is_dir() and not any(folder.path.iterdir())):
         raise KgptError(

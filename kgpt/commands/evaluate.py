@@ -119,6 +119,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from kgpt.commands.measures import measure_of
 
     folders = [find_run(name, args.saved_models) for name in args.runs]
+    for folder in folders:
+        folder.check_writes()
+        if folder.is_finetuned and not (args.data or args.text or args.task):
+            raise KgptError(
+                "Measure what?",
+                f"Run {folder.name} was fine-tuned; figures on its own test part are in {folder.results_file}.",
+                "Give a text, prepared data or a task: --text FILE, --data DIR or --task NAME.",
+            )
     chosen = [(folder, folder.checkpoint(args.checkpoint)) for folder in folders]
     measure, measured = measure_of(args), []
     for folder, checkpoint in chosen:

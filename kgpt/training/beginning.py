@@ -91,6 +91,8 @@ def _first(
     reporter: Reporter,
     devices: Devices,
 ) -> Start:
+    if resume:
+        find_run(config.run, saved_models).check_task()
     corpus = open_corpus(config.data, reporter, resume)
     tokenizer = Tokenizer.load(corpus.tokenizer_folder)
     config = with_vocabulary(config, tokenizer.vocabulary_size)

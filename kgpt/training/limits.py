@@ -14,6 +14,10 @@ TIMING_STEPS = 20
 """Steps after which a time budget becomes a number of steps, if they took long enough to be timed."""
 TIMING_SHARE = 0.02
 """Share of the budget that is spent before it becomes a number of steps."""
+TIMING_MOST = 0.3
+"""Share of the budget after which it becomes a number of steps even if few were timed."""
+CHECKS = 10
+"""How often in a run it is looked at whether the steps left still fit into the budget."""
 SLACK = 1.02
 """A run may be this much over its budget before steps are taken away."""
 
@@ -52,6 +56,17 @@ class Pace:
     """Of a training step."""
     evaluation_seconds: float
     """Of an evaluation with its samples and its checkpoint."""
+
+
+def is_timed(config: TrainConfig, step: int, pace: Pace) -> bool:
+    """Whether enough steps were timed for a budget to become a number of them, or too much of it is gone to wait."""
+    share = pace.seconds / (60 * config.minutes)
+    return (step >= TIMING_STEPS and share >= TIMING_SHARE) or share >= TIMING_MOST
+
+
+def check_every(config: TrainConfig) -> int:
+    """Steps between two looks at whether the rest fits into the minutes."""
+    return max(1, config.steps // CHECKS)
 
 
 def steps_within(config: TrainConfig, step: int, pace: Pace) -> int:

@@ -32,9 +32,9 @@ from kgpt.training.distribution import Devices, training_devices
 from kgpt.training.ending import TrainResult as TrainResult  # handed on
 from kgpt.training.ending import median_speed, tell_failure
 from kgpt.training.limits import (
-    TIMING_SHARE,
-    TIMING_STEPS,
     Pace,
+    check_every,
+    is_timed,
     next_change,
     steps_in_force,
     steps_within,
@@ -221,7 +221,10 @@ class TrainingSession:
         if step < self._stable_end:
             following.append(self._stable_end)
         if self._budget_is_open():
-            following.append(TIMING_STEPS if step < TIMING_STEPS else step + 5)
+            following.append(step + 5)
+        elif config.minutes:
+            every = check_every(config)
+            following.append((step // every + 1) * every)
         return min(config.steps, *following)
 
     def _after_segment(self) -> None:
@@ -325,10 +328,11 @@ class TrainingSession:
         pace = self._pace()
         if not self._budget_is_open():
             fewer = steps_within_if_slower(config, step, pace)
-            if fewer is not None and self._evaluates_at(step):
+            is_due = self._evaluates_at(step) or step % check_every(config) == 0
+            if fewer is not None and is_due:
                 self._change_steps(fewer)
                 self.say(f"Steps have become slower: {fewer} steps fit into the minutes now.")
-        elif step >= TIMING_STEPS and pace.seconds >= TIMING_SHARE * 60 * config.minutes:
+        elif is_timed(config, step, pace):
             self._change_steps(steps_within(config, step, pace), steps_fixed_at=step)
             milliseconds = 1000 * pace.step_seconds
             self.say(

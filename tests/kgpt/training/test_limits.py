@@ -10,6 +10,8 @@ from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
 from kgpt.training.limits import (
     Pace,
+    check_every,
+    is_timed,
     next_change,
     steps_in_force,
     steps_within,
@@ -49,6 +51,14 @@ def test_minutes_become_steps():
     assert steps_within(CONFIG, 20, pace) == 20 + 299
     assert steps_within(dataclasses.replace(CONFIG, steps=100), 20, pace) == 100
     assert steps_within(CONFIG, 20, dataclasses.replace(pace, seconds=100.0)) == 21
+
+
+def test_minutes_become_steps_once_enough_are_timed_or_much_is_gone():
+    pace = Pace(seconds=2.0, step_seconds=0.1, evaluation_seconds=5.0)
+    assert is_timed(CONFIG, 20, pace) and not is_timed(CONFIG, 19, pace)
+    assert not is_timed(CONFIG, 20, dataclasses.replace(pace, seconds=1.0))
+    assert is_timed(CONFIG, 5, dataclasses.replace(pace, seconds=19.0))
+    assert check_every(CONFIG) == 100 and check_every(dataclasses.replace(CONFIG, steps=4)) == 1
 
 
 def test_steps_are_taken_away_only_where_they_do_not_fit():

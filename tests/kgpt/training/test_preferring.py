@@ -182,5 +182,5 @@ def test_pairs_that_cannot_be_told_apart_are_left_out_or_refused(base):
 def test_another_kind_of_run_is_not_resumed_as_this_one(whole):
     from kgpt.training.instructing import resume_instruct
 
-    with pytest.raises(KgptError, match="made by preference"):
+    with pytest.raises(KgptError, match="its task is preference"):
         resume_instruct(whole.training.run, {})
