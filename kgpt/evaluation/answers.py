@@ -59,7 +59,7 @@ class AnswerLoss:
         self._chunk = chunk_size(tokens_at_once, model.config.padded_vocabulary_size)
         self._cross_entropy = cross_entropy_of(model)
         self._losses: Callable[..., Any] = compiled(
-            self._of_tokens, model.variables, jit_compile=jit_compile
+            self._of_tokens, model.variables, jit_compile=jit_compile, any_shape=not jit_compile
         )
 
     def __call__(self, batch: Any) -> Any:

@@ -49,7 +49,7 @@ class RowScorer:
     def __init__(self, model: Classifier, longest: int) -> None:
         self._longest = longest
         self._probabilities: Callable[..., Any] = compiled(
-            lambda ids_BT: ops.softmax(model(ids_BT), axis=-1), model.variables
+            lambda ids_BT: ops.softmax(model(ids_BT), axis=-1), model.variables, any_shape=True
         )
         self._num_labels = model.num_labels
 

@@ -13,20 +13,25 @@ import keras
 
 
 def compiled(
-    function: Callable[..., Any], variables: Sequence[Any], *, jit_compile: bool = False
+    function: Callable[..., Any],
+    variables: Sequence[Any],
+    *,
+    jit_compile: bool = False,
+    any_shape: bool = False,
 ) -> Callable[..., Any]:
     """`function`, compiled; its arguments are (nested) arrays, its result is (nested) tensors.
 
     TensorFlow builds a graph, without XLA unless `jit_compile` asks for it: on two CPU cores XLA compiles for seconds
-    longer and makes the steps of a 124M-parameter model slower, but whole batches faster. A backend that is neither
-    TensorFlow nor JAX runs the function as it is.
+    longer and makes the steps of a 124M-parameter model slower, but whole batches faster. With `any_shape` one graph
+    serves sizes that differ from call to call, instead of one for each. A backend that is neither TensorFlow nor JAX
+    runs the function as it is.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         return tf.function(  # type: ignore[no-any-return]
-            function, autograph=False, jit_compile=jit_compile
+            function, autograph=False, jit_compile=jit_compile, reduce_retracing=any_shape
         )
     if backend == "jax":
         return _compiled_by_jax(function, variables)
