@@ -45,10 +45,20 @@ def use(language: str) -> None:
 
 
 def prefer(preferred: str) -> None:
-    """Speak the language of a setting, where `KGPT_LANGUAGE` does not say otherwise; so will child processes."""
-    use(language_of(os.environ, preferred))
+    """For a command: speak the language of a setting, where `KGPT_LANGUAGE` does not say otherwise.
+
+    What argparse says itself, and child processes, follow.
+    """
+    language = language_of(os.environ, preferred)
+    use(language)
     if preferred:
-        os.environ[VARIABLE] = current()
+        os.environ[VARIABLE] = language
+    if language == PORTUGUESE:
+        import gettext
+
+        gettext.bindtextdomain(DOMAIN, LOCALE)
+        gettext.textdomain(DOMAIN)
+        os.environ["LANGUAGE"] = language  # gettext's own choice, which argparse leaves to it
 
 
 def current() -> str:

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=_("folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)"),
     )
-    add("--run", metavar="NAME", help="watch this run at once; with --once: only this one")
+    add("--run", metavar="NAME", help=_("watch this run at once; with --once: only this one"))
     add("--once", action="store_true", help=_("print the runs as a table, and leave"))
     add("--json", action="store_true", help=_("with --once: one JSON object instead of a table"))
     add(
@@ -88,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         return print_runs(root, run.name if run else None, as_json=args.json)
     if args.json:
         raise KgptError(
-            "Nothing to print", "--json goes with --once.", "kgpt-workbench --once --json"
+            _("Nothing to print"), _("--json goes with --once."), "kgpt-workbench --once --json"
         )
     return _open(root, run, is_read_only=args.read_only)
 

@@ -180,7 +180,7 @@ class AttentionScreen(WorkbenchScreen):
             stage = study.playground.stage or study.stage
             line = Content.styled(f"{spinner(study.playground)} {stage}… {waited}", "$accent")
         elif study.error:
-            details = Content.from_markup(_("  [@click=app.error_details]E details[/]"))
+            details = Content.from_markup("  [@click=app.error_details]" + _("E details") + "[/]")
             title = Content.styled(f"✗ {study.error.title}", "bold $error")
             line = Content.assemble(title, details, muted(f"  {study.error.message}"))
         elif study.words:
@@ -293,7 +293,7 @@ class AttentionScreen(WorkbenchScreen):
             content = attention_map.draws(
                 study.words, self._token, matrix.draws(self._token, study.words)
             )
-            self.workbench.copy(content.plain, "the words")
+            self.workbench.copy(content.plain, _("the words"))
 
     def go_back(self) -> bool:
         """From the text to the map, if there is one."""

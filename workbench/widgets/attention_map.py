@@ -106,12 +106,13 @@ def ablation(words: Words, found: Ablated, shares: dict[int, float], width: int 
     """
     half = min(HALF, (width - BESIDE_CHANGE - 1) // 2)
     follows = _("follows in the text") if found.is_in_text else _("is the likeliest next token")
+    without, change_title, to, attention = _("without"), _("change"), _("to"), _("attention")
     lines = [
         Content.assemble(
             (visible(found.token), "bold $accent"),
             muted(f" {follows}: {number(found.probability, '.1%')}"),
         ),
-        muted(f"{_('without'):<{LABEL}} {_('change'):>7} {_('to'):>7} {_('attention'):>10}"),
+        muted(f"{without:<{LABEL}} {change_title:>7} {to:>7} {attention:>10}"),
     ]
     largest = max((abs(change) for _, change in found.moves()), default=0.0) or 1.0
     for word, change in found.moves():

@@ -74,7 +74,7 @@ def window(bench: TokenizerBench) -> Content:
         )
     if bench.window is None:
         return muted(_("A random place of the corpus appears here: w shows another one."))
-    return Content.styled(f"\n{_('‹end of text›')}\n", "$accent").join(
+    return Content.styled("\n" + _("‹end of text›") + "\n", "$accent").join(
         [Content(text) for text in bench.documents]
     )
 

@@ -138,9 +138,8 @@ class OptionsForm(Vertical):
         used = [name for name in default if self.texts()[name] not in ("", "0", "1", "1.0")]
         note = " · " + _("{count} set", count=len(used)) if used and not self.shows_more else ""
         sign = "▾" if self.shows_more else "▸"
-        line = Content.from_markup(
-            f"[@click=screen.more_options]{sign} {_('O all options')}{note}[/]"
-        )
+        title = _("O all options")
+        line = Content.from_markup(f"[@click=screen.more_options]{sign} {title}{note}[/]")
         self.query_one("#more-line", Static).update(line)
 
     def texts(self) -> dict[str, str]:

@@ -190,7 +190,7 @@ def _line(generation: Generation | None, playground: Playground) -> Content:
         return _engine_line(generation, playground)
     if generation.state == "failed" and generation.error:
         error = generation.error
-        details = Content.from_markup(f"  [@click=app.error_details]{_('E details')}[/]")
+        details = Content.from_markup("  [@click=app.error_details]" + _("E details") + "[/]")
         title = Content.styled(f"✗ {error.title}", "bold $error")
         return Content.assemble(title, details, muted(f"  {error.message}"))
     figures = _figures(generation)

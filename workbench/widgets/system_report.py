@@ -51,7 +51,7 @@ def _bar(share: float, is_bad: bool = False) -> Content:
 def cpu(load: Load, processor: str) -> Content:
     """`CPU  34 % of 8 cores`."""
     return Content.assemble(
-        (f"{_('CPU'):<8}", "bold"),
+        (_("CPU").ljust(8), "bold"),
         _bar(load.cpu),
         " " + _("{cpu:4.0%} of {cores} cores", cpu=load.cpu, cores=load.cores),
         muted(f"\n{processor}"),
@@ -66,7 +66,7 @@ def memory(load: Load) -> Content:
         used_bytes=size(load.used_bytes),
         total_bytes=size(load.total_bytes),
     )
-    return Content.assemble((f"{_('Memory'):<8}", "bold"), _bar(share, share > ALMOST_FULL), text)
+    return Content.assemble((_("Memory").ljust(8), "bold"), _bar(share, share > ALMOST_FULL), text)
 
 
 def curve(shares: Sequence[float], width: int) -> Content:
@@ -113,7 +113,7 @@ def disks(reading: Reading) -> Content:
         )
         lines.append(
             Content.assemble(
-                (f"{_('Disk'):<8}", "bold"),
+                (_("Disk").ljust(8), "bold"),
                 _bar(used, used > ALMOST_FULL),
                 text,
                 muted(where),
