@@ -105,7 +105,7 @@ def checkpoint_lines(run: RunSummary, now: float) -> list[Content]:
 
 
 def _checkpoint(item: Checkpoint, size: int, age: float) -> Content:
-    badges = [("★ " + _("best") + " ", "$accent")] if item.is_best else []
+    badges = [(_("★ best") + " ", "$accent")] if item.is_best else []
     badges += [(_("last"), "$primary")] if item.is_last else []
     loss = wording.decimal(item.validation_loss)
     facts = muted(f" {wording.size(size):>7} {wording.age(age):>3} ")
