@@ -76,7 +76,7 @@ class Job:
             raise did_not_start(self._command, error) from None
         self._process = process
         try:
-            output, _ = await asyncio.gather(_last_line(process), self._listen(process))
+            output, _nothing = await asyncio.gather(_last_line(process), self._listen(process))
             code = await process.wait()
         except asyncio.CancelledError:
             await self.cancel()

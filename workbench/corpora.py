@@ -130,7 +130,7 @@ def random_window(corpus: CorpusSummary, split: str, length: int, chance: random
             _("{name} has no {split} tokens.", name=corpus.name, split=_(split)),
             _("Choose the other split."),
         )
-    ((name, tokens),) = chance.choices(shards, weights=[tokens for _, tokens in shards])
+    ((name, tokens),) = chance.choices(shards, weights=[tokens for _shard, tokens in shards])
     place = chance.randrange(max(1, tokens - length + 1))
     return Window(corpus.path, split, name, place, _ids(corpus, name, place, min(length, tokens)))
 

@@ -246,7 +246,7 @@ class Playground:
     async def _prompt_ids(self, generation: Generation, loaded: Mapping[str, Any]) -> list[int]:
         """The prompt's tokens, as the model gets them: an empty prompt is an end of text."""
         try:
-            ids, _ = await self.tokenize(
+            ids, _contents = await self.tokenize(
                 {"run": str(generation.target.run.resolve())}, generation.prompt
             )
         except KgptError:

@@ -141,6 +141,28 @@ def test_a_text_with_places_gets_values() -> None:
     assert not bare
 
 
+def bound_names(function: ast.AST) -> set[str]:
+    """Names that a function binds, arguments and targets alike."""
+    nodes = list(ast.walk(function))
+    names = {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return names | {node.arg for node in nodes if isinstance(node, ast.arg)}
+
+
+def test_no_function_that_translates_binds_the_name() -> None:
+    """`for _ in ...` would hide the function, and type checkers pass over this one name."""
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    hidden = [
+        f"{file}:{node.lineno}"
+        for file, tree in files()
+        for node in ast.walk(tree)
+        if isinstance(node, scopes) and any(name == "_" for _call, name in calls(node))
+        if "_" in bound_names(node)
+    ]
+    assert not hidden
+
+
 def test_the_compiled_catalog_is_that_of_the_source(catalog: Catalog) -> None:
     compiled = io.BytesIO()
     write_mo(compiled, catalog)

@@ -135,7 +135,7 @@ class DataScreen(WorkbenchScreen):
         options += [(_("run {name}", name=run.name), f"run:{run.path}") for run in runs]
         for place in (0, 1):
             menu = self.query_one(f"#source-{place}", Select)
-            if [value for _, value in menu._options if isinstance(value, str)] != [
+            if [value for _label, value in menu._options if isinstance(value, str)] != [
                 o[1] for o in options
             ]:
                 fill_menu(menu, options)
@@ -208,7 +208,7 @@ class DataScreen(WorkbenchScreen):
         value = self.query_one(f"#source-{place}", Select).value
         if not isinstance(value, str):
             return None
-        kind, _, path = value.partition(":")
+        kind, _colon, path = value.partition(":")
         return Source("run" if kind == "run" else "data", Path(path))
 
     # === Actions ===

@@ -64,7 +64,7 @@ class RunActions(WorkbenchScreen):
             )
             self.notify(said, title=_("Stopping {name}", name=run.name), markup=False)
 
-        self._ask(ConfirmScreen(title, text), lambda _: self._try(stop))
+        self._ask(ConfirmScreen(title, text), lambda _answer: self._try(stop))
 
     def action_resume(self) -> None:
         """Go on with a run that has stopped, in a process of its own."""
@@ -117,7 +117,7 @@ class RunActions(WorkbenchScreen):
             self.workbench.delete_run(run.name)
 
         dialog = AskScreen(_("delete {name}", name=run.name), text, expected=run.name)
-        self._ask(dialog, lambda _: self._try(delete))
+        self._ask(dialog, lambda _answer: self._try(delete))
 
     def action_new(self) -> None:
         """Open the form of a new run."""

@@ -91,7 +91,7 @@ def draws(
             (visible(words.contents[token]), "bold $accent"), muted("  " + _("draws on"))
         )
     ]
-    strongest = max((share for _, share in shares), default=1.0) or 1.0
+    strongest = max((share for _word, share in shares), default=1.0) or 1.0
     for word, share in shares:
         bar = "▇" * round(share / strongest * max(1, width - BESIDE_BAR))
         name = set_cell_size(words.text(word), LABEL)
@@ -114,7 +114,7 @@ def ablation(words: Words, found: Ablated, shares: dict[int, float], width: int 
         ),
         muted(f"{without:<{LABEL}} {change_title:>7} {to:>7} {attention:>10}"),
     ]
-    largest = max((abs(change) for _, change in found.moves()), default=0.0) or 1.0
+    largest = max((abs(change) for _word, change in found.moves()), default=0.0) or 1.0
     for word, change in found.moves():
         name = set_cell_size(words.text(word), LABEL)
         lines.append(
