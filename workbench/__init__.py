@@ -10,17 +10,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kgpt import language
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 
-EXAMPLES = """examples:
-  kgpt-workbench                    the runs in saved_models/
-  kgpt-workbench --run demo         watch one run
-  kgpt-workbench --once --json      the list of runs, for a script
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt-workbench                    the runs in saved_models/\n"
+    "  kgpt-workbench --run demo         watch one run\n"
+    "  kgpt-workbench --once --json      the list of runs, for a script\n"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kgpt-workbench ARGUMENTS` and return its exit code: 0 done, 1 failed, 2 the caller's mistake."""
+    from workbench.settings import load, settings_file
+
+    language.prefer(load(settings_file()).language)
     args = _parser().parse_args(arguments)
     try:
         return _run(args)
@@ -40,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="kgpt-workbench",
-        description="See your runs, watch a model learn, and write with it.",
-        epilog=EXAMPLES,
+        description=_("See your runs, watch a model learn, and write with it."),
+        epilog=_(EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -49,17 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--saved-models",
         metavar="DIR",
-        help="folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)",
+        help=_("folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)"),
     )
-    add("--run", metavar="NAME", help="watch this run at once; with --once: only this one")
-    add("--once", action="store_true", help="print the runs as a table, and leave")
-    add("--json", action="store_true", help="with --once: one JSON object instead of a table")
+    add("--run", metavar="NAME", help=_("watch this run at once; with --once: only this one"))
+    add("--once", action="store_true", help=_("print the runs as a table, and leave"))
+    add("--json", action="store_true", help=_("with --once: one JSON object instead of a table"))
     add(
         "--read-only",
         action="store_true",
-        help="write nothing: no settings, no history, no screenshots",
+        help=_("write nothing: no settings, no history, no screenshots"),
     )
-    add("--debug", action="store_true", help="show tracebacks")
+    add("--debug", action="store_true", help=_("show tracebacks"))
     return parser
 
 
@@ -69,9 +75,9 @@ def _run(args: argparse.Namespace) -> int:
     root = saved_models_folder(args.saved_models)
     if root.exists() and not root.is_dir():
         raise KgptError(
-            "Not a folder",
-            f"The folder of the runs was given as {root}, which is a file.",
-            "Give a folder: --saved-models DIR",
+            _("Not a folder"),
+            _("The folder of the runs was given as {root}, which is a file.", root=root),
+            _("Give a folder: --saved-models DIR"),
         )
     run = find_run(args.run, root).path if args.run else None
     if run is not None and run.parent.resolve() != root.resolve():
@@ -82,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         return print_runs(root, run.name if run else None, as_json=args.json)
     if args.json:
         raise KgptError(
-            "Nothing to print", "--json goes with --once.", "kgpt-workbench --once --json"
+            _("Nothing to print"), _("--json goes with --once."), "kgpt-workbench --once --json"
         )
     return _open(root, run, is_read_only=args.read_only)
 
@@ -90,9 +96,9 @@ def _run(args: argparse.Namespace) -> int:
 def _open(root: Path, run: Path | None, is_read_only: bool) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KgptError(
-            "No terminal",
-            "The workbench draws on a terminal, and this is none.",
-            "For a script: kgpt-workbench --once --json",
+            _("No terminal"),
+            _("The workbench draws on a terminal, and this is none."),
+            _("For a script: kgpt-workbench --once --json"),
         )
     from workbench.app import WorkbenchApp
     from workbench.settings import settings_file

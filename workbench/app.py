@@ -22,6 +22,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import RunFolder, data_folder
 from workbench import children, engine, generations, settings, state, wording
@@ -358,7 +359,7 @@ class WorkbenchApp(App[None]):
                 self.show_error(error)
             else:
                 self.forget_run(name)
-                self.notify(f"{name} is gone.", title="Deleted", markup=False)
+                self.notify(_("{name} is gone.", name=name), title=_("Deleted"), markup=False)
             self.look_again()
 
         self._work(work, "delete")
@@ -378,7 +379,7 @@ class WorkbenchApp(App[None]):
         async def work() -> None:
             await export.work()
             if export.state == "done":
-                self.notify(f"{export.result.get('output')}", title="Exported", markup=False)
+                self.notify(f"{export.result.get('output')}", title=_("Exported"), markup=False)
             elif export.error and export.state == "failed":
                 self.show_error(export.error)
 
@@ -521,7 +522,7 @@ class WorkbenchApp(App[None]):
     def copy(self, text: str, what: str) -> None:
         """Copy through the terminal (OSC 52), which works over SSH too."""
         self.copy_to_clipboard(text)
-        self.notify(f"Copied {what}.", timeout=3, markup=False)
+        self.notify(_("Copied {what}.", what=what), timeout=3, markup=False)
 
     def copy_run_path(self, name: str | None) -> None:
         """Copy the path of a run."""
@@ -545,9 +546,9 @@ class WorkbenchApp(App[None]):
             self.exit()
             return
         names = ", ".join(str(item.order.output) for item in at_work)
-        text = f"The export to {names} is not done and would be stopped."
+        text = _("The export to {names} is not done and would be stopped.", names=names)
         self.push_screen(
-            ConfirmScreen("leave?", text), lambda answer: self.exit() if answer else None
+            ConfirmScreen(_("leave?"), text), lambda answer: self.exit() if answer else None
         )
 
     async def action_back(self) -> None:
@@ -570,7 +571,7 @@ class WorkbenchApp(App[None]):
         from workbench.screens.error import ErrorScreen
 
         if self.last_error is None:
-            self.notify("Nothing has failed.", timeout=3)
+            self.notify(_("Nothing has failed."), timeout=3)
         elif isinstance(self.screen, WorkbenchScreen):
             self.push_screen(ErrorScreen(*self.last_error))
 
@@ -578,13 +579,13 @@ class WorkbenchApp(App[None]):
         """The next theme."""
         names = sorted(self.available_themes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.notify(self.theme, title="Theme", timeout=2)
+        self.notify(self.theme, title=_("Theme"), timeout=2)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: every action of the table, every run, and what Textual brings."""
         for command in super().get_system_commands(screen):
             if not (self.is_read_only and command.title == "Screenshot"):
-                yield command
+                yield SystemCommand(_(command.title), _(command.help), command.callback)
         places: tuple[Place, ...] = ("everywhere",)
         if isinstance(screen, WorkbenchScreen):
             places = (screen.place, *places)
@@ -592,14 +593,18 @@ class WorkbenchApp(App[None]):
             for key in keys_of(place):
                 if self.is_read_only and key.writes:
                     continue
-                title = f"{PLACE_TITLES[place]}: {key.help}"
+                title = f"{_(PLACE_TITLES[place])}: {_(key.help)}"
                 yield SystemCommand(title, key.written, partial(self._act, key.action, screen))
         for run in self.catalog.summaries:
             yield SystemCommand(
-                f"Watch {run.name}", run.state, partial(self.open_run, "watch", run.name)
+                _("Watch {name}", name=run.name),
+                wording.look(run.state).word,
+                partial(self.open_run, "watch", run.name),
             )
             yield SystemCommand(
-                f"Generate with {run.name}", run.state, partial(self.open_run, "generate", run.name)
+                _("Generate with {name}", name=run.name),
+                wording.look(run.state).word,
+                partial(self.open_run, "generate", run.name),
             )
 
     async def _act(self, action: str, screen: Screen[Any]) -> None:

@@ -18,6 +18,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from workbench import wording
 from workbench.app import WorkbenchApp
 from workbench.attention_study import Ablated, Matrix, View, Words
 from workbench.corpora import Window
@@ -148,7 +149,7 @@ async def new_run_scene(pilot: Pilot[Any]) -> None:
         pilot,
         lambda: (
             app.screen.query("#new-plan")
-            and "1,377" in str(app.screen.query_one("#new-plan", Static).render())
+            and wording.whole(1_377_024) in str(app.screen.query_one("#new-plan", Static).render())
         ),
     )
 

@@ -10,6 +10,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Input, Static
 
+from kgpt.language import _
 from workbench.catalog import RunSummary
 from workbench.columns import COLUMNS
 from workbench.filters import Filter, FilterError, parse
@@ -35,7 +36,7 @@ class RunsScreen(RunActions):
         with Container(id="runs-body"):
             with Vertical(id="runs-list"):
                 yield Input(
-                    placeholder="words, val<3.2, lr>=1e-4, state:live, -not, this | that",
+                    placeholder=_("words, val<3.2, lr>=1e-4, state:live, -not, this | that"),
                     id="filter",
                     compact=True,
                 )
@@ -48,7 +49,7 @@ class RunsScreen(RunActions):
         self._filter = Filter()
         self.query_one("#filter", Input).display = False
         self.query_one("#filter-note").display = False
-        self.query_one("#empty", Static).update(muted("Looking for runs…"))
+        self.query_one("#empty", Static).update(muted(_("Looking for runs…")))
         self.query_one("#runs-body").display = False
         self.set_interval(1, self._show_details)
         self.set_interval(AGE_SECONDS, self._grow_older)
@@ -180,7 +181,10 @@ class RunsScreen(RunActions):
             return
         if run.problem:
             self.notify(
-                run.problem, title=f"{run.name} cannot be read", severity="error", markup=False
+                run.problem,
+                title=_("{name} cannot be read", name=run.name),
+                severity="error",
+                markup=False,
             )
             return
         if mode != "generate" or self._has_checkpoint(run):
@@ -189,8 +193,8 @@ class RunsScreen(RunActions):
     def _has_checkpoint(self, run: RunSummary) -> bool:
         """Whether there are weights; where there are none, say so."""
         if not run.checkpoints:
-            title = f"{run.name} has no checkpoint yet"
-            message = "It writes one at its first evaluation."
+            title = _("{name} has no checkpoint yet", name=run.name)
+            message = _("It writes one at its first evaluation.")
             self.notify(message, title=title, severity="warning", markup=False)
         return bool(run.checkpoints)
 
@@ -220,19 +224,19 @@ class RunsScreen(RunActions):
 def empty_state(root: str, is_read_only: bool = False) -> Content:
     """What an empty folder of runs shows."""
     here = (
-        muted("Start one in another terminal; it appears here by itself:\n\n")
+        muted(_("Start one in another terminal; it appears here by itself:\n\n"))
         if is_read_only
         else Content.assemble(
-            muted("Press "),
+            muted(_("Press ")),
             ("n", "bold $primary"),
-            muted(" to train the demo, or type in a shell:\n\n"),
+            muted(_(" to train the demo, or type in a shell:\n\n")),
         )
     )
     return Content.assemble(
-        (f"No runs in {root} yet\n\n", "bold"),
+        (_("No runs in {root} yet\n\n", root=root), "bold"),
         here,
         ("    kgpt-train\n\n", "bold $success"),
-        muted("That trains a small model on the built-in encyclopedia. On your own text:\n\n"),
+        muted(_("That trains a small model on the built-in encyclopedia. On your own text:\n\n")),
         ("    kgpt prepare book.txt --output data/book\n", "$success"),
         ("    kgpt-train --data data/book --run book\n", "$success"),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from kgpt.language import N_, _
 from workbench.widgets.entry import TextEntry
 
-PLACEHOLDER = "Write how it begins; ctrl+g lets the model go on."
+PLACEHOLDER = N_("Write how it begins; ctrl+g lets the model go on.")
 
 
 class Prompt(TextEntry):
@@ -25,9 +26,9 @@ class Prompt(TextEntry):
             show_line_numbers=False,
             id="prompt",
             compact=True,
-            placeholder=PLACEHOLDER,
+            placeholder=_(PLACEHOLDER),
         )
-        self.border_title = "prompt"
+        self.border_title = _("prompt")
         self.cursor_blink = False
 
     def put(self, text: str) -> None:
