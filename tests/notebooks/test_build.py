@@ -87,7 +87,7 @@ def test_a_lesson_is_built_in_both_languages_and_then_left_alone(
     assert [line.split("  ")[1] for line in out] == ["text", "up to date"]
     notebook = nbformat.read(folder / "pt" / "01-uma-aula-pequena.ipynb", 4)
     assert notebook.cells[2].source == "Uma soma simples."
-    assert "olá" in str(notebook.cells[4].outputs)
+    assert "olá" in str([cell.get("outputs") for cell in notebook.cells])
 
     write(folder, LESSON.replace("# en: A small", "# en: A tiny"))
     assert building.main([]) == 0
