@@ -194,10 +194,10 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# Por isso o kgpt confere os ids e o tamanho do vocabulário **antes** de treinar, e guarda o tokenizador junto do modelo.
+# Por isso, no kgpt, o tamanho da tabela vem do tokenizador, e os dois são guardados juntos.
 
 # %% [markdown] lang="en"
-# That is why kgpt checks ids and the vocabulary's size **before** it trains, and keeps the tokenizer with the model.
+# That is why, in kgpt, the table's size comes from the tokenizer, and the two are kept together.
 
 # %% [markdown] lang="pt"
 # ## Exercícios
