@@ -63,6 +63,8 @@ class ClassifyConfig:
     """Of the vector that the head reads, in training."""
     max_length: int = 0
     """Tokens of a text that are read, its first ones; 0 for as many as the context holds."""
+    clean: tuple[str, ...] = ()
+    """Cleaning steps that each text goes through before it is read, in training and later."""
     train_layers: str = "all"
     """`all`, the `head` alone, or `last-N`: the last N blocks, the norm behind them and the head."""
     lora: LoraConfig = field(default_factory=LoraConfig)

@@ -63,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-length", type=int, default=0, metavar="N", help="tokens read of a text (the context)"
     )
+    add(
+        "--clean",
+        default="",
+        metavar="STEP,...",
+        help="how each text is cleaned before it is read, now and later, as its base's text was:"
+        " lower, digits (each becomes 0), nfc, phones, ...; see kgpt prepare --help (not at all)",
+    )
     add = parser.add_argument_group("model").add_argument
     add("--pooling", choices=("last", "mean"), default="last", help="what the head reads (last)")
     add("--train-layers", default="all", metavar="head|last-N|all", help="what learns (all)")
@@ -106,6 +113,7 @@ def settings_of(args: argparse.Namespace) -> ClassifyConfig:
         pooling=args.pooling,
         head_dropout=args.head_dropout,
         max_length=args.max_length,
+        clean=tuple(step.strip() for step in args.clean.split(",") if step.strip()),
         train_layers=args.train_layers,
         lora=lora_of(args),
         class_weights=args.class_weights,
@@ -123,8 +131,10 @@ def _new(args: argparse.Namespace, show_plan: Any) -> Outcome:
     checkpoint = base.checkpoint(args.checkpoint)
     model = base.configuration()["model"]
     config = configuration(args, model, DEFAULTS, settings.lora, LORA_LEARNING_RATE)
+    from kgpt.text.cleaning import Cleaner
     from kgpt.text.labelled import read_examples
 
+    Cleaner.of_changes(settings.clean)
     found = read_examples(
         args.data,
         args.text_field,

@@ -196,6 +196,19 @@ def test_options_of_training_reach_the_run(finetune, root):
     assert (run.path / "tensorboard").is_dir() and (run.adapter_folder / "adapter.json").is_file()
 
 
+def test_texts_are_cleaned_in_training_and_later(finetune, kgpt, root, spam):
+    code, out, _ = finetune("cleaned", *QUICK, "--clean", "lower,digits")
+    assert code == 0
+    assert RunFolder(root / "runs" / "cleaned").read()["finetuning"]["clean"] == ["lower", "digits"]
+    texts = ("Win 77 NOW", "win 00 now")
+    chances = {}
+    for name in ("spam", "cleaned"):
+        _, out, _ = kgpt("classify", name, *texts, "--json")
+        chances[name] = [item["probabilities"]["spam"] for item in json.loads(out)["results"]]
+    assert chances["cleaned"][0] == chances["cleaned"][1]
+    assert chances["spam"][0] != chances["spam"][1]
+
+
 def test_a_finished_run_goes_on_with_more_steps(finetune, kgpt, root):
     assert finetune("more", *QUICK[:-4], "--steps", "2", "--epochs", "0")[0] == 0
     code, out, _ = kgpt(
@@ -226,6 +239,8 @@ def test_a_finished_run_goes_on_with_more_steps(finetune, kgpt, root):
         (("--lora-rank", "99"), "Rank too high"),
         (("--lora-rank", "2", "--lora-targets", "querry"), "lora.targets"),
         (("--head-dropout", "1"), "head_dropout"),
+        (("--clean", "lowr"), "Did you mean lower?"),
+        (("--clean", "lower,language=pt"), "language changes no text"),
         (("--text-field", "body"), "there is no field 'body'"),
         (("--checkpoint", "77"), "77"),
         (("--learning-rate", "-1"), "learning_rate"),
