@@ -61,6 +61,8 @@ class ClassifyConfig:
     """What the head reads of a text's vectors: that of its `last` token, or their `mean`."""
     head_dropout: float = 0.0
     """Of the vector that the head reads, in training."""
+    token_dropout: float = 0.0
+    """Share of a text's tokens that are left out in training, others each time that it is seen."""
     max_length: int = 0
     """Tokens of a text that are read, its first ones; 0 for as many as the context holds."""
     clean: tuple[str, ...] = ()
@@ -85,12 +87,9 @@ class ClassifyConfig:
             "all, head or last-N, such as last-2",
             self.train_layers,
         )
-        require(
-            0 <= self.head_dropout < 1,
-            "head_dropout",
-            "from 0 up to, not including, 1",
-            self.head_dropout,
-        )
+        for name in ("head_dropout", "token_dropout"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, "from 0 up to, not including, 1", value)
         require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
         require(
             not (self.lora.rank and self.train_layers != "all"),

@@ -74,6 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pooling", choices=("last", "mean"), default="last", help="what the head reads (last)")
     add("--train-layers", default="all", metavar="head|last-N|all", help="what learns (all)")
     add("--head-dropout", type=float, default=0.0, metavar="X", help="before the head (0)")
+    add(
+        "--token-dropout",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of each text's tokens that training leaves out, others each time (0)",
+    )
     add("--class-weights", action="store_true", help="each label counts as much as each other")
     add_lora_options(add)
     add = parser.add_argument_group("training").add_argument
@@ -112,6 +119,7 @@ def settings_of(args: argparse.Namespace) -> ClassifyConfig:
     return ClassifyConfig(
         pooling=args.pooling,
         head_dropout=args.head_dropout,
+        token_dropout=args.token_dropout,
         max_length=args.max_length,
         clean=tuple(step.strip() for step in args.clean.split(",") if step.strip()),
         train_layers=args.train_layers,

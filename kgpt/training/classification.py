@@ -91,6 +91,7 @@ class Classification:
             longest=self.longest,
             seed=config.seed,
             filling=NO_TOKEN,
+            token_dropout=self.settings.token_dropout,
         )
 
     def measure(

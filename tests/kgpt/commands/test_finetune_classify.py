@@ -163,7 +163,7 @@ def test_what_writes_refuses_a_classifier_in_one_sentence(spam, kgpt, root, monk
 def test_options_of_training_reach_the_run(finetune, root):
     options = (
         "--lora-rank", "2", "--lora-alpha", "3", "--lora-dropout", "0.1", "--lora-targets", "query,value",
-        "--pooling", "mean", "--head-dropout", "0.2", "--max-length", "20", "--class-weights",
+        "--pooling", "mean", "--head-dropout", "0.2", "--token-dropout", "0.3", "--max-length", "20", "--class-weights",
         "--dropout", "0.1", "--label-smoothing", "0.05", "--steps", "4", "--evaluate-every", "2",
         "--checkpoint-every", "2", "--keep", "1", "--early-stopping", "0", "--seed", "5",
         "--precision", "float32", "--balance", "--tensorboard",
@@ -184,8 +184,15 @@ def test_options_of_training_reach_the_run(finetune, root):
     assert finetuning["lora"] == {
         "rank": 2, "alpha": 3.0, "dropout": 0.1, "targets": ["query", "value"],
     }  # fmt: skip
-    chosen = {key: finetuning[key] for key in ("pooling", "head_dropout", "max_length")}
-    assert chosen == {"pooling": "mean", "head_dropout": 0.2, "max_length": 20}
+    chosen = {
+        key: finetuning[key] for key in ("pooling", "head_dropout", "token_dropout", "max_length")
+    }
+    assert chosen == {
+        "pooling": "mean",
+        "head_dropout": 0.2,
+        "token_dropout": 0.3,
+        "max_length": 20,
+    }
     assert finetuning["class_weights"] and finetuning["balance"]
     assert finetuning["shares"] == ["0.6", "0.2", "0.2"]
     configuration = values["configuration"]
@@ -239,6 +246,7 @@ def test_a_finished_run_goes_on_with_more_steps(finetune, kgpt, root):
         (("--lora-rank", "99"), "Rank too high"),
         (("--lora-rank", "2", "--lora-targets", "querry"), "lora.targets"),
         (("--head-dropout", "1"), "head_dropout"),
+        (("--token-dropout", "1"), "token_dropout"),
         (("--clean", "lowr"), "Did you mean lower?"),
         (("--clean", "lower,language=pt"), "language changes no text"),
         (("--text-field", "body"), "there is no field 'body'"),
