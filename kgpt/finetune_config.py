@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, cast
 from kgpt.config import check_types, require
 from kgpt.errors import KgptError
 
-Pooling = Literal["last", "mean"]
+Pooling = Literal["last", "mean", "sum", "max"]
 Duplicates = Literal["drop", "keep"]
 Learns = Literal["answers", "all"]
 TRAIN_LAYERS = re.compile(r"all|head|last-[1-9][0-9]{0,3}")
@@ -58,7 +58,8 @@ class ClassifyConfig:
     labels: tuple[str, ...] = ()
     """In the order of the probabilities."""
     pooling: Pooling = "last"
-    """What the head reads of a text's vectors: that of its `last` token, or their `mean`."""
+    """What the head reads of a text's vectors: that of its `last` token, their `mean`, their `sum` over the square root
+    of their number, or the `max` of each channel."""
     head_dropout: float = 0.0
     """Of the vector that the head reads, in training."""
     token_dropout: float = 0.0

@@ -7,6 +7,7 @@ validation loss; the figures on the test part are its figures.
 from __future__ import annotations
 
 import argparse
+import typing
 from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.finetune_options import (
@@ -22,7 +23,7 @@ from kgpt.commands.finetune_options import (
 from kgpt.commands.stages import show_stage
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
-from kgpt.finetune_config import ClassifyConfig
+from kgpt.finetune_config import ClassifyConfig, Pooling
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " lower, digits (each becomes 0), nfc, phones, ...; see kgpt prepare --help (not at all)",
     )
     add = parser.add_argument_group("model").add_argument
-    add("--pooling", choices=("last", "mean"), default="last", help="what the head reads (last)")
+    add(
+        "--pooling",
+        choices=typing.get_args(Pooling),
+        default="last",
+        help="what the head reads of the tokens' vectors; sum: over the square root of the length (last)",
+    )
     add("--train-layers", default="all", metavar="head|last-N|all", help="what learns (all)")
     add("--head-dropout", type=float, default=0.0, metavar="X", help="before the head (0)")
     add(
