@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SEEDS = (1, 2, 3, 4, 5)
+VOCABULARY = 1000
 
 
 @dataclass(frozen=True)
@@ -71,74 +72,84 @@ def main(seeds: Sequence[int] = SEEDS, names: Sequence[str] = ()) -> None:
 
 
 def measured(file: str, case: Case, seed: int) -> dict[str, float]:
-    """Figures of one run on its test part, and those of scikit-learn."""
-    from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
-    from kgpt.finetune_config import ClassifyConfig, LoraConfig
-    from kgpt.text.labelled import read_examples
-    from kgpt.text.parting import parted
-    from kgpt.text.prepare import prepare
-    from kgpt.training.finetuning import finetune_classifier, plan_classifier
-    from kgpt.training.trainer import train
-
+    """Figures of one run, and those of scikit-learn on the same parts."""
+    found, parts = read_parts(file, case, seed)
     began = time.perf_counter()
-    settings = ClassifyConfig(
-        pooling="mean",
-        balance=case.balance,
-        duplicates="drop" if case.drops_copies else "keep",
-        lora=LoraConfig(rank=case.rank, alpha=16.0),
-    )
-    found = read_examples(file, drop_copies=case.drops_copies)
-    parts = parted(
-        found.examples, settings.split, seed, balance=case.balance, keep_together=case.drops_copies
-    )
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        messages = "".join(example.text + "\n" for example in parts.train)
-        (folder / "messages.txt").write_text(messages, encoding="utf-8")
-        prepare(
-            [folder / "messages.txt"], folder / "messages", vocabulary_size=1000, documents="line"
-        )
-        model = ModelConfig(
-            context_length=128, num_layers=1, num_heads=4, width=case.width, positions="rotary",
-            feed_forward_width=2 * case.width, norm="rms", qk_norm=True, activation="swiglu",
-            bias=False, dropout=0.1,
-        )  # fmt: skip
-        pretraining = TrainConfig(
-            data=str(folder / "messages"), run="base", model=model, epochs=1.0, batch_size=16,
-            seed=seed, optimizer=OptimizerConfig(name="muon", warmup_steps=2), xla="off",
-        )  # fmt: skip
-        base = train(pretraining, saved_models=folder / "runs").run
-        rate = 1e-2 if case.rank else 5e-3
-        tuning = replace(
-            pretraining,
-            data=file,
-            run="spam",
-            model=base_model(base),
-            optimizer=OptimizerConfig(learning_rate=rate, warmup_steps=20, weight_decay=0.05),
-            batch_size=32,
-            epochs=12.0 if case.balance else 5.0,
-            label_smoothing=0.05,
-            early_stopping=4,
-        )
-        plan = plan_classifier(base, base.checkpoint(), found, tuning, settings, folder / "runs")
-        outcome = finetune_classifier(plan)
-        figures: Any = (outcome.results or {})["test"]
+        base = pretrained(parts, case, seed, Path(name))
+        outcome = tuned(base, found, file, case, seed)
+        figures: Any = outcome.results or {}
         seconds = time.perf_counter() - began
         share = trained_share(outcome.training.run.path / "log.txt")
     return {
-        "accuracy": figures["accuracy"],
-        "f1": figures["by_label"]["spam"]["f1"],
+        "accuracy": figures["test"]["accuracy"],
+        "f1": figures["test"]["by_label"]["spam"]["f1"],
+        "validation": figures["validation"]["accuracy"],
+        "validation_loss": figures["validation"]["loss"],
         "seconds": seconds,
         "share": share,
         **of_scikit_learn(parts),
     }
 
 
-def base_model(run: Any) -> Any:
-    """The architecture of a run."""
-    from kgpt.model.tensors import model_config
+def read_parts(file: str, case: Case, seed: int) -> tuple[Any, Any]:
+    """The messages, and the parts that fine-tuning will make of them."""
+    from kgpt.finetune_config import ClassifyConfig
+    from kgpt.text.labelled import read_examples
+    from kgpt.text.parting import parted
 
-    return model_config(run)
+    found = read_examples(file, drop_copies=case.drops_copies)
+    split, together = ClassifyConfig().split, case.drops_copies
+    return found, parted(found.examples, split, seed, balance=case.balance, keep_together=together)
+
+
+def pretrained(parts: Any, case: Case, seed: int, folder: Path) -> Any:
+    """A base that has read the training part's messages, without their labels."""
+    from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig
+    from kgpt.text.prepare import prepare
+    from kgpt.training.trainer import train
+
+    messages = "".join(example.text + "\n" for example in parts.train)
+    (folder / "messages.txt").write_text(messages, encoding="utf-8")
+    prepare(
+        [folder / "messages.txt"], folder / "messages", vocabulary_size=VOCABULARY,
+        documents="line",
+    )  # fmt: skip
+    model = ModelConfig(
+        context_length=128, num_layers=1, num_heads=4, width=case.width, positions="rotary",
+        feed_forward_width=2 * case.width, norm="rms", qk_norm=True, activation="swiglu",
+        bias=False, dropout=0.1,
+    )  # fmt: skip
+    config = TrainConfig(
+        data=str(folder / "messages"), run="base", model=model, epochs=1.0, batch_size=16,
+        seed=seed, optimizer=OptimizerConfig(name="muon", warmup_steps=2), xla="off",
+    )  # fmt: skip
+    return train(config, saved_models=folder / "runs").run
+
+
+def tuned(base: Any, found: Any, file: str, case: Case, seed: int) -> Any:
+    """The base made a classifier."""
+    from kgpt.config import OptimizerConfig, TrainConfig
+    from kgpt.finetune_config import ClassifyConfig, LoraConfig
+    from kgpt.model.tensors import model_config
+    from kgpt.training.finetuning import finetune_classifier, plan_classifier
+
+    settings = ClassifyConfig(
+        pooling="mean",
+        balance=case.balance,
+        duplicates="drop" if case.drops_copies else "keep",
+        lora=LoraConfig(rank=case.rank, alpha=16.0),
+    )
+    rate = 1e-2 if case.rank else 5e-3
+    config = TrainConfig(
+        data=file, run="spam", model=model_config(base), seed=seed, xla="off",
+        optimizer=OptimizerConfig(learning_rate=rate, warmup_steps=20, weight_decay=0.05),
+        batch_size=32, epochs=12.0 if case.balance else 5.0, label_smoothing=0.05,
+        early_stopping=4,
+    )  # fmt: skip
+    saved_models = base.path.parent
+    plan = plan_classifier(base, base.checkpoint(), found, config, settings, saved_models)
+    return finetune_classifier(plan)
 
 
 def trained_share(log: Path) -> float:
@@ -180,3 +191,11 @@ def of_scikit_learn(parts: Any) -> dict[str, float]:
         given = best.predict(x["test"])
         found[f"{kind}_f1"] = float(f1_score(label["test"], given, pos_label="spam"))
     return found
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    main(
+        [int(item) for item in given if item.isdigit()] or SEEDS,
+        [item for item in given if not item.isdigit()],
+    )

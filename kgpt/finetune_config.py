@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, cast
 from kgpt.config import check_types, require
 from kgpt.errors import KgptError
 
-Pooling = Literal["last", "mean"]
+Pooling = Literal["last", "mean", "sum", "max"]
 Duplicates = Literal["drop", "keep"]
 Learns = Literal["answers", "all"]
 TRAIN_LAYERS = re.compile(r"all|head|last-[1-9][0-9]{0,3}")
@@ -58,11 +58,16 @@ class ClassifyConfig:
     labels: tuple[str, ...] = ()
     """In the order of the probabilities."""
     pooling: Pooling = "last"
-    """What the head reads of a text's vectors: that of its `last` token, or their `mean`."""
+    """What the head reads of a text's vectors: that of its `last` token, their `mean`, their `sum` over the square root
+    of their number, or the `max` of each channel."""
     head_dropout: float = 0.0
     """Of the vector that the head reads, in training."""
+    token_dropout: float = 0.0
+    """Share of a text's tokens that are left out in training, others each time that it is seen."""
     max_length: int = 0
     """Tokens of a text that are read, its first ones; 0 for as many as the context holds."""
+    clean: tuple[str, ...] = ()
+    """Cleaning steps that each text goes through before it is read, in training and later."""
     train_layers: str = "all"
     """`all`, the `head` alone, or `last-N`: the last N blocks, the norm behind them and the head."""
     lora: LoraConfig = field(default_factory=LoraConfig)
@@ -83,12 +88,9 @@ class ClassifyConfig:
             "all, head or last-N, such as last-2",
             self.train_layers,
         )
-        require(
-            0 <= self.head_dropout < 1,
-            "head_dropout",
-            "from 0 up to, not including, 1",
-            self.head_dropout,
-        )
+        for name in ("head_dropout", "token_dropout"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, "from 0 up to, not including, 1", value)
         require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
         require(
             not (self.lora.rank and self.train_layers != "all"),

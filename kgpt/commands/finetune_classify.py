@@ -7,6 +7,7 @@ validation loss; the figures on the test part are its figures.
 from __future__ import annotations
 
 import argparse
+import typing
 from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.finetune_options import (
@@ -22,7 +23,7 @@ from kgpt.commands.finetune_options import (
 from kgpt.commands.stages import show_stage
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
-from kgpt.finetune_config import ClassifyConfig
+from kgpt.finetune_config import ClassifyConfig, Pooling
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
@@ -63,10 +64,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-length", type=int, default=0, metavar="N", help="tokens read of a text (the context)"
     )
+    add(
+        "--clean",
+        default="",
+        metavar="STEP,...",
+        help="how each text is cleaned before it is read, now and later, as its base's text was:"
+        " lower, digits (each becomes 0), nfc, phones, ...; see kgpt prepare --help (not at all)",
+    )
     add = parser.add_argument_group("model").add_argument
-    add("--pooling", choices=("last", "mean"), default="last", help="what the head reads (last)")
+    add(
+        "--pooling",
+        choices=typing.get_args(Pooling),
+        default="last",
+        help="what the head reads of the tokens' vectors; sum: over the square root of the length (last)",
+    )
     add("--train-layers", default="all", metavar="head|last-N|all", help="what learns (all)")
     add("--head-dropout", type=float, default=0.0, metavar="X", help="before the head (0)")
+    add(
+        "--token-dropout",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of each text's tokens that training leaves out, others each time (0)",
+    )
     add("--class-weights", action="store_true", help="each label counts as much as each other")
     add_lora_options(add)
     add = parser.add_argument_group("training").add_argument
@@ -105,7 +125,9 @@ def settings_of(args: argparse.Namespace) -> ClassifyConfig:
     return ClassifyConfig(
         pooling=args.pooling,
         head_dropout=args.head_dropout,
+        token_dropout=args.token_dropout,
         max_length=args.max_length,
+        clean=tuple(step.strip() for step in args.clean.split(",") if step.strip()),
         train_layers=args.train_layers,
         lora=lora_of(args),
         class_weights=args.class_weights,
@@ -123,8 +145,10 @@ def _new(args: argparse.Namespace, show_plan: Any) -> Outcome:
     checkpoint = base.checkpoint(args.checkpoint)
     model = base.configuration()["model"]
     config = configuration(args, model, DEFAULTS, settings.lora, LORA_LEARNING_RATE)
+    from kgpt.text.cleaning import Cleaner
     from kgpt.text.labelled import read_examples
 
+    Cleaner.of_changes(settings.clean)
     found = read_examples(
         args.data,
         args.text_field,

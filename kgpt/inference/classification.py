@@ -20,6 +20,7 @@ from kgpt.inference.compiled import compiled
 from kgpt.inference.thresholds import Thresholds
 from kgpt.model.classifier import NO_TOKEN, Classifier, load_checkpoint_classifier
 from kgpt.runs import Checkpoint, RunFolder
+from kgpt.text.cleaning import Cleaner
 from kgpt.text.text_rows import filled, text_rows
 from kgpt.text.tokenizer import Tokenizer
 
@@ -73,11 +74,12 @@ class TextClassifier:
     def __init__(self, model: Classifier, tokenizer: Tokenizer, settings: ClassifyConfig) -> None:
         self.tokenizer, self.labels = tokenizer, settings.labels
         self.longest = longest_row(settings, model.config.context_length)
+        self._cleaner = Cleaner.of_changes(settings.clean)
         self._score = RowScorer(model, self.longest)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities (N, L) of the labels; a text's tokens behind the longest row are not read."""
-        return self._score(text_rows(texts, self.tokenizer, self.longest).rows)
+        return self._score(text_rows(texts, self.tokenizer, self.longest, self._cleaner).rows)
 
     def classify(
         self, texts: Sequence[str], thresholds: Thresholds | None = None

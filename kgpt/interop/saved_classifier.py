@@ -8,16 +8,24 @@ Axes: B texts, T tokens of a text, L labels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from kgpt.errors import KgptError
 from kgpt.finetune_config import ClassifyConfig
 from kgpt.inference.classification import longest_row
 from kgpt.interop.saved_model import TEXT, StoredModel, check_model, save, signature
 from kgpt.model.classifier import NO_TOKEN, Classifier
 from kgpt.text.tokenizer import Tokenizer
+
+GRAPH_STEPS: dict[str, Callable[[Any], Any]] = {
+    "lower": lambda text: tf.strings.lower(text, encoding="utf-8"),
+    "digits": lambda text: tf.strings.regex_replace(text, "[1-9]", "0"),
+}
+"""The cleaning steps that a graph can do."""
 
 
 class LabelModel(StoredModel):
@@ -28,12 +36,15 @@ class LabelModel(StoredModel):
     ) -> None:
         super().__init__("label_model", model, tokenizer, weights)
         self._names = tf.constant(settings.labels)
+        self._clean = [GRAPH_STEPS[step] for step in settings.clean]
         self._longest = longest_row(settings, model.config.context_length)
         self._end_of_text = tokenizer.end_of_text
 
     @signature(TEXT)
     def classify(self, text: Any) -> dict[str, Any]:
         """The label of each text (B,), the probabilities of all labels (B, L), and their names (B, L)."""
+        for step in self._clean:
+            text = step(text)
         ids = self.tokenizer.tokenize(text)
         first_B1 = tf.fill([tf.shape(text)[0], 1], self._end_of_text)
         rows = tf.concat([tf.cast(first_B1, ids.dtype), ids], axis=1)[:, : self._longest]
@@ -61,8 +72,16 @@ def write_saved_classifier(
     """Write the SavedModel of `model` into the new `folder`, its matrices in `weights`: float32 or bfloat16.
 
     Raises:
-        KgptError: Keras does not run on TensorFlow, or the tokenizer is another model's.
+        KgptError: Keras does not run on TensorFlow, the tokenizer is another model's, or texts are cleaned by a step
+            that a graph cannot do.
         OSError: the disk is full or the folder cannot be written.
     """
     check_model(model.config, tokenizer)
+    without = [step for step in settings.clean if step not in GRAPH_STEPS]
+    if without:
+        raise KgptError(
+            "A cleaning step has no place in a SavedModel",
+            f"The classifier cleans its texts by {without[0]}, which TensorFlow alone cannot do.",
+            f"Steps that it can: {', '.join(GRAPH_STEPS)}. `kgpt serve` has them all.",
+        )
     save(LabelModel(model, tokenizer, settings, weights), ("serving_default", "classify"), folder)

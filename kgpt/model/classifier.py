@@ -25,7 +25,10 @@ NO_TOKEN = -1
 
 @keras.saving.register_keras_serializable(package="kgpt")
 class Classifier(keras.Model):
-    """A GPT with a head for labels: on the vector of a text's last token, or on the mean over its tokens.
+    """A GPT with a head for labels: on the vector of a text's last token, or on mean, sum or maximum over its tokens.
+
+    A sum is divided by the square root of the text's length, as TF-IDF's vectors are by their norm: one telling token
+    counts more in it than in a mean, where its share is one in all.
 
     Ids (B, T) become float32 scores (B, L). Rows begin with their text; behind it they are filled with `NO_TOKEN`, to
     which no token looks, because attention is causal.
@@ -80,12 +83,16 @@ class Classifier(keras.Model):
     def pooled(self, x_BTC: Any, is_token_BT: Any) -> Any:
         """One vector a row, (B, C)."""
         if (
-            self.pooling == "last"
-        ):  # 1 at the last token, 0 elsewhere: a product is quicker to differentiate than take
+            self.pooling == "max"
+        ):  # a row of nothing but filling has no weight, but must stay finite
+            return ops.max(ops.where(is_token_BT[:, :, None] > 0, x_BTC, -1e9), axis=1)
+        if self.pooling == "last":
+            # 1 at the last token, 0 elsewhere: a product is quicker to differentiate than take
             following_BT = ops.pad(is_token_BT[:, 1:], [(0, 0), (0, 1)])
             is_token_BT = is_token_BT - following_BT
         sums_BC = ops.matmul(is_token_BT[:, None, :], x_BTC)[:, 0]
-        return sums_BC / ops.maximum(ops.sum(is_token_BT, axis=1, keepdims=True), 1.0)
+        length_B1 = ops.maximum(ops.sum(is_token_BT, axis=1, keepdims=True), 1.0)
+        return sums_BC / (ops.sqrt(length_B1) if self.pooling == "sum" else length_B1)
 
     def compute_loss(
         self,

@@ -1,7 +1,7 @@
 """Texts as rows of ids: what a classifier reads, in training and later.
 
-In: texts, a tokenizer, the most ids a row may have. Out: a list of ids for each text, how many texts were cut; and rows
-as a matrix.
+In: texts, a tokenizer, the most ids a row may have, how texts are cleaned. Out: a list of ids for each text, how many
+texts were cut; and rows as a matrix.
 
 A row begins with the end of text, as each document does in pretraining, so that a text of no tokens has a row too.
 """
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kgpt.text.cleaning import Cleaner
 from kgpt.text.tokenizer import Tokenizer
 
 Ids = npt.NDArray[np.int32]
@@ -31,8 +32,12 @@ class TextRows(NamedTuple):
     """Ids of each text, the end of text before it included, had it not been cut."""
 
 
-def text_rows(texts: Sequence[str], tokenizer: Tokenizer, longest: int) -> TextRows:
-    """The ids of each text, `longest` at most."""
+def text_rows(
+    texts: Sequence[str], tokenizer: Tokenizer, longest: int, cleaner: Cleaner | None = None
+) -> TextRows:
+    """The ids of each text, `longest` at most; the text is cleaned by `cleaner` first."""
+    if cleaner is not None:
+        texts = [cleaner.clean(text).text for text in texts]
     whole = [[tokenizer.end_of_text, *tokenizer.encode(text)] for text in texts]
     lengths = [len(row) for row in whole]
     return TextRows([row[:longest] for row in whole], sum(n > longest for n in lengths), lengths)

@@ -23,6 +23,7 @@ from kgpt.model.classifier import NO_TOKEN, Classifier, build_classifier
 from kgpt.model.lora import add_adapters
 from kgpt.model.weights import assign
 from kgpt.runs import RunFolder
+from kgpt.text.cleaning import Cleaner
 from kgpt.text.labelled import Example
 from kgpt.text.parting import Parts
 from kgpt.text.text_rows import TextRows, text_rows
@@ -56,7 +57,11 @@ class Classification:
     def rows(self) -> dict[str, TextRows]:
         """The ids of each part's texts."""
         texts = {name: [example.text for example in part] for name, part in self.parts}
-        return {name: text_rows(part, self.tokenizer, self.longest) for name, part in texts.items()}
+        cleaner = Cleaner.of_changes(self.settings.clean)
+        return {
+            name: text_rows(part, self.tokenizer, self.longest, cleaner)
+            for name, part in texts.items()
+        }
 
     def model(self, config: TrainConfig, devices: Devices) -> keras.Model:
         """The base with a new head, what shall not train frozen."""
@@ -86,6 +91,7 @@ class Classification:
             longest=self.longest,
             seed=config.seed,
             filling=NO_TOKEN,
+            token_dropout=self.settings.token_dropout,
         )
 
     def measure(

@@ -37,6 +37,8 @@ class ExampleBatches:
     """Ids that the model can read."""
     seed: int
     filling: int
+    token_dropout: float = 0.0
+    """Chance of each id of a row but the first to be left out, drawn anew each time that the row is seen."""
 
     @property
     def batches_per_epoch(self) -> int:
@@ -55,7 +57,7 @@ class ExampleBatches:
         return Array((size, None), "int32"), Array((size,), "int32"), Array((size,), "float32")
 
     def tokens_until(self, step: int) -> int:
-        """Ids that the first `step` batches hold, filling left out."""
+        """Ids that the rows of the first `step` batches have, filling left out and dropped ones counted."""
         epochs, rest = divmod(step, self.batches_per_epoch)
         each = sum(map(len, self.rows))
         order = self._epoch(epochs)[:rest] if rest else []
@@ -69,7 +71,8 @@ class ExampleBatches:
         epoch, place = divmod(step, self.batches_per_epoch)
         chosen = self._epoch(epoch)[place]
         missing = self.batch_size - len(chosen)
-        ids = filled([self.rows[index] for index in chosen], self.longest, self.filling)
+        rows = self._thinned([self.rows[index] for index in chosen], step)
+        ids = filled(rows, self.longest, self.filling)
         ids = np.pad(ids, ((0, missing), (0, 0)), constant_values=self.filling)
         return (
             ids,
@@ -85,6 +88,16 @@ class ExampleBatches:
             size = self.batch_size // parts
             yield tuple(array[part * size : (part + 1) * size] for array in self.at(step))  # type: ignore[misc]
             step += 1
+
+    def _thinned(self, rows: Sequence[Sequence[int]], step: int) -> Sequence[Sequence[int]]:
+        if not self.token_dropout:
+            return rows
+        random = np.random.default_rng([self.seed, 1, step])
+        kept = [random.random(len(row)) >= self.token_dropout for row in rows]
+        return [
+            [*row[:1], *(token for token, stays in zip(row[1:], stay[1:], strict=True) if stays)]
+            for row, stay in zip(rows, kept, strict=True)
+        ]
 
     def _epoch(self, epoch: int) -> list[list[int]]:
         return epoch_order(self._lengths, self.batch_size, self.seed, epoch)

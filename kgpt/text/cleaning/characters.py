@@ -1,4 +1,4 @@
-"""Cleaning of characters: composition, invisible ones, wrong encodings, case."""
+"""Cleaning of characters: composition, invisible ones, wrong encodings, case, digits."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ _ALL_COMMON = re.compile(f"[{_COMMON}]*")
 _MAYBE_MOJIBAKE = re.compile(
     f"[^{_COMMON}](?:(?=[^\x00-\x7f])|(?<=[^\x00-\x7f][^\x00-\x7f])|(?<=[\x80-\x9fŒœÂÃ]))"
 )
+
+_ZEROS = str.maketrans("123456789", "0" * 9)
 
 
 def nfc(_: str) -> Change:
@@ -74,3 +76,12 @@ def encoding(_: str) -> Change:
 def lower(_: str) -> Change:
     """Lower case."""
     return str.lower
+
+
+def digits(_: str) -> Change:
+    """The digits 1 to 9 become 0: numbers keep their shape, and lose what tells one from another."""
+    return _digits
+
+
+def _digits(text: str) -> str:
+    return text.translate(_ZEROS)

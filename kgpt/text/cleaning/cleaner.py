@@ -50,6 +50,7 @@ STEPS = (
     Step("control", "", "remove control and invisible characters; line ends become \\n", characters.control),
     Step("encoding", "", "mend text that was decoded wrongly: 'Ã©' becomes 'é' (ftfy)", characters.encoding),
     Step("lower", "", "lower case", characters.lower),
+    Step("digits", "", "the digits 1 to 9 become 0", characters.digits),
     Step("emails", "", f"e-mail addresses become {masks.EMAIL}", masks.emails),
     Step("phones", "", f"phone numbers become {masks.PHONE}", masks.phones),
     Step("repeated-lines", "[CHARACTERS]",
@@ -101,6 +102,23 @@ class Cleaner:
                     step.keep(value) if step.keep else None,
                 )
             )
+
+    @classmethod
+    def of_changes(cls, steps: Sequence[str]) -> Cleaner:
+        """A cleaner that drops no document.
+
+        Raises:
+            KgptError: a step is a filter, or as for any cleaner.
+        """
+        cleaner = cls(steps)
+        for name, change, _ in cleaner._steps:
+            if change is None:
+                raise KgptError(
+                    "A step that drops texts",
+                    f"{name} changes no text; here each text gets a label.",
+                    f"Steps that change texts: {', '.join(step.name for step in STEPS if step.change)}.",
+                )
+        return cleaner
 
     def clean(self, text: str, is_whole: bool = True) -> Cleaned:
         """A document cleaned, or a piece of one (`is_whole` False)."""

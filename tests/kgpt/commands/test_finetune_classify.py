@@ -163,7 +163,7 @@ def test_what_writes_refuses_a_classifier_in_one_sentence(spam, kgpt, root, monk
 def test_options_of_training_reach_the_run(finetune, root):
     options = (
         "--lora-rank", "2", "--lora-alpha", "3", "--lora-dropout", "0.1", "--lora-targets", "query,value",
-        "--pooling", "mean", "--head-dropout", "0.2", "--max-length", "20", "--class-weights",
+        "--pooling", "mean", "--head-dropout", "0.2", "--token-dropout", "0.3", "--max-length", "20", "--class-weights",
         "--dropout", "0.1", "--label-smoothing", "0.05", "--steps", "4", "--evaluate-every", "2",
         "--checkpoint-every", "2", "--keep", "1", "--early-stopping", "0", "--seed", "5",
         "--precision", "float32", "--balance", "--tensorboard",
@@ -184,8 +184,15 @@ def test_options_of_training_reach_the_run(finetune, root):
     assert finetuning["lora"] == {
         "rank": 2, "alpha": 3.0, "dropout": 0.1, "targets": ["query", "value"],
     }  # fmt: skip
-    chosen = {key: finetuning[key] for key in ("pooling", "head_dropout", "max_length")}
-    assert chosen == {"pooling": "mean", "head_dropout": 0.2, "max_length": 20}
+    chosen = {
+        key: finetuning[key] for key in ("pooling", "head_dropout", "token_dropout", "max_length")
+    }
+    assert chosen == {
+        "pooling": "mean",
+        "head_dropout": 0.2,
+        "token_dropout": 0.3,
+        "max_length": 20,
+    }
     assert finetuning["class_weights"] and finetuning["balance"]
     assert finetuning["shares"] == ["0.6", "0.2", "0.2"]
     configuration = values["configuration"]
@@ -194,6 +201,19 @@ def test_options_of_training_reach_the_run(finetune, root):
     assert [row["step"] for row in run.metrics() if "validation_loss" in row] == [2, 4]
     assert len(run.checkpoints()) <= 2
     assert (run.path / "tensorboard").is_dir() and (run.adapter_folder / "adapter.json").is_file()
+
+
+def test_texts_are_cleaned_in_training_and_later(finetune, kgpt, root, spam):
+    code, out, _ = finetune("cleaned", *QUICK, "--clean", "lower,digits")
+    assert code == 0
+    assert RunFolder(root / "runs" / "cleaned").read()["finetuning"]["clean"] == ["lower", "digits"]
+    texts = ("Win 77 NOW", "win 00 now")
+    chances = {}
+    for name in ("spam", "cleaned"):
+        _, out, _ = kgpt("classify", name, *texts, "--json")
+        chances[name] = [item["probabilities"]["spam"] for item in json.loads(out)["results"]]
+    assert chances["cleaned"][0] == chances["cleaned"][1]
+    assert chances["spam"][0] != chances["spam"][1]
 
 
 def test_a_finished_run_goes_on_with_more_steps(finetune, kgpt, root):
@@ -226,6 +246,9 @@ def test_a_finished_run_goes_on_with_more_steps(finetune, kgpt, root):
         (("--lora-rank", "99"), "Rank too high"),
         (("--lora-rank", "2", "--lora-targets", "querry"), "lora.targets"),
         (("--head-dropout", "1"), "head_dropout"),
+        (("--token-dropout", "1"), "token_dropout"),
+        (("--clean", "lowr"), "Did you mean lower?"),
+        (("--clean", "lower,language=pt"), "language changes no text"),
         (("--text-field", "body"), "there is no field 'body'"),
         (("--checkpoint", "77"), "77"),
         (("--learning-rate", "-1"), "learning_rate"),

@@ -52,6 +52,30 @@ def test_a_saved_model_gives_the_labels_of_the_run(run, tmp_path):
     assert found["nothing"]["label"] == []
 
 
+def test_texts_are_cleaned_as_by_the_run(tmp_path, capsys):
+    folder = tmp_path / "runs" / "cleaning"
+    run = write_classifier(folder, clean=("lower", "digits"), pooling="mean")
+    assert export(run, tmp_path / "saved", "saved-model") == 0
+    texts = [
+        "CALL 0800-123 ÀS TRÊS",
+        "ΟΔΟΣ 77",
+        "ẞ İ Ǆ 12345",
+        "".join(map(chr, range(0x20, 0x250))),
+    ]
+    texts += [text.lower().translate(str.maketrans("123456789", "0" * 9)) for text in texts[:3]]
+    found = answers_of(tmp_path / "saved", {"classify": ["classify", {"text": texts}]}, tmp_path)
+    expected = [list(item.probabilities.values()) for item in load_classifier(run).classify(texts)]
+    np.testing.assert_allclose(found["classify"]["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(expected[:3], expected[4:], atol=1e-6)
+    as_it_is = write_classifier(tmp_path / "runs" / "plain", pooling="mean")
+    chances = list(next(iter(load_classifier(as_it_is).classify(texts[:1]))).probabilities.values())
+    assert np.abs(np.subtract(chances, expected[0])).max() > 0.01
+    other = write_classifier(tmp_path / "runs" / "other", clean=("nfc", "lower"))
+    assert export(other, tmp_path / "refused", "saved-model") == 2
+    assert "nfc, which TensorFlow alone cannot do" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
+
+
 def test_weights_may_be_halved(run, tmp_path):
     for weights in ("float32", "bfloat16"):
         assert export(run, tmp_path / weights, "saved-model", "--weights", weights) == 0

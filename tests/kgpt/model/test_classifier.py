@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from tiny import GPT2_SHAPE, MODERN_SHAPE
@@ -35,23 +37,42 @@ def matrix(rows, width=8):
 
 
 @pytest.mark.parametrize("shape", [GPT2_SHAPE, MODERN_SHAPE], ids=["gpt2", "modern"])
-@pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_the_head_reads_the_last_token_or_the_mean_whatever_is_behind_the_text(shape, pooling):
+@pytest.mark.parametrize("pooling", ["last", "mean", "sum", "max"])
+def test_the_head_reads_what_pooling_makes_of_the_tokens_whatever_is_behind_the_text(
+    shape, pooling
+):
     model = classifier(shape, pooling=pooling)
     kernel, bias = np.asarray(model.head.kernel), np.asarray(model.head.bias)
     expected = []
     for row in ROWS:
         vectors = np.asarray(model.gpt.hidden_states(np.array([row])))[0]
-        vector = vectors[-1] if pooling == "last" else vectors.mean(axis=0)
+        vector = {
+            "last": vectors[-1],
+            "mean": vectors.mean(axis=0),
+            "sum": vectors.sum(axis=0) / np.sqrt(len(row)),
+            "max": vectors.max(axis=0),
+        }[pooling]
         expected.append(vector @ kernel + bias)
     for width in (5, 8):
         np.testing.assert_allclose(model(matrix(ROWS, width)), expected, atol=2e-5)
 
 
 def test_the_poolings_differ():
-    last, mean = (np.asarray(classifier(pooling=p)(matrix(ROWS))) for p in ("last", "mean"))
-    assert abs(last[0] - mean[0]).max() > 1e-3
-    np.testing.assert_allclose(last[1], mean[1], atol=1e-5)  # one token is its own mean
+    kinds = ("last", "mean", "sum", "max")
+    scores = [np.asarray(classifier(pooling=kind)(matrix(ROWS))) for kind in kinds]
+    for one, other in itertools.combinations(scores, 2):
+        assert abs(one[0] - other[0]).max() > 1e-3
+        np.testing.assert_allclose(one[1], other[1], atol=1e-5)  # one token is all of these
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "sum", "max"])
+def test_a_row_of_filling_does_not_disturb_the_others(pooling):
+    model = classifier(pooling=pooling)
+    ids, labels = matrix([*ROWS, []]), np.array([0, 1, 2, 0])
+    weights = np.array([1.0, 1.0, 1.0, 0.0], "float32")
+    found = model.compute_loss(y=labels, y_pred=model(ids), sample_weight=weights)
+    alone = model.compute_loss(y=labels[:3], y_pred=model(ids[:3]))
+    assert float(found) == pytest.approx(float(alone), rel=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

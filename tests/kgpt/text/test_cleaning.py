@@ -198,6 +198,20 @@ def test_lower_case() -> None:
     assert cleaned("lower", "ÀS Três HORAS") == "às três horas"
 
 
+def test_digits_become_zeros() -> None:
+    assert (
+        cleaned("digits", "Ligue 0800-123 45 já: R$ 1,90 ½ ٣")
+        == "Ligue 0000-000 00 já: R$ 0,00 ½ ٣"
+    )
+
+
+def test_a_cleaner_of_changes_has_no_filters() -> None:
+    assert Cleaner.of_changes(["lower", "digits"]).clean("A 7").text == "a 0"
+    with pytest.raises(KgptError, match="min-length changes no text") as raised:
+        Cleaner.of_changes(["lower", "min-length=3"])
+    assert "lower" in raised.value.hint and "language" not in raised.value.hint
+
+
 # === Lines ===
 
 LINE = "Esta linha tem mais de trinta caracteres."

@@ -48,8 +48,32 @@ def test_an_epoch_sees_each_example_once_with_its_label_and_weight():
         assert sorted(seen) == list(range(45))
 
 
-def test_a_batch_depends_on_seed_and_step_alone():
-    found, again = batches(), batches()
+def test_dropped_tokens_are_others_each_time_and_never_the_first():
+    whole, thin = batches(), batches(token_dropout=0.3)
+    kept = all_of = 0
+    differs = False
+    for step in range(12):
+        ids, labels, weights = thin.at(step)
+        np.testing.assert_array_equal(labels, whole.at(step)[1])
+        np.testing.assert_array_equal(weights, whole.at(step)[2])
+        assert ids.shape[1] == max(8, -(-int((ids != FILLING).sum(1).max()) // 8) * 8)
+        for row in ids:
+            tokens = row[row != FILLING].tolist()
+            if tokens:
+                before = whole.rows[tokens[0]]
+                order = iter(before[1:])
+                assert all(token in order for token in tokens[1:])  # some of them, in their order
+                kept, all_of = kept + len(tokens) - 1, all_of + len(before) - 1
+                differs |= len(tokens) < len(before)
+    assert differs and kept / all_of == pytest.approx(0.7, abs=0.06)
+    first = {int(row[0]): row.tolist() for step in range(12) for row in thin.at(step)[0]}
+    later = {int(row[0]): row.tolist() for step in range(12, 24) for row in thin.at(step)[0]}
+    assert first != later
+
+
+@pytest.mark.parametrize("dropped", [0.0, 0.3])
+def test_a_batch_depends_on_seed_and_step_alone(dropped):
+    found, again = batches(token_dropout=dropped), batches(token_dropout=dropped)
     for step in (30, 0, 13):
         for one, other in zip(found.at(step), again.at(step), strict=True):
             np.testing.assert_array_equal(one, other)

@@ -18,6 +18,7 @@ from kgpt.model.tensors import base_tensors, checkpoint_tensors, is_adapter, loa
 
 SHARES = ("0.6", "0.2", "0.2")
 LORA = ClassifyConfig(lora=LoraConfig(rank=2, alpha=4.0, dropout=0.2), shares=SHARES)
+EVERYTHING = ClassifyConfig(head_dropout=0.2, token_dropout=0.1, pooling="mean", shares=SHARES)
 TIMES = ("seconds", "tokens_per_second")
 
 
@@ -34,8 +35,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(base, data):
     """A run of everything, with dropout in each place, from beginning to end."""
-    settings = ClassifyConfig(head_dropout=0.2, pooling="mean", shares=SHARES)
-    return tuned(base, data, "whole", settings)
+    return tuned(base, data, "whole", EVERYTHING)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_end(base, data, request, kind):
     from kgpt.training.finetuning import resume_classifier
 
     first = request.getfixturevalue(kind).training.run
-    settings = ClassifyConfig(head_dropout=0.2, pooling="mean", shares=SHARES)
-    settings = LORA if kind == "adapted" else settings
+    settings = LORA if kind == "adapted" else EVERYTHING
     part = tuned(base, data, f"part-{kind}", settings, reporter=StopAt(4))
     assert part.results is None and not part.training.finished and part.training.steps < 9
     resumed = resume_classifier(part.training.run, {})
