@@ -94,7 +94,12 @@ def _top_parser(only: str) -> argparse.ArgumentParser:
         description=_("Build, train, measure, sample and export GPT models with Keras 3."),
         epilog=_("Start with: kgpt-train   (trains a small model on the built-in encyclopedia)"),
     )
-    parser.add_argument("--version", action="version", version=f"kgpt {version('kgpt')}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"kgpt {version('kgpt')}",
+        help=_("show program's version number and exit"),
+    )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, line in COMMANDS.items():
         subparser = subparsers.add_parser(
@@ -102,7 +107,7 @@ def _top_parser(only: str) -> argparse.ArgumentParser:
         )
         if name == only:
             module = importlib.import_module(f"kgpt.commands.{name}")
-            subparser.description = _(module.__doc__)
+            subparser.description = _(module.__doc__ or "")
             subparser.epilog = _(module.EXAMPLES)
             module.add_arguments(subparser)
             if not hasattr(module, "KINDS"):

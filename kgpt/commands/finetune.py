@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind = kinds.add_parser(
             name,
             help=_(line),
-            description=_(module.__doc__),
+            description=_(module.__doc__ or ""),
             epilog=_(module.EXAMPLES),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -137,7 +137,7 @@ def test_a_text_with_places_gets_values() -> None:
         for use in uses()
         if use.name == "_" and not use.call.keywords
         for text in use.texts
-        if re.search(r"\{[a-z_]+[}:!]", text)
+        if re.search(r"\{(?!instruction\})[a-z_]+[}:!]", text)  # a template's own place
     ]
     assert not bare
 
