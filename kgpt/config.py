@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 Positions = Literal["learned", "rotary"]
 Norm = Literal["layer", "rms"]
@@ -73,39 +74,42 @@ class ModelConfig:
         check_types(self, "model")
         positive = "vocabulary_size vocabulary_multiple context_length num_layers num_heads width"
         for name in positive.split():
-            require(getattr(self, name) >= 1, f"model.{name}", "at least 1", getattr(self, name))
+            require(getattr(self, name) >= 1, f"model.{name}", _("at least 1"), getattr(self, name))
         require(
             self.width % self.num_heads == 0,
             "model.width",
-            f"a multiple of model.num_heads={self.num_heads}",
+            _("a multiple of model.num_heads={num_heads}", num_heads=self.num_heads),
             self.width,
         )
         require(
             self.num_kv_heads >= 0 and self.num_heads % self.kv_heads == 0,
             "model.num_kv_heads",
-            f"a divisor of model.num_heads={self.num_heads} (or 0 for as many)",
+            _(
+                "a divisor of model.num_heads={num_heads} (or 0 for as many)",
+                num_heads=self.num_heads,
+            ),
             self.num_kv_heads,
         )
         require(
             self.positions == "learned" or self.head_dim % 2 == 0,
             "model.width",
-            "an even width per head (rotary positions turn pairs)",
+            _("an even width per head (rotary positions turn pairs)"),
             self.width,
         )
         require(
             self.feed_forward_width >= 0,
             "model.feed_forward_width",
-            "0 or more",
+            _("0 or more"),
             self.feed_forward_width,
         )
         require(
             0.0 <= self.dropout < 1.0,
             "model.dropout",
-            "from 0 up to, not including, 1",
+            _("from 0 up to, not including, 1"),
             self.dropout,
         )
-        require(self.norm_epsilon > 0, "model.norm_epsilon", "above 0", self.norm_epsilon)
-        require(self.rotary_base > 1, "model.rotary_base", "above 1", self.rotary_base)
+        require(self.norm_epsilon > 0, "model.norm_epsilon", _("above 0"), self.norm_epsilon)
+        require(self.rotary_base > 1, "model.rotary_base", _("above 1"), self.rotary_base)
 
     @property
     def padded_vocabulary_size(self) -> int:
@@ -163,21 +167,23 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         check_types(self, "optimizer")
         for name in ("learning_rate", "muon_learning_rate", "epsilon"):
-            require(getattr(self, name) > 0, f"optimizer.{name}", "above 0", getattr(self, name))
+            require(getattr(self, name) > 0, f"optimizer.{name}", _("above 0"), getattr(self, name))
         for name in ("embedding_learning_rate", "weight_decay", "clip_norm", "warmup_steps"):
-            require(getattr(self, name) >= 0, f"optimizer.{name}", "0 or more", getattr(self, name))
+            require(
+                getattr(self, name) >= 0, f"optimizer.{name}", _("0 or more"), getattr(self, name)
+            )
         for name in ("beta_1", "beta_2", "muon_momentum", "ema_decay"):
             require(
                 0 <= getattr(self, name) < 1,
                 f"optimizer.{name}",
-                "from 0 up to, not including, 1",
+                _("from 0 up to, not including, 1"),
                 getattr(self, name),
             )
         for name in ("final_fraction", "decay_fraction"):
             require(
                 0 <= getattr(self, name) <= 1,
                 f"optimizer.{name}",
-                "between 0 and 1",
+                _("between 0 and 1"),
                 getattr(self, name),
             )
 
@@ -254,24 +260,24 @@ class TrainConfig:
             "keep",
             "log_every",
         ):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            require(getattr(self, name) >= 1, name, _("at least 1"), getattr(self, name))
         for name in ("minutes", "epochs", "early_stopping", "spike_deviations", "max_rollbacks"):
-            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+            require(getattr(self, name) >= 0, name, _("0 or more"), getattr(self, name))
         require(
             0 <= self.label_smoothing < 1,
             "label_smoothing",
-            "from 0 up to, not including, 1",
+            _("from 0 up to, not including, 1"),
             self.label_smoothing,
         )
-        require(self.z_loss >= 0, "z_loss", "0 or more", self.z_loss)
-        require(0 <= self.seed < 2**32, "seed", "0 or more, below 2**32", self.seed)
+        require(self.z_loss >= 0, "z_loss", _("0 or more"), self.z_loss)
+        require(0 <= self.seed < 2**32, "seed", _("0 or more, below 2**32"), self.seed)
         require(
             all(STEP_CHANGE.fullmatch(change) for change in self.step_changes),
             "step_changes",
-            'a list of texts such as "20:500"',
+            _('a list of texts such as "20:500"'),
             self.step_changes,
         )
-        require(bool(self.data), "data", "a folder made by `kgpt prepare`", self.data)
+        require(bool(self.data), "data", _("a folder made by `kgpt prepare`"), self.data)
 
     @property
     def tokens_per_step(self) -> int:
@@ -291,9 +297,17 @@ def require(holds: bool, name: str, expected: str, received: object) -> None:
     """Raise a `KgptError` that names the key, what it must be and what it was, unless `holds`."""
     if not holds:
         raise KgptError(
-            "Configuration error",
-            f"{name} must be {expected}. Received: {name}={received!r}",
-            f"Change it on the command line with --set {name}=VALUE, or in your TOML file.",
+            _("Configuration error"),
+            _(
+                "{name} must be {expected}. Received: {name}={received!r}",
+                name=name,
+                expected=expected,
+                received=received,
+            ),
+            _(
+                "Change it on the command line with --set {name}=VALUE, or in your TOML file.",
+                name=name,
+            ),
         )
 
 
@@ -305,18 +319,20 @@ def check_types(config: Any, prefix: str) -> None:
         name = f"{prefix}.{item.name}".lstrip(".")
         choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
         if choices:
-            require(value in choices, name, "one of " + ", ".join(choices), value)
+            require(value in choices, name, _("one of ") + ", ".join(choices), value)
         elif hint is float:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            require(is_number and abs(value) <= sys.float_info.max, name, "a finite number", value)
+            require(
+                is_number and abs(value) <= sys.float_info.max, name, _("a finite number"), value
+            )
         elif typing.get_origin(hint) is tuple:
             require(
                 isinstance(value, tuple) and all(isinstance(v, str) for v in value),
                 name,
-                "a list of texts",
+                _("a list of texts"),
                 value,
             )
         elif not dataclasses.is_dataclass(hint):
             is_right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-            words = {int: "a whole number", str: "a text", bool: "true or false"}
+            words = {int: _("a whole number"), str: _("a text"), bool: _("true or false")}
             require(is_right, name, words.get(hint, hint.__name__), value)

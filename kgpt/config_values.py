@@ -16,6 +16,7 @@ from typing import Any
 
 from kgpt.config import ModelConfig, OptimizerConfig, TrainConfig, require
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 def to_dict(config: TrainConfig | ModelConfig | OptimizerConfig) -> dict[str, Any]:
@@ -61,15 +62,19 @@ def _replace(config: Any, values: Mapping[str, Any], prefix: str) -> Any:
             near = difflib.get_close_matches(
                 name, ["model", "optimizer", *dotted(TrainConfig())], n=1
             )
-            suggestion = f"Did you mean {near[0]}? " if near else ""
+            suggestion = _("Did you mean {near}? ", near=near[0]) if near else ""
             raise KgptError(
-                "Unknown configuration key",
-                f"There is no key {name}.",
-                f"{suggestion}Known here: {', '.join(sorted(known))}.",
+                _("Unknown configuration key"),
+                _("There is no key {name}.", name=name),
+                _(
+                    "{suggestion}Known here: {known}.",
+                    suggestion=suggestion,
+                    known=", ".join(sorted(known)),
+                ),
             )
         current = getattr(config, key)
         if dataclasses.is_dataclass(current):
-            require(isinstance(value, Mapping), name, "a table of keys", value)
+            require(isinstance(value, Mapping), name, _("a table of keys"), value)
             changes[key] = _replace(current, value, name)
         elif isinstance(value, list):
             changes[key] = tuple(value)
@@ -89,15 +94,15 @@ def read_config_file(path: Path) -> dict[str, Any]:
         return _run_configuration(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise KgptError(
-            "Configuration file not found",
-            f"There is no file {path}.",
-            "Give a TOML file or a run's run.json.",
+            _("Configuration file not found"),
+            _("There is no file {path}.", path=path),
+            _("Give a TOML file or a run's run.json."),
         ) from None
     except (OSError, ValueError) as error:
         raise KgptError(
-            "Configuration file not readable",
+            _("Configuration file not readable"),
             f"{path}: {error}",
-            "It must be TOML, or a run's run.json.",
+            _("It must be TOML, or a run's run.json."),
         ) from None
 
 
@@ -106,7 +111,7 @@ def _run_configuration(text: str) -> dict[str, Any]:
     run = json.loads(text)
     values = run.get("configuration", run) if isinstance(run, dict) else run
     if not isinstance(values, dict):
-        raise ValueError("it holds no configuration")
+        raise ValueError(_("it holds no configuration"))
     return {**values, "minutes": 0.0} if run.get("steps_fixed_at") else values
 
 
@@ -115,9 +120,9 @@ def parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise KgptError(
-            "Bad --set",
-            f"Expected KEY=VALUE. Received: {text!r}",
-            "For example: --set model.num_layers=6",
+            _("Bad --set"),
+            _("Expected KEY=VALUE. Received: {text!r}", text=text),
+            _("For example: --set model.num_layers=6"),
         )
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptFailure
+from kgpt.language import N_, _
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -51,7 +52,7 @@ def remove_leftovers(folder: Path, of: str = "") -> None:
 
 @contextmanager
 def written_aside(
-    target: Path, hint: str = "Free some space, or choose an --output on another disk."
+    target: Path, hint: str = N_("Free some space, or choose an --output on another disk.")
 ) -> Iterator[Path]:
     """A path beside `target` for a file or folder, renamed to `target` when the block ends, removed when it fails.
 
@@ -97,16 +98,16 @@ def remove(path: Path) -> None:
 
 
 def disk_failure(
-    error: OSError, path: Path, hint: str = "Free some space, then continue with --resume."
+    error: OSError, path: Path, hint: str = N_("Free some space, then continue with --resume.")
 ) -> KgptFailure:
     """The `KgptFailure` that tells a user what an `OSError` while writing `path` means; `hint` is for a full disk."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = f"Could not write {path}. What was saved before is untouched."
-        return KgptFailure("No space left on the disk", message, hint)
+        message = _("Could not write {path}. What was saved before is untouched.", path=path)
+        return KgptFailure(_("No space left on the disk"), message, _(hint))
     return KgptFailure(
-        "Cannot write",
+        _("Cannot write"),
         f"{path}: {error.strerror or error}",
-        "Check the folder and its permissions.",
+        _("Check the folder and its permissions."),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from kgpt.config import check_types, require
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 Pooling = Literal["last", "mean", "sum", "max"]
 Duplicates = Literal["drop", "keep"]
@@ -37,13 +38,18 @@ class LoraConfig:
 
     def __post_init__(self) -> None:
         check_types(self, "lora")
-        require(0 <= self.rank <= 4096, "lora.rank", "0 (none) to 4096", self.rank)
-        require(self.alpha > 0, "lora.alpha", "above 0", self.alpha)
+        require(0 <= self.rank <= 4096, "lora.rank", _("0 (none) to 4096"), self.rank)
+        require(self.alpha > 0, "lora.alpha", _("above 0"), self.alpha)
         require(
-            0 <= self.dropout < 1, "lora.dropout", "from 0 up to, not including, 1", self.dropout
+            0 <= self.dropout < 1, "lora.dropout", _("from 0 up to, not including, 1"), self.dropout
         )
         known = bool(self.targets) and set(self.targets) <= set(TARGETS)
-        require(known, "lora.targets", f"one or more of {', '.join(TARGETS)}", self.targets)
+        require(
+            known,
+            "lora.targets",
+            _("one or more of {targets}", targets=", ".join(TARGETS)),
+            self.targets,
+        )
 
     @property
     def scale(self) -> float:
@@ -85,17 +91,17 @@ class ClassifyConfig:
         require(
             bool(TRAIN_LAYERS.fullmatch(self.train_layers)),
             "train_layers",
-            "all, head or last-N, such as last-2",
+            _("all, head or last-N, such as last-2"),
             self.train_layers,
         )
         for name in ("head_dropout", "token_dropout"):
             value = getattr(self, name)
-            require(0 <= value < 1, name, "from 0 up to, not including, 1", value)
-        require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
+            require(0 <= value < 1, name, _("from 0 up to, not including, 1"), value)
+        require(self.max_length >= 0, "max_length", _("0 or more"), self.max_length)
         require(
             not (self.lora.rank and self.train_layers != "all"),
             "train_layers",
-            "left out with adapters, which train in every block",
+            _("left out with adapters, which train in every block"),
             self.train_layers,
         )
         self.split  # noqa: B018  a property that checks
@@ -126,8 +132,8 @@ class InstructConfig:
 
     def __post_init__(self) -> None:
         check_types(self, "finetuning")
-        require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
-        require(self.answered >= 0, "answered", "0 or more", self.answered)
+        require(self.max_length >= 0, "max_length", _("0 or more"), self.max_length)
+        require(self.answered >= 0, "answered", _("0 or more"), self.answered)
         self.split  # noqa: B018  a property that checks
 
     @property
@@ -150,8 +156,8 @@ class PreferConfig:
 
     def __post_init__(self) -> None:
         check_types(self, "finetuning")
-        require(self.beta > 0, "beta", "above 0", self.beta)
-        require(self.max_length >= 0, "max_length", "0 or more", self.max_length)
+        require(self.beta > 0, "beta", _("above 0"), self.beta)
+        require(self.max_length >= 0, "max_length", _("0 or more"), self.max_length)
         self.split  # noqa: B018  a property that checks
 
     @property
@@ -167,7 +173,7 @@ def _split(shares: tuple[str, ...]) -> tuple[float, float, float]:
         train = validation = test = -1.0
     is_whole = abs(train + validation + test - 1) < 1e-6
     is_good = is_whole and train > 0 and validation > 0 and test >= 0
-    expected = "three shares that add up to 1 (the last may be 0), such as 0.7,0.1,0.2"
+    expected = _("three shares that add up to 1 (the last may be 0), such as 0.7,0.1,0.2")
     require(is_good, "split", expected, ",".join(shares))
     return train, validation, test
 
@@ -228,7 +234,10 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _not_readable() -> KgptError:
     return KgptError(
-        "Unreadable run",
-        "run.json does not say how the run was fine-tuned: its `finetuning` is missing or of another version.",
-        "Restore the file, or fine-tune again.",
+        _("Unreadable run"),
+        _(
+            "run.json does not say how the run was fine-tuned: its `finetuning` is missing or of "
+            "another version."
+        ),
+        _("Restore the file, or fine-tune again."),
     )

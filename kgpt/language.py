@@ -74,7 +74,7 @@ def _(message: str, /, **values: Any) -> str:
     Numbers whose place has a format (`{loss:.3f}`, `{steps:,}`) are written as the language writes them.
     """
     current()
-    text = _catalog.gettext(message) if _catalog else message
+    text = _catalog.gettext(message) if _catalog and message else message
     return _FORMATTER.format(text, **values) if values else text
 
 

@@ -7,6 +7,7 @@ import platform
 from types import ModuleType
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 def optional_package(name: str, extra: str, purpose: str) -> ModuleType:
@@ -19,9 +20,14 @@ def optional_package(name: str, extra: str, purpose: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise KgptError(
-            "A package is missing",
-            f"{purpose} needs {name.partition('.')[0]}: {error}.",
-            f"Install it with: pip install 'kgpt[{extra}]'",
+            _("A package is missing"),
+            _(
+                "{purpose} needs {partition}: {error}.",
+                purpose=purpose,
+                partition=name.partition(".")[0],
+                error=error,
+            ),
+            _("Install it with: pip install 'kgpt[{extra}]'", extra=extra),
         ) from error
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 def _gpt2(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
@@ -158,8 +159,9 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1)
         raise KgptError(
-            "Unknown preset",
-            f"There is no preset {name!r}." + (f" Did you mean {near[0]}?" if near else ""),
-            f"Presets: {', '.join(PRESETS)}.",
+            _("Unknown preset"),
+            _("There is no preset {name!r}.", name=name)
+            + (_(" Did you mean {near}?", near=near[0]) if near else ""),
+            _("Presets: {presets}.", presets=", ".join(PRESETS)),
         )
     return from_dict(PRESETS[name])

@@ -43,6 +43,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 DECODERS = ("auto", "keras", "litert", "litert-int8")
@@ -86,27 +87,32 @@ class GenerateOptions:
     def __post_init__(self) -> None:
         for name, (kind, is_allowed, allowed) in _RULES.items():
             value = getattr(self, name)
-            self._check(name, _IS[kind](value), kind)
-            self._check(name, is_allowed(value), allowed)
+            self._check(name, _IS[kind](value), _(kind))
+            self._check(name, is_allowed(value), _(allowed))
         is_texts = isinstance(self.stop, (tuple, list)) and all(
             isinstance(text, str) and text for text in self.stop
         )
-        self._check("stop", is_texts, "a list of texts, none empty")
+        self._check("stop", is_texts, _("a list of texts, none empty"))
         is_biases = isinstance(self.logit_bias, Mapping) and all(
             _is_id(token) and _is_number(bias) for token, bias in self.logit_bias.items()
         )
-        self._check("logit_bias", is_biases, "finite numbers by token id")
+        self._check("logit_bias", is_biases, _("finite numbers by token id"))
         is_ids = isinstance(self.forbidden, (tuple, list)) and all(map(_is_id, self.forbidden))
-        self._check("forbidden", is_ids, "a list of token ids")
+        self._check("forbidden", is_ids, _("a list of token ids"))
         is_seed = self.seed is None or (_is_whole(self.seed) and 0 <= self.seed < 2**63)
-        self._check("seed", is_seed, "a whole number of 0 or more, below 2**63")
+        self._check("seed", is_seed, _("a whole number of 0 or more, below 2**63"))
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
             raise KgptError(
-                "Bad generation option",
-                f"{name} must be {expected}. Received: {name}={getattr(self, name)!r}",
-                "See `kgpt sample --help`.",
+                _("Bad generation option"),
+                _(
+                    "{name} must be {expected}. Received: {name}={value!r}",
+                    name=name,
+                    expected=expected,
+                    value=getattr(self, name),
+                ),
+                _("See `kgpt sample --help`."),
             )
 
     @classmethod
@@ -116,9 +122,9 @@ class GenerateOptions:
         unknown = sorted(set(values) - known)
         if unknown:
             raise KgptError(
-                "Unknown generation option",
-                f"There is no option {unknown[0]!r}.",
-                f"Known: {', '.join(sorted(known))}.",
+                _("Unknown generation option"),
+                _("There is no option {unknown!r}.", unknown=unknown[0]),
+                _("Known: {known}.", known=", ".join(sorted(known))),
             )
         chosen = dict(values)
         for name in ("stop", "forbidden"):
@@ -148,20 +154,24 @@ def _id_of(key: object) -> object:
 
 
 _IS: dict[str, Callable[[object], bool]] = {
-    "a whole number": _is_whole,
-    "a finite number": _is_number,
+    N_("a whole number"): _is_whole,
+    N_("a finite number"): _is_number,
 }
 _RULES: dict[str, tuple[str, Callable[[Any], bool], str]] = {
-    "max_tokens": ("a whole number", lambda value: value >= 1, "at least 1"),
-    "temperature": ("a finite number", lambda value: value >= 0, "0 or more"),
-    "top_k": ("a whole number", lambda value: value >= 0, "0 (off) or more"),
-    "top_p": ("a finite number", lambda value: 0 < value <= 1, "above 0 and at most 1"),
-    "min_p": ("a finite number", lambda value: 0 <= value < 1, "from 0 up to, not including, 1"),
-    "typical_p": ("a finite number", lambda value: 0 < value <= 1, "above 0 and at most 1"),
-    "repetition_penalty": ("a finite number", lambda value: value > 0, "above 0"),
-    "frequency_penalty": ("a finite number", lambda value: True, ""),
-    "presence_penalty": ("a finite number", lambda value: True, ""),
-    "no_repeat_ngram_size": ("a whole number", lambda value: value >= 0, "0 (off) or more"),
+    "max_tokens": (N_("a whole number"), lambda value: value >= 1, N_("at least 1")),
+    "temperature": (N_("a finite number"), lambda value: value >= 0, N_("0 or more")),
+    "top_k": (N_("a whole number"), lambda value: value >= 0, N_("0 (off) or more")),
+    "top_p": (N_("a finite number"), lambda value: 0 < value <= 1, N_("above 0 and at most 1")),
+    "min_p": (
+        N_("a finite number"),
+        lambda value: 0 <= value < 1,
+        N_("from 0 up to, not including, 1"),
+    ),
+    "typical_p": (N_("a finite number"), lambda value: 0 < value <= 1, N_("above 0 and at most 1")),
+    "repetition_penalty": (N_("a finite number"), lambda value: value > 0, N_("above 0")),
+    "frequency_penalty": (N_("a finite number"), lambda value: True, ""),
+    "presence_penalty": (N_("a finite number"), lambda value: True, ""),
+    "no_repeat_ngram_size": (N_("a whole number"), lambda value: value >= 0, N_("0 (off) or more")),
 }
 """What each number must be."""
 
@@ -179,16 +189,24 @@ def decode(line: bytes | str) -> dict[str, Any]:
     """
     if len(line) > MAX_LINE_BYTES:
         raise KgptError(
-            "Message too long",
-            f"A line holds at most {MAX_LINE_BYTES} bytes. Received: {len(line)}.",
+            _("Message too long"),
+            _(
+                "A line holds at most {max_line_bytes} bytes. Received: {count}.",
+                max_line_bytes=MAX_LINE_BYTES,
+                count=len(line),
+            ),
             "",
         )
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise KgptError("Broken message", f"Expected one JSON object a line: {error}", "") from None
+        raise KgptError(
+            _("Broken message"), _("Expected one JSON object a line: {error}", error=error), ""
+        ) from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise KgptError("Broken message", 'Expected a JSON object with a text under "type".', "")
+        raise KgptError(
+            _("Broken message"), _('Expected a JSON object with a text under "type".'), ""
+        )
     return message
 
 

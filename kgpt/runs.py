@@ -32,6 +32,7 @@ from kgpt.files import (
     remove_leftovers,
     write_json,
 )
+from kgpt.language import _
 
 FORMAT_VERSION = 1
 
@@ -179,23 +180,28 @@ class RunFolder:
         """
         if not self.exists():
             raise KgptError(
-                "Unknown run",
-                f"{self.path} is no run: it has no run.json.",
-                "`kgpt runs` lists the runs.",
+                _("Unknown run"),
+                _("{path} is no run: it has no run.json.", path=self.path),
+                _("`kgpt runs` lists the runs."),
             )
         values = read_json(self.run_file)
         if not values:
             raise KgptError(
-                "Unreadable run",
-                f"{self.run_file} is not a JSON object.",
-                "Restore the file, or train the run again.",
+                _("Unreadable run"),
+                _("{run_file} is not a JSON object.", run_file=self.run_file),
+                _("Restore the file, or train the run again."),
             )
         version = values.get("format_version")
         if not isinstance(version, int) or version > FORMAT_VERSION:
             raise KgptError(
-                "Run from another version",
-                f"{self.run_file} has format version {version!r}; this kgpt reads up to {FORMAT_VERSION}.",
-                "Update kgpt.",
+                _("Run from another version"),
+                _(
+                    "{run_file} has format version {version!r}; this kgpt reads up to {format_version}.",
+                    run_file=self.run_file,
+                    version=version,
+                    format_version=FORMAT_VERSION,
+                ),
+                _("Update kgpt."),
             )
         return values
 
@@ -212,9 +218,9 @@ class RunFolder:
         """
         if self.is_classifier:
             raise KgptError(
-                "A classifier writes no text",
-                f"Run {self.name} was fine-tuned to give labels.",
-                f'Use it so: kgpt classify {self.name} "your text"',
+                _("A classifier writes no text"),
+                _("Run {name} was fine-tuned to give labels.", name=self.name),
+                _('Use it so: kgpt classify {name} "your text"', name=self.name),
             )
 
     def check_labels(self) -> None:
@@ -226,9 +232,12 @@ class RunFolder:
         self.read()
         if not self.is_classifier:
             raise KgptError(
-                "No classifier",
-                f"Run {self.name} writes text, and gives no labels.",
-                f"Make one from it: kgpt finetune classify {self.name} --data FILE --run NAME",
+                _("No classifier"),
+                _("Run {name} writes text, and gives no labels.", name=self.name),
+                _(
+                    "Make one from it: kgpt finetune classify {name} --data FILE --run NAME",
+                    name=self.name,
+                ),
             )
 
     @property
@@ -246,10 +255,16 @@ class RunFolder:
         self.check_writes()
         if not self.answers:
             raise KgptError(
-                "Not tuned to answer",
-                f"Run {self.name} continues texts, and was never fine-tuned to answer.",
-                f"Make one that does: kgpt finetune instruct {self.name} --data FILE --run NAME"
-                f' (or let it write: kgpt sample {self.name} "…")',
+                _("Not tuned to answer"),
+                _(
+                    "Run {name} continues texts, and was never fine-tuned to answer.",
+                    name=self.name,
+                ),
+                _(
+                    "Make one that does: kgpt finetune instruct {name} --data FILE --run NAME (or let it "
+                    'write: kgpt sample {name} "…")',
+                    name=self.name,
+                ),
             )
 
     @property
@@ -277,9 +292,13 @@ class RunFolder:
         own = str(self.read().get("task"))
         if self._kind != FINETUNED.get(task, ""):
             raise KgptError(
-                "A run of another kind",
-                f"Run {self.name} was made by another command; its task is {own}.",
-                f"Go on with it so: {self.resume_command}",
+                _("A run of another kind"),
+                _(
+                    "Run {name} was made by another command; its task is {own}.",
+                    name=self.name,
+                    own=own,
+                ),
+                _("Go on with it so: {resume_command}", resume_command=self.resume_command),
             )
 
     def configuration(self) -> dict[str, Any]:
@@ -291,9 +310,9 @@ class RunFolder:
         values = self.read().get("configuration")
         if not isinstance(values, dict):
             raise KgptError(
-                "Unreadable run",
-                f"{self.run_file} holds no configuration.",
-                "Restore the file, or train the run again.",
+                _("Unreadable run"),
+                _("{run_file} holds no configuration.", run_file=self.run_file),
+                _("Restore the file, or train the run again."),
             )
         return values
 
@@ -371,21 +390,28 @@ class RunFolder:
         if not chosen:
             steps = ", ".join(str(item.step) for item in found)
             raise KgptError(
-                "Checkpoint not found",
-                f"Run {self.name} has no checkpoint {which!r}."
-                + (f" It has steps {steps}." if steps else " It has none yet."),
-                "Use best, last or one of its steps."
+                _("Checkpoint not found"),
+                _("Run {name} has no checkpoint {which!r}.", name=self.name, which=which)
+                + (_(" It has steps {steps}.", steps=steps) if steps else _(" It has none yet.")),
+                _("Use best, last or one of its steps.")
                 if steps
-                else "Wait for its first one, or train it with --resume.",
+                else _("Wait for its first one, or train it with --resume."),
             )
         return chosen[-1]
 
     def _with_averages(self, checkpoint: Checkpoint) -> Checkpoint:
         if not (checkpoint.path / AVERAGES_FILE).is_file():
             raise KgptError(
-                "No averaged weights",
-                f"Run {self.name} keeps no average of its weights: {checkpoint.path} has no {AVERAGES_FILE}.",
-                "Train with --set optimizer.ema_decay=0.999, or name the checkpoint without -ema.",
+                _("No averaged weights"),
+                _(
+                    "Run {name} keeps no average of its weights: {path} has no {averages_file}.",
+                    name=self.name,
+                    path=checkpoint.path,
+                    averages_file=AVERAGES_FILE,
+                ),
+                _(
+                    "Train with --set optimizer.ema_decay=0.999, or name the checkpoint without -ema."
+                ),
             )
         return dataclasses.replace(checkpoint, weights_file=AVERAGES_FILE)
 
@@ -420,10 +446,10 @@ def find_run(run: str | Path, saved_models: str | Path | None = None) -> RunFold
     names = [item.name for item in list_runs(root)]
     near = difflib.get_close_matches(Path(run).name, names, n=5)
     raise KgptError(
-        "Unknown run",
-        f"There is no run {str(run)!r} in {root}."
-        + (f" There is {', '.join((near or names)[:5])}." if names else ""),
-        "`kgpt runs` lists the runs; `kgpt-train --run NAME` makes one.",
+        _("Unknown run"),
+        _("There is no run {run!r} in {root}.", run=str(run), root=root)
+        + (_(" There is {near}.", near=", ".join((near or names)[:5])) if names else ""),
+        _("`kgpt runs` lists the runs; `kgpt-train --run NAME` makes one."),
     )
 
 
@@ -444,22 +470,29 @@ def new_run(name: str, saved_models: str | Path | None = None) -> RunFolder:
     """
     if not RUN_NAME.match(name):
         raise KgptError(
-            "Bad run name",
-            f"A run's name is at most 100 letters, digits, '.', '_', '+' and '-'. Received: {name!r}",
-            "Choose another --run NAME.",
+            _("Bad run name"),
+            _(
+                "A run's name is at most 100 letters, digits, '.', '_', '+' and '-'. Received: "
+                "{name!r}",
+                name=name,
+            ),
+            _("Choose another --run NAME."),
         )
     folder = RunFolder(saved_models_folder(saved_models) / name)
     if folder.exists():
         raise KgptError(
-            "Run exists",
-            f"{folder.path} is there already.",
-            f"Continue it with `{folder.resume_command}`, or choose another --run NAME.",
+            _("Run exists"),
+            _("{path} is there already.", path=folder.path),
+            _(
+                "Continue it with `{resume_command}`, or choose another --run NAME.",
+                resume_command=folder.resume_command,
+            ),
         )
     if folder.path.exists() and not (folder.path.is_dir() and not any(folder.path.iterdir())):
         raise KgptError(
-            "Not a run",
-            f"{folder.path} is there already, and is no run: it has no run.json.",
-            "Choose another --run NAME, or remove it.",
+            _("Not a run"),
+            _("{path} is there already, and is no run: it has no run.json.", path=folder.path),
+            _("Choose another --run NAME, or remove it."),
         )
     return folder
 
@@ -513,9 +546,9 @@ def owned(folder: RunFolder) -> Iterator[None]:
         except OSError:
             pid = read_json(folder.status_file).get("pid")
             raise KgptError(
-                "Run in use",
-                f"Another trainer (process {pid}) owns {folder.path}.",
-                "Wait for it, or stop it first.",
+                _("Run in use"),
+                _("Another trainer (process {pid}) owns {path}.", pid=pid, path=folder.path),
+                _("Wait for it, or stop it first."),
             ) from None
         remove_leftovers(folder.checkpoints_folder)
         remove_leftovers(folder.path, of=folder.status_file.name)

@@ -20,12 +20,20 @@ def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
             yield node, node.func.id
 
 
+def help_of(tree: ast.Module) -> str | None:
+    """The docstring of a command's module, which `--help` shows."""
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return ast.get_docstring(tree, clean=False) if "add_arguments" in names else None
+
+
 def extract(
     file: IO[bytes], keywords: object, comment_tags: object, options: object
 ) -> Iterator[tuple[int, str, Any, list[str]]]:
     """As Babel asks for it: line, function, text or texts, comments. A variable has been marked elsewhere."""
-    found = []
-    for call, name in calls(ast.parse(file.read())):
+    tree = ast.parse(file.read())
+    help_text = help_of(tree)
+    found: list[tuple[int, str, Any, list[str]]] = [(1, "_", help_text, [])] if help_text else []
+    for call, name in calls(tree):
         texts = [item.value for item in call.args[: MARKS[name]] if isinstance(item, ast.Constant)]
         if texts:
             found.append((call.lineno, name, texts[0] if len(texts) == 1 else tuple(texts), []))

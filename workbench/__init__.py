@@ -51,7 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--version", action="version", version=f"kgpt-workbench {version('kgpt')}")
+    add(
+        "--version",
+        action="version",
+        version=f"kgpt-workbench {version('kgpt')}",
+        help=_("show program's version number and exit"),
+    )
     add(
         "--saved-models",
         metavar="DIR",

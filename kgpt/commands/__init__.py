@@ -17,28 +17,30 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _, prefer
 
 COMMANDS = {
-    "prepare": "turn text into a tokenizer and token shards",
-    "train": "train a model (also `kgpt-train`)",
-    "plan": "say what a training run takes, and whether it fits",
-    "finetune": "let a base learn a job from a file, such as labelling texts",
-    "classify": "label texts with a fine-tuned classifier",
-    "chat": "talk with a model that was fine-tuned to answer",
-    "sample": "let a model continue a prompt",
-    "evaluate": "loss, perplexity and bits per byte of a run",
-    "import": "make a run of a GPT-2 from Hugging Face, OpenAI or keras-hub",
-    "export": "write a model in another format, such as a TensorFlow SavedModel",
-    "serve": "answer requests over HTTP, as OpenAI's API does",
-    "runs": "list the runs",
-    "report": "write a run as one page of HTML",
-    "tokenize": "show the tokens of a text",
+    "prepare": N_("turn text into a tokenizer and token shards"),
+    "train": N_("train a model (also `kgpt-train`)"),
+    "plan": N_("say what a training run takes, and whether it fits"),
+    "finetune": N_("let a base learn a job from a file, such as labelling texts"),
+    "classify": N_("label texts with a fine-tuned classifier"),
+    "chat": N_("talk with a model that was fine-tuned to answer"),
+    "sample": N_("let a model continue a prompt"),
+    "evaluate": N_("loss, perplexity and bits per byte of a run"),
+    "import": N_("make a run of a GPT-2 from Hugging Face, OpenAI or keras-hub"),
+    "export": N_("write a model in another format, such as a TensorFlow SavedModel"),
+    "serve": N_("answer requests over HTTP, as OpenAI's API does"),
+    "runs": N_("list the runs"),
+    "report": N_("write a run as one page of HTML"),
+    "tokenize": N_("show the tokens of a text"),
 }
 """Subcommand and the line that `kgpt --help` says of it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kgpt ARGUMENTS` and return its exit code: 0 done, 1 failed, 2 the caller's mistake, 130 interrupted."""
+    prefer("")
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = next((word for word in given if not word.startswith("-")), "")
     if name and name not in COMMANDS:
@@ -61,9 +63,13 @@ def train_main() -> int:
 
 def _unknown_command(name: str) -> int:
     near = difflib.get_close_matches(name, COMMANDS, n=1)
-    suggestion = f" Did you mean {near[0]}?" if near else ""
-    message = f"There is no command {name!r}.{suggestion}"
-    _print_error(KgptError("Unknown command", message, f"Commands: {', '.join(COMMANDS)}."))
+    suggestion = _(" Did you mean {near}?", near=near[0]) if near else ""
+    message = _("There is no command {name!r}.{suggestion}", name=name, suggestion=suggestion)
+    _print_error(
+        KgptError(
+            _("Unknown command"), message, _("Commands: {commands}.", commands=", ".join(COMMANDS))
+        )
+    )
     return KgptError.exit_code
 
 
@@ -71,8 +77,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors look like those of the commands."""
 
     def error(self, message: str) -> NoReturn:
-        hint = f"`{self.prog} --help` shows what it takes."
-        _print_error(KgptError("Bad arguments", message, hint))
+        hint = _("`{prog} --help` shows what it takes.", prog=self.prog)
+        _print_error(KgptError(_("Bad arguments"), message, hint))
         raise SystemExit(KgptError.exit_code)
 
     def _parse_optional(self, arg_string: str) -> Any:
@@ -85,18 +91,24 @@ def _top_parser(only: str) -> argparse.ArgumentParser:
 
     parser = _Parser(
         prog="kgpt",
-        description="Build, train, measure, sample and export GPT models with Keras 3.",
-        epilog="Start with: kgpt-train   (trains a small model on the built-in encyclopedia)",
+        description=_("Build, train, measure, sample and export GPT models with Keras 3."),
+        epilog=_("Start with: kgpt-train   (trains a small model on the built-in encyclopedia)"),
     )
-    parser.add_argument("--version", action="version", version=f"kgpt {version('kgpt')}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"kgpt {version('kgpt')}",
+        help=_("show program's version number and exit"),
+    )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, line in COMMANDS.items():
         subparser = subparsers.add_parser(
-            name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=_(line), formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == only:
             module = importlib.import_module(f"kgpt.commands.{name}")
-            subparser.description, subparser.epilog = module.__doc__, module.EXAMPLES
+            subparser.description = _(module.__doc__ or "")
+            subparser.epilog = _(module.EXAMPLES)
             module.add_arguments(subparser)
             if not hasattr(module, "KINDS"):
                 add_common_options(subparser)
@@ -105,15 +117,15 @@ def _top_parser(only: str) -> argparse.ArgumentParser:
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes; of one with several kinds, each kind."""
-    common = parser.add_argument_group("common options")
+    common = parser.add_argument_group(_("common options"))
     common.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line of stdout"
+        "--json", action="store_true", help=_("print one JSON object as the last line of stdout")
     )
-    common.add_argument("--debug", action="store_true", help="show tracebacks")
+    common.add_argument("--debug", action="store_true", help=_("show tracebacks"))
     common.add_argument(
         "--saved-models",
         metavar="DIR",
-        help="folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)",
+        help=_("folder of the runs (default: $KGPT_SAVED_MODELS or saved_models)"),
     )
 
 
@@ -137,8 +149,8 @@ def _run(args: argparse.Namespace) -> int:
             return 0
         except Exception as error:
             message = str(error).strip()[:2000]
-            title = f"Failed: {type(error).__name__}"
-            _print_error(KgptError(title, message, "Run again with --debug to see where."))
+            title = _("Failed: {name}", name=type(error).__name__)
+            _print_error(KgptError(title, message, _("Run again with --debug to see where.")))
             return 1
 
 
@@ -154,7 +166,7 @@ def _succeed(args: argparse.Namespace) -> int:
 
 
 def _interrupted() -> int:
-    print("\nInterrupted.", file=sys.stderr)
+    print(_("\nInterrupted."), file=sys.stderr)
     return 130
 
 

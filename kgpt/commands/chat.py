@@ -25,6 +25,7 @@ from kgpt.commands.generation_options import (
 from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import write_atomically
+from kgpt.language import N_, _
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import find_run
 
@@ -33,29 +34,31 @@ if TYPE_CHECKING:
     from kgpt.inference.generation import Result
     from kgpt.text.conversations import Turn
 
-EXAMPLES = """examples:
-  kgpt chat assistente
-  kgpt chat assistente --system "Responda em uma frase." --temperature 0
-  echo "Qual é a capital da França?" | kgpt chat assistente --json"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt chat assistente\n"
+    '  kgpt chat assistente --system "Responda em uma frase." --temperature 0\n'
+    '  echo "Qual é a capital da França?" | kgpt chat assistente --json'
+)
 DEFAULTS = GenerateOptions(max_tokens=256, temperature=0.3)
 HELP = {
-    "/reset": "forget the conversation",
-    "/again": "another answer to the last question",
-    "/undo": "take the last question and its answer back",
-    "/system [TEXT]": "what the assistant is told before; forgets the conversation",
-    "/set": "show the options; /set NAME VALUE changes one, such as /set temperature 0.7",
-    "/save FILE": "write the conversation: .json for messages, else as text",
-    "/help": "show this",
-    "/quit": "end (or Ctrl-D)",
+    "/reset": N_("forget the conversation"),
+    "/again": N_("another answer to the last question"),
+    "/undo": N_("take the last question and its answer back"),
+    "/system [TEXT]": N_("what the assistant is told before; forgets the conversation"),
+    "/set": N_("show the options; /set NAME VALUE changes one, such as /set temperature 0.7"),
+    "/save FILE": N_("write the conversation: .json for messages, else as text"),
+    "/help": N_("show this"),
+    "/quit": N_("end (or Ctrl-D)"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `kgpt chat`."""
-    parser.add_argument("name", metavar="RUN", help="a run that was fine-tuned to answer")
-    parser.add_argument("--system", metavar="TEXT", default="", help="what it is told before")
-    add_choices(parser.add_argument_group("choice of the tokens").add_argument, DEFAULTS)
-    add_computation(parser.add_argument_group("what computes").add_argument)
+    parser.add_argument("name", metavar="RUN", help=_("a run that was fine-tuned to answer"))
+    parser.add_argument("--system", metavar="TEXT", default="", help=_("what it is told before"))
+    add_choices(parser.add_argument_group(_("choice of the tokens")).add_argument, DEFAULTS)
+    add_computation(parser.add_argument_group(_("what computes")).add_argument)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     chat = load_chat(folder, folder.checkpoint(args.checkpoint), args.decoder, _report)
     talk = Talk(chat, options, args.system, shows=not args.json)
     if talk.shows and sys.stdin.isatty():
-        print(styled(f"{folder.name}: /help shows the commands, Ctrl-D ends.", "2"))
+        print(styled(_("{name}: /help shows the commands, Ctrl-D ends.", name=folder.name), "2"))
     for line in _lines():
         try:
             talk.take(line)
@@ -140,19 +143,23 @@ class Talk:
     # === Commands ===
 
     def _command(self, text: str) -> None:
-        name, _, rest = text.partition(" ")
+        name, _space, rest = text.partition(" ")
         known: dict[str, Callable[[str], object]] = {
-            "/reset": lambda _: self._begin(self._system()),
-            "/again": lambda _: self._again(),
-            "/undo": lambda _: self._undo(),
+            "/reset": lambda _rest: self._begin(self._system()),
+            "/again": lambda _rest: self._again(),
+            "/undo": lambda _rest: self._undo(),
             "/system": self._begin,
             "/set": self._set,
             "/save": self._save,
-            "/help": lambda _: self._help(),
-            "/quit": lambda _: self._end(),
+            "/help": lambda _rest: self._help(),
+            "/quit": lambda _rest: self._end(),
         }
         if name not in known:
-            raise KgptError("Unknown command", f"There is no {name}.", "/help shows what there is.")
+            raise KgptError(
+                _("Unknown command"),
+                _("There is no {name}.", name=name),
+                _("/help shows what there is."),
+            )
         known[name](rest.strip())
 
     def _system(self) -> str:
@@ -161,7 +168,9 @@ class Talk:
     def _undo(self) -> str:
         """Take the last question and its answer back; the question."""
         if not self.turns or self.turns[-1].role != "assistant":
-            raise KgptError("Nothing said yet", "There is no question to take back.", "Ask one.")
+            raise KgptError(
+                _("Nothing said yet"), _("There is no question to take back."), _("Ask one.")
+            )
         question = self.turns[-2].text
         self.turns = self.turns[:-2]
         return question
@@ -193,17 +202,19 @@ class Talk:
 
     def _save(self, rest: str) -> None:
         if not rest:
-            raise KgptError("Where to?", "Expected a file.", "For example: /save conversa.json")
+            raise KgptError(
+                _("Where to?"), _("Expected a file."), _("For example: /save conversa.json")
+            )
         if rest.endswith(".json"):
             content = json.dumps({"messages": self.messages()}, ensure_ascii=False, indent=1)
         else:
             content = "\n\n".join(f"{turn.role}: {turn.text}" for turn in self.turns)
         write_atomically(Path(rest).expanduser(), content + "\n")
-        print(styled(f"{len(self.turns)} turns in {rest}", "2"))
+        print(styled(_("{count} turns in {rest}", count=len(self.turns), rest=rest), "2"))
 
     def _help(self) -> None:
         width = max(map(len, HELP))
-        print("\n".join(f"{name:{width}}  {text}" for name, text in HELP.items()))
+        print("\n".join(f"{name:{width}}  {_(text)}" for name, text in HELP.items()))
 
     def _end(self) -> None:
         self.has_ended = True
@@ -220,7 +231,7 @@ def _lines() -> Iterator[str]:
         try:
             line = input("> ")
         except KeyboardInterrupt:
-            print(styled("\n(Ctrl-D ends)", "2"))
+            print(styled(_("\n(Ctrl-D ends)"), "2"))
         except EOFError:
             print()
             return

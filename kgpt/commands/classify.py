@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 from kgpt.commands.stages import show_stage
 from kgpt.commands.tables import print_table
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
     from kgpt.inference.thresholds import Thresholds
 
-EXAMPLES = """examples:
-  kgpt classify spam "You won a prize"
-  kgpt classify spam --file messages.txt --json
-  kgpt classify spam --threshold 0.9 "Call me"       no label below 90 %
-  kgpt classify spam --threshold spam=0.99 --file messages.txt"""
+EXAMPLES = N_(
+    "examples:\n"
+    '  kgpt classify spam "You won a prize"\n'
+    "  kgpt classify spam --file messages.txt --json\n"
+    '  kgpt classify spam --threshold 0.9 "Call me"       no label below 90 %\n'
+    "  kgpt classify spam --threshold spam=0.99 --file messages.txt"
+)
 SHOWN_CHARACTERS = 70
 TERMINAL_LABELS = 3
 """Labels whose probabilities a table shows."""
@@ -31,17 +34,20 @@ TERMINAL_LABELS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `kgpt classify`."""
-    parser.add_argument("name", metavar="RUN", help="a classifier: a run's name, or its path")
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to label")
-    parser.add_argument("--file", metavar="FILE", help="a text a line; - is standard input")
+    parser.add_argument("name", metavar="RUN", help=_("a classifier: a run's name, or its path"))
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help=_("a text to label"))
+    parser.add_argument("--file", metavar="FILE", help=_("a text a line; - is standard input"))
     parser.add_argument(
         "--threshold",
         action="append",
         default=[],
         metavar="X|LABEL=X",
-        help="X: give no label below this probability; LABEL=X: give this one from X on, and never below (repeatable)",
+        help=_(
+            "X: give no label below this probability; LABEL=X: give this one from X on, and "
+            "never below (repeatable)"
+        ),
     )
-    parser.add_argument("--checkpoint", default="best", metavar="best|last|STEP", help="(best)")
+    parser.add_argument("--checkpoint", default="best", metavar="best|last|STEP", help=_("(best)"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -51,7 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     folder.check_labels()
     checkpoint = folder.checkpoint(args.checkpoint)
     texts = _texts(args)
-    show_stage("starting TensorFlow")
+    show_stage(_("starting TensorFlow"))
     from kgpt.inference.classification import load_classifier
 
     classifier = load_classifier(folder, checkpoint, show_stage)
@@ -77,13 +83,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _texts(args: argparse.Namespace) -> list[str]:
     if bool(args.texts) == bool(args.file):
         raise KgptError(
-            "No texts" if not args.file else "Texts twice",
-            "Expected texts as arguments, or --file FILE with a text a line.",
-            f'For example: kgpt classify {args.name} "your text"',
+            _("No texts") if not args.file else _("Texts twice"),
+            _("Expected texts as arguments, or --file FILE with a text a line."),
+            _('For example: kgpt classify {name} "your text"', name=args.name),
         )
     texts = args.texts or _lines(args.file)
     if not texts:
-        raise KgptError("No texts", f"{args.file} has no lines with text.", "Give a text a line.")
+        raise KgptError(
+            _("No texts"),
+            _("{file} has no lines with text.", file=args.file),
+            _("Give a text a line."),
+        )
     return list(texts)
 
 
@@ -93,13 +103,18 @@ def _lines(name: str) -> Sequence[str]:
         text = content.decode("utf-8-sig")
     except OSError as error:
         raise KgptError(
-            "File not readable", f"{name}: {error.strerror or error}.", "Give a text file."
+            _("File not readable"), f"{name}: {error.strerror or error}.", _("Give a text file.")
         ) from None
     except UnicodeDecodeError as error:
         raise KgptError(
-            "Not UTF-8",
-            f"{name}: byte {error.start} is 0x{content[error.start]:02X}, which is not UTF-8 there.",
-            "Save it as UTF-8.",
+            _("Not UTF-8"),
+            _(
+                "{name}: byte {start} is 0x{content:02X}, which is not UTF-8 there.",
+                name=name,
+                start=error.start,
+                content=content[error.start],
+            ),
+            _("Save it as UTF-8."),
         ) from None
     return [line for line in text.splitlines() if line.strip()]
 
@@ -114,9 +129,9 @@ def _thresholds(given: Sequence[str]) -> Thresholds:
             value = -1.0
         if not 0 <= value <= 1 or (equals and not label):
             raise KgptError(
-                "Bad threshold",
-                f"Expected a number from 0 to 1, or LABEL=NUMBER. Received: {text!r}",
-                "For example: --threshold spam=0.9",
+                _("Bad threshold"),
+                _("Expected a number from 0 to 1, or LABEL=NUMBER. Received: {text!r}", text=text),
+                _("For example: --threshold spam=0.9"),
             )
         if label:
             of[label] = value

@@ -18,6 +18,7 @@ from typing import Any
 
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line
+from kgpt.language import N_, _
 from kgpt.protocol import DECODERS
 from kgpt.runs import find_run
 
@@ -29,19 +30,28 @@ WRITING_TASKS = ("writing", "judge")
 TASKS = (*RECALL_TASKS, *QUESTION_TASKS, *WRITING_TASKS)
 HARNESS = "harness:"
 
-EXAMPLES = """examples:
-  kgpt evaluate demo
-  kgpt evaluate demo machado --text book.txt         compare two runs on one text, by bits per byte
-  kgpt evaluate demo --text book.txt --stride 64     every token after at least context - 64 others
-  kgpt evaluate demo --decoder litert-int8           what the smaller weights cost
-  kgpt evaluate demo --task encyclopedia             facts asked for in phrasings that training never used
-  kgpt evaluate demo --task completion --file mine.jsonl   lines of {"prompt": ..., "answer": ...}
-  kgpt evaluate demo --task choices --file mine.jsonl      lines of {"context": ..., "choices": [...], "answer": 0}
-  kgpt evaluate gpt2 --task lambada --file lambada_test.jsonl
-  kgpt evaluate gpt2 --task blimp --file BLiMP.zip --limit 100
-  kgpt evaluate gpt2 --task harness:hellaswag,winogrande
-  kgpt evaluate demo --task writing                  distinct words, repetition, perplexity of its own samples
-  kgpt evaluate demo --task judge --judge-url http://127.0.0.1:11434/v1 --judge-model llama3"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt evaluate demo\n"
+    "  kgpt evaluate demo machado --text book.txt         compare two runs on one text, "
+    "by bits per byte\n"
+    "  kgpt evaluate demo --text book.txt --stride 64     every token after at least "
+    "context - 64 others\n"
+    "  kgpt evaluate demo --decoder litert-int8           what the smaller weights cost\n"
+    "  kgpt evaluate demo --task encyclopedia             facts asked for in phrasings "
+    "that training never used\n"
+    '  kgpt evaluate demo --task completion --file mine.jsonl   lines of {"prompt": '
+    '..., "answer": ...}\n'
+    '  kgpt evaluate demo --task choices --file mine.jsonl      lines of {"context": '
+    '..., "choices": [...], "answer": 0}\n'
+    "  kgpt evaluate gpt2 --task lambada --file lambada_test.jsonl\n"
+    "  kgpt evaluate gpt2 --task blimp --file BLiMP.zip --limit 100\n"
+    "  kgpt evaluate gpt2 --task harness:hellaswag,winogrande\n"
+    "  kgpt evaluate demo --task writing                  distinct words, repetition, "
+    "perplexity of its own samples\n"
+    "  kgpt evaluate demo --task judge --judge-url http://127.0.0.1:11434/v1 "
+    "--judge-model llama3"
+)
 
 Options = dict[str, tuple[str, ...]]
 _WITH: Options = {
@@ -64,51 +74,66 @@ _WITH: Options = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt evaluate`."""
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help="name under saved_models/, or a path")
-    add("--data", metavar="DIR", help="prepared folder whose validation split is measured")
-    add("--text", metavar="FILE", help="UTF-8 text file to measure instead")
-    add("--task", metavar="NAME", help="a test by name instead of a loss: see above")
+    add("runs", nargs="+", metavar="RUN", help=_("name under saved_models/, or a path"))
+    add("--data", metavar="DIR", help=_("prepared folder whose validation split is measured"))
+    add("--text", metavar="FILE", help=_("UTF-8 text file to measure instead"))
+    add("--task", metavar="NAME", help=_("a test by name instead of a loss: see above"))
     add(
         "--file",
         metavar="FILE",
-        help="the test's data: JSONL, JSON, Parquet, zip, a folder or hf:NAME[:CONFIG[:SPLIT]]; prompts for writing and"
-        " judge; a folder of tasks for harness",
+        help=_(
+            "the test's data: JSONL, JSON, Parquet, zip, a folder or hf:NAME[:CONFIG[:SPLIT]]; "
+            "prompts for writing and judge; a folder of tasks for harness"
+        ),
     )
-    add("--limit", type=_positive, metavar="N", help="questions at most, of each subset")
+    add("--limit", type=_positive, metavar="N", help=_("questions at most, of each subset"))
     add(
         "--context",
         type=_positive,
         metavar="N",
-        help="tokens the model sees at once (default: its context)",
+        help=_("tokens the model sees at once (default: its context)"),
     )
-    add("--stride", type=_positive, metavar="N", help="tokens scored in each window (default: all)")
-    add("--checkpoint", default="best", metavar="best|last|STEP", help="default: best")
+    add(
+        "--stride",
+        type=_positive,
+        metavar="N",
+        help=_("tokens scored in each window (default: all)"),
+    )
+    add("--checkpoint", default="best", metavar="best|last|STEP", help=_("default: best"))
     add(
         "--decoder",
         choices=DECODERS,
-        help="what computes, as `kgpt sample` would (default: for what writes auto, else Keras, whole texts at once)",
+        help=_(
+            "what computes, as `kgpt sample` would (default: for what writes auto, else Keras, "
+            "whole texts at once)"
+        ),
     )
-    writing = parser.add_argument_group("writing and judge")
+    writing = parser.add_argument_group(_("writing and judge"))
     add = writing.add_argument
-    add("--num-samples", type=_positive, metavar="N", help="samples in all (default: 32)")
+    add("--num-samples", type=_positive, metavar="N", help=_("samples in all (default: 32)"))
     add(
         "--max-tokens",
         type=_positive,
         metavar="N",
-        help="tokens of a sample at most (default: 100)",
+        help=_("tokens of a sample at most (default: 100)"),
     )
-    add("--temperature", type=float, metavar="X", help="default: 1")
-    add("--seed", type=int, metavar="N", help="of the first sample; the others follow (default: 1)")
-    add("--judge-url", metavar="URL", help="address of the judge's API, up to /v1")
-    add("--judge-model", metavar="NAME", help="model that judges")
-    add("--judge-timeout", type=float, metavar="S", help="seconds for a reply (default: 60)")
-    add("--rubric", metavar="FILE", help="what a good text is, for the judge")
+    add("--temperature", type=float, metavar="X", help=_("default: 1"))
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help=_("of the first sample; the others follow (default: 1)"),
+    )
+    add("--judge-url", metavar="URL", help=_("address of the judge's API, up to /v1"))
+    add("--judge-model", metavar="NAME", help=_("model that judges"))
+    add("--judge-timeout", type=float, metavar="S", help=_("seconds for a reply (default: 60)"))
+    add("--rubric", metavar="FILE", help=_("what a good text is, for the judge"))
 
 
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+        raise argparse.ArgumentTypeError(_("must be 1 or more"))
     return value
 
 
@@ -123,9 +148,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         folder.check_writes()
         if folder.is_finetuned and not (args.data or args.text or args.task):
             raise KgptError(
-                "Measure what?",
-                f"Run {folder.name} was fine-tuned; figures on its own test part are in {folder.results_file}.",
-                "Give a text, prepared data or a task: --text FILE, --data DIR or --task NAME.",
+                _("Measure what?"),
+                _(
+                    "Run {name} was fine-tuned; figures on its own test part are in {results_file}.",
+                    name=folder.name,
+                    results_file=folder.results_file,
+                ),
+                _("Give a text, prepared data or a task: --text FILE, --data DIR or --task NAME."),
             )
     chosen = [(folder, folder.checkpoint(args.checkpoint)) for folder in folders]
     measure, measured = measure_of(args), []
@@ -153,41 +182,51 @@ def kind_of(task: str | None) -> str:
 def _check(args: argparse.Namespace) -> None:
     if sum(bool(value) for value in (args.data, args.text, args.task)) > 1:
         raise KgptError(
-            "Too much to measure",
-            "--data, --text and --task exclude each other.",
-            "Give one of them.",
+            _("Too much to measure"),
+            _("--data, --text and --task exclude each other."),
+            _("Give one of them."),
         )
     kind = kind_of(args.task)
     if args.task and kind not in (*TASKS, HARNESS):
         near = difflib.get_close_matches(kind, TASKS, n=1)
         raise KgptError(
-            "Unknown task",
-            f"There is no task {args.task!r}.{f' Did you mean {near[0]}?' if near else ''}",
-            f"Tasks: {', '.join(TASKS)}, {HARNESS}NAME.",
+            _("Unknown task"),
+            _(
+                "There is no task {task!r}.{suggestion}",
+                task=args.task,
+                suggestion=_(" Did you mean {near}?", near=near[0]) if near else "",
+            ),
+            _("Tasks: {tasks}, {harness}NAME.", tasks=", ".join(TASKS), harness=HARNESS),
         )
     if bool(args.file) != (kind == "completion") and kind in ("", *RECALL_TASKS):
         raise KgptError(
-            "--file and --task belong together",
-            "--task completion needs --file, and neither a loss nor encyclopedia takes it.",
-            "For example: kgpt evaluate demo --task completion --file prompts.jsonl",
+            _("--file and --task belong together"),
+            _("--task completion needs --file, and neither a loss nor encyclopedia takes it."),
+            _("For example: kgpt evaluate demo --task completion --file prompts.jsonl"),
         )
     for name, kinds in _WITH.items():
         if getattr(args, name) is not None and kind not in kinds:
-            where = " and ".join(f"--task {item}" if item else "a loss" for item in kinds)
+            where = _(" and ").join(
+                _("--task {item}", item=item) if item else _("a loss") for item in kinds
+            )
             option = f"--{name.replace('_', '-')}"
             raise KgptError(
-                "Option without effect", f"{option} is for {where}.", f"Leave out {option}."
+                _("Option without effect"),
+                _("{option} is for {where}.", option=option, where=where),
+                _("Leave out {option}.", option=option),
             )
     _check_decoder(args, kind)
     if kind == "judge" and not (args.judge_url and args.judge_model):
         raise KgptError(
-            "No judge",
-            "--task judge needs --judge-url and --judge-model.",
-            "For example: --judge-url http://127.0.0.1:11434/v1 --judge-model llama3",
+            _("No judge"),
+            _("--task judge needs --judge-url and --judge-model."),
+            _("For example: --judge-url http://127.0.0.1:11434/v1 --judge-model llama3"),
         )
     if kind == HARNESS and not args.task.removeprefix(HARNESS).strip(", "):
         raise KgptError(
-            "No task", "harness: needs names of tasks.", "For example: --task harness:hellaswag"
+            _("No task"),
+            _("harness: needs names of tasks."),
+            _("For example: --task harness:hellaswag"),
         )
 
 
@@ -196,13 +235,13 @@ def _check_decoder(args: argparse.Namespace, kind: str) -> None:
         return
     if kind in QUESTION_TASKS:
         raise KgptError(
-            "Option without effect",
-            f"--task {kind} is scored with Keras, whole texts at once.",
-            "Leave out --decoder.",
+            _("Option without effect"),
+            _("--task {kind} is scored with Keras, whole texts at once.", kind=kind),
+            _("Leave out --decoder."),
         )
     if args.stride or args.context:
         raise KgptError(
-            "Options exclude each other",
-            "--stride and --context are for Keras, which reads whole texts at once.",
-            "Leave out --decoder, or both of them.",
+            _("Options exclude each other"),
+            _("--stride and --context are for Keras, which reads whole texts at once."),
+            _("Leave out --decoder, or both of them."),
         )

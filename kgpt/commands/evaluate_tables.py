@@ -10,6 +10,7 @@ from kgpt.commands.measures import Measured
 from kgpt.commands.tables import print_table
 from kgpt.evaluation.statistics import is_noise
 from kgpt.evaluations import LOSS_FIGURES, TASK_FIGURES, harness_metrics, with_error
+from kgpt.language import _
 
 
 def comparison(measured: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def print_comparison(measured: Sequence[Measured], compared: Sequence[dict[str, 
         return
     print()
     if not compared:
-        print("Not compared: the runs were measured on different items.")
+        print(_("Not compared: the runs were measured on different items."))
         return
     rows = [
         (
@@ -67,20 +68,22 @@ def print_comparison(measured: Sequence[Measured], compared: Sequence[dict[str, 
         for item in compared
     ]
     print_table(
-        ("difference", "figure", "", "±", "at 95 %"), rows, ("difference", "figure", "at 95 %")
+        (_("difference"), _("figure"), "", "±", _("at 95 %")),
+        rows,
+        (_("difference"), _("figure"), _("at 95 %")),
     )
 
 
 def _verdict(item: dict[str, Any], measured: Sequence[Measured]) -> str:
     if item["within_noise"] is None:
-        return "unknown: too few items"
+        return _("unknown: too few items")
     if item["within_noise"]:
-        return "within the noise"
+        return _("within the noise")
     figure = next(
         each.figures[item["figure"]] for each in measured if item["figure"] in each.figures
     )
     first_is_better = (item["difference"] > 0) == figure.higher_is_better
-    return f"{item['runs'][0 if first_is_better else 1]} is better"
+    return _("{run} is better", run=item["runs"][0 if first_is_better else 1])
 
 
 def _name(item: Measured) -> str:
@@ -119,8 +122,14 @@ def _print_recall(result: dict[str, Any]) -> None:
     print_table(("subject", "right", "of", ""), rows, left=("subject", ""))
     common = result["most_common_answer_accuracy"]
     print(
-        f"{result['run']}: {result['accuracy']:.1%} of {result['prompts']} answers right"
-        f" (always giving each relation's most common answer: {common:.1%})"
+        _(
+            "{run}: {accuracy:.1%} of {prompts} answers right (always giving each relation's "
+            "most common answer: {common:.1%})",
+            run=result["run"],
+            accuracy=result["accuracy"],
+            prompts=result["prompts"],
+            common=common,
+        )
     )
 
 
@@ -167,7 +176,7 @@ def _print_figures(results: Sequence[dict[str, Any]]) -> None:
 
 def _print_harness(results: Sequence[dict[str, Any]]) -> None:
     rows = []
-    for task, metric, _, _ in harness_metrics(results[0]["results"]):
+    for task, metric, _value, _error in harness_metrics(results[0]["results"]):
         found = [item["results"][task] for item in results]
         cells = [with_error(each[metric], each.get(f"{metric}_stderr"), ".4f") for each in found]
         rows.append((task, metric, *cells))

@@ -15,21 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 
 if TYPE_CHECKING:
     from kgpt.protocol import GenerateOptions
     from kgpt.runs import RunFolder
 
-EXAMPLES = """examples:
-  kgpt export demo --format saved-model --output exported/demo
-  kgpt export demo --format saved-model --output exported/greedy --temperature 0 --max-tokens 20
-  kgpt export demo --format saved-model --weights bfloat16 --output exported/half
-  kgpt export demo --format huggingface --output exported/hub
-  kgpt export gpt2 --format keras-hub --output exported/preset
-  kgpt export demo --format onnx --output exported/onnx
-  kgpt export demo --format keras --output demo.keras --checkpoint last
-  kgpt export demo --format litert --weights int8 --output exported/phone
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt export demo --format saved-model --output exported/demo\n"
+    "  kgpt export demo --format saved-model --output exported/greedy --temperature 0 "
+    "--max-tokens 20\n"
+    "  kgpt export demo --format saved-model --weights bfloat16 --output exported/half\n"
+    "  kgpt export demo --format huggingface --output exported/hub\n"
+    "  kgpt export gpt2 --format keras-hub --output exported/preset\n"
+    "  kgpt export demo --format onnx --output exported/onnx\n"
+    "  kgpt export demo --format keras --output demo.keras --checkpoint last\n"
+    "  kgpt export demo --format litert --weights int8 --output exported/phone\n"
+)
 WEIGHTS = {
     "saved-model": ("float32", "bfloat16"),
     "huggingface": ("float32",),
@@ -54,38 +57,38 @@ OF_CLASSIFIERS = ("saved-model", "keras")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run", metavar="RUN", help="a run's name, or its path")
-    parser.add_argument("--format", required=True, choices=tuple(WEIGHTS), help="what to write")
+    parser.add_argument("run", metavar="RUN", help=_("a run's name, or its path"))
+    parser.add_argument("--format", required=True, choices=tuple(WEIGHTS), help=_("what to write"))
     parser.add_argument(
         "--output",
         required=True,
         metavar="DIR",
-        help="the folder to write; for keras a .keras file, or a folder that gets model.keras",
+        help=_("the folder to write; for keras a .keras file, or a folder that gets model.keras"),
     )
     parser.add_argument(
         "--checkpoint",
         default="best",
         metavar="best|last|STEP",
-        help="which weights (default: %(default)s)",
+        help=_("which weights (default: %(default)s)"),
     )
     parser.add_argument(
         "--weights",
         choices=("float32", "bfloat16", "int8"),
-        help="saved-model: float32 or bfloat16; litert: float32 or int8 (default: float32)",
+        help=_("saved-model: float32 or bfloat16; litert: float32 or int8 (default: float32)"),
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
+    parser.add_argument("--overwrite", action="store_true", help=_("replace an earlier export"))
     writing = parser.add_argument_group(
-        "what a SavedModel's serving_default does (its generate takes them with each text)"
+        _("what a SavedModel's serving_default does (its generate takes them with each text)")
     )
-    writing.add_argument("--max-tokens", type=int, default=40, metavar="N", help="(default: 40)")
+    writing.add_argument("--max-tokens", type=int, default=40, metavar="N", help=_("(default: 40)"))
     writing.add_argument(
-        "--temperature", type=float, default=0.8, metavar="X", help="0 is greedy (default: 0.8)"
-    )
-    writing.add_argument(
-        "--top-k", type=int, default=0, metavar="K", help="0 keeps all tokens (default: 0)"
+        "--temperature", type=float, default=0.8, metavar="X", help=_("0 is greedy (default: 0.8)")
     )
     writing.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="the same for every text (default: 0)"
+        "--top-k", type=int, default=0, metavar="K", help=_("0 keeps all tokens (default: 0)")
+    )
+    writing.add_argument(
+        "--seed", type=int, default=0, metavar="N", help=_("the same for every text (default: 0)")
     )
 
 
@@ -97,9 +100,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     weights, possible = args.weights or "float32", WEIGHTS[args.format]
     if weights not in possible:
         raise KgptError(
-            f"No {weights} weights in {args.format}",
-            f"It stores {' or '.join(possible)}. Received: --weights {weights}",
-            f"Use --weights {possible[-1]}, or leave it out.",
+            _("No {weights} weights in {format}", weights=weights, format=args.format),
+            _(
+                "It stores {possible}. Received: --weights {weights}",
+                possible=" or ".join(possible),
+                weights=weights,
+            ),
+            _("Use --weights {possible}, or leave it out.", possible=possible[-1]),
         )
     folder = find_run(args.run, args.saved_models)
     folder.read()
@@ -112,7 +119,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     target = export(*chosen, *extra, overwrite=args.overwrite, report=show_stage)
     size = size_in_bytes(target)
     if not args.json:
-        print(f"{target}  {size / 1e6:.1f} MB")
+        print(_("{target}  {size:.1f} MB", target=target, size=size / 1e6))
     return {"output": str(target), "format": args.format, "bytes": size, "step": chosen[1].step}
 
 
@@ -124,9 +131,9 @@ def _check_classifier(args: argparse.Namespace, folder: RunFolder) -> None:
         folder.check_writes()
     if args.format not in OF_CLASSIFIERS:
         raise KgptError(
-            f"No classifiers in {args.format}",
-            f"Run {folder.name} gives labels.",
-            f"Formats that hold it: {', '.join(OF_CLASSIFIERS)}.",
+            _("No classifiers in {format}", format=args.format),
+            _("Run {name} gives labels.", name=folder.name),
+            _("Formats that hold it: {of_classifiers}.", of_classifiers=", ".join(OF_CLASSIFIERS)),
         )
 
 

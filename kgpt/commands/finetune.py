@@ -12,18 +12,21 @@ import importlib
 from typing import Any
 
 from kgpt.commands import add_common_options
+from kgpt.language import N_, _
 
 KINDS = {
-    "classify": "give labels to texts",
-    "instruct": "answer questions and follow instructions",
-    "prefer": "give the better of two answers",
+    "classify": N_("give labels to texts"),
+    "instruct": N_("answer questions and follow instructions"),
+    "prefer": N_("give the better of two answers"),
 }
 """What a base can be tuned for, and the line that the help says of it; each is a module `finetune_KIND` beside this."""
 
-EXAMPLES = """examples:
-  kgpt finetune classify demo --data sms.tsv --run spam
-  kgpt finetune instruct demo --data encyclopedia --run assistente
-  kgpt finetune classify --help"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt finetune classify demo --data sms.tsv --run spam\n"
+    "  kgpt finetune instruct demo --data encyclopedia --run assistente\n"
+    "  kgpt finetune classify --help"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         module = importlib.import_module(f"kgpt.commands.finetune_{name}")
         kind = kinds.add_parser(
             name,
-            help=line,
-            description=module.__doc__,
-            epilog=module.EXAMPLES,
+            help=_(line),
+            description=_(module.__doc__ or ""),
+            epilog=_(module.EXAMPLES),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(kind)

@@ -24,16 +24,20 @@ from kgpt.commands.stages import show_stage
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import ClassifyConfig, Pooling
+from kgpt.language import N_, _
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
     from kgpt.training.finetuned import Outcome
 
-EXAMPLES = """examples:
-  kgpt finetune classify demo --data sms.tsv --run spam
-  kgpt finetune classify demo --data sms.tsv --run spam-small --lora-rank 8
-  kgpt finetune classify demo --data reviews.csv --text-field review --label-field stars --run stars
-  kgpt finetune classify --run spam --resume --epochs 20"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt finetune classify demo --data sms.tsv --run spam\n"
+    "  kgpt finetune classify demo --data sms.tsv --run spam-small --lora-rank 8\n"
+    "  kgpt finetune classify demo --data reviews.csv --text-field review --label-field "
+    "stars --run stars\n"
+    "  kgpt finetune classify --run spam --resume --epochs 20"
+)
 
 DEFAULTS = TrainConfig(
     optimizer=OptimizerConfig(learning_rate=5e-4, warmup_steps=20, weight_decay=0.05),
@@ -48,49 +52,59 @@ LORA_LEARNING_RATE = 3e-3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt finetune classify`."""
-    add_run_options(parser, "labelled texts: .tsv .csv .jsonl .json .parquet")
+    add_run_options(parser, _("labelled texts: .tsv .csv .jsonl .json .parquet"))
     add = parser.add_argument_group("data").add_argument
-    add("--text-field", metavar="NAME", help="field of the text (default: found)")
-    add("--label-field", metavar="NAME", help="field of the label (default: found)")
+    add("--text-field", metavar="NAME", help=_("field of the text (default: found)"))
+    add("--label-field", metavar="NAME", help=_("field of the label (default: found)"))
     add_data_options(add, "0.7,0.1,0.2")
-    add("--balance", action="store_true", help="leave out texts until all labels have as many")
+    add("--balance", action="store_true", help=_("leave out texts until all labels have as many"))
     add(
         "--duplicates",
         choices=("drop", "keep"),
         default="drop",
-        help="drop: of equal texts one stays, and none is in two parts; keep: all stay (%(default)s)",
+        help=_(
+            "drop: of equal texts one stays, and none is in two parts; keep: all stay (%(default)s)"
+        ),
     )
-    add("--fold-case", action="store_true", help="take labels that differ by case for one")
+    add("--fold-case", action="store_true", help=_("take labels that differ by case for one"))
     add(
-        "--max-length", type=int, default=0, metavar="N", help="tokens read of a text (the context)"
+        "--max-length",
+        type=int,
+        default=0,
+        metavar="N",
+        help=_("tokens read of a text (the context)"),
     )
     add(
         "--clean",
         default="",
         metavar="STEP,...",
-        help="how each text is cleaned before it is read, now and later, as its base's text was:"
-        " lower, digits (each becomes 0), nfc, phones, ...; see kgpt prepare --help (not at all)",
+        help=_(
+            "how each text is cleaned before it is read, now and later, as its base's text was:"
+            " lower, digits (each becomes 0), nfc, phones, ...; see kgpt prepare --help (not at all)"
+        ),
     )
     add = parser.add_argument_group("model").add_argument
     add(
         "--pooling",
         choices=typing.get_args(Pooling),
         default="last",
-        help="what the head reads of the tokens' vectors; sum: over the square root of the length (last)",
+        help=_(
+            "what the head reads of the tokens' vectors; sum: over the square root of the length (last)"
+        ),
     )
-    add("--train-layers", default="all", metavar="head|last-N|all", help="what learns (all)")
-    add("--head-dropout", type=float, default=0.0, metavar="X", help="before the head (0)")
+    add("--train-layers", default="all", metavar="head|last-N|all", help=_("what learns (all)"))
+    add("--head-dropout", type=float, default=0.0, metavar="X", help=_("before the head (0)"))
     add(
         "--token-dropout",
         type=float,
         default=0.0,
         metavar="X",
-        help="share of each text's tokens that training leaves out, others each time (0)",
+        help=_("share of each text's tokens that training leaves out, others each time (0)"),
     )
-    add("--class-weights", action="store_true", help="each label counts as much as each other")
+    add("--class-weights", action="store_true", help=_("each label counts as much as each other"))
     add_lora_options(add)
     add = parser.add_argument_group("training").add_argument
-    add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, "texts at once")
+    add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, _("texts at once"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -101,9 +115,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if outcome is None:
         if not args.base or not args.data:
             raise KgptError(
-                "What shall learn what?",
-                "Expected a base run and --data FILE.",
-                "For example: kgpt finetune classify demo --data sms.tsv --run spam",
+                _("What shall learn what?"),
+                _("Expected a base run and --data FILE."),
+                _("For example: kgpt finetune classify demo --data sms.tsv --run spam"),
             )
         outcome = _new(args, show_plan)
     result, results = outcome.training, outcome.results
@@ -159,7 +173,7 @@ def _new(args: argparse.Namespace, show_plan: Any) -> Outcome:
     )
     from kgpt.commands.progress import TrainingDisplay
 
-    show_stage("starting TensorFlow")
+    show_stage(_("starting TensorFlow"))
     from kgpt.training.finetuning import finetune_classifier, plan_classifier
 
     plan = plan_classifier(
@@ -179,7 +193,7 @@ def _resumed(args: argparse.Namespace) -> Outcome:
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:
-        display.message("Loading Keras")
+        display.message(_("Loading Keras"))
         from kgpt.training.finetuning import resume_classifier
 
         return resume_classifier(folder, changes, display)

@@ -27,17 +27,20 @@ from kgpt.commands.stages import show_stage
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import InstructConfig, Learns
+from kgpt.language import N_, _
 from kgpt.runs import RunFolder, data_folder, find_run, new_run
 
 if TYPE_CHECKING:
     from kgpt.text.conversations import Conversations
     from kgpt.training.finetuned import Outcome
 
-EXAMPLES = """examples:
-  kgpt finetune instruct demo --data encyclopedia --run assistente
-  kgpt finetune instruct demo --data alpaca.json --run assistente --lora-rank 8
-  kgpt finetune instruct gpt2 --data alpaca.json --run alpaca --template alpaca
-  kgpt finetune instruct --run assistente --resume --epochs 20"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt finetune instruct demo --data encyclopedia --run assistente\n"
+    "  kgpt finetune instruct demo --data alpaca.json --run assistente --lora-rank 8\n"
+    "  kgpt finetune instruct gpt2 --data alpaca.json --run alpaca --template alpaca\n"
+    "  kgpt finetune instruct --run assistente --resume --epochs 20"
+)
 
 BUILT_IN = "encyclopedia"
 DEFAULTS = TrainConfig(
@@ -53,43 +56,43 @@ LORA_LEARNING_RATE = 3e-3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt finetune instruct`."""
-    add_run_options(parser, "conversations: .jsonl .json .csv .tsv .parquet, or encyclopedia")
+    add_run_options(parser, _("conversations: .jsonl .json .csv .tsv .parquet, or encyclopedia"))
     add = parser.add_argument_group("data").add_argument
-    add("--question-field", metavar="NAME", help="field of what is asked (default: found)")
-    add("--input-field", metavar="NAME", help="field of what it is about (default: found)")
-    add("--answer-field", metavar="NAME", help="field of the answer (default: found)")
+    add("--question-field", metavar="NAME", help=_("field of what is asked (default: found)"))
+    add("--input-field", metavar="NAME", help=_("field of what it is about (default: found)"))
+    add("--answer-field", metavar="NAME", help=_("field of the answer (default: found)"))
     add_data_options(add, "0.85,0.05,0.1")
     add(
         "--template",
         default="chat",
         metavar="NAME|FILE",
-        help="how conversations are written down: chat, alpaca, alpaca-pt or a TOML file (chat)",
+        help=_("how conversations are written down: chat, alpaca, alpaca-pt or a TOML file (chat)"),
     )
-    add("--max-length", type=int, default=0, metavar="N", help="tokens of a conversation")
+    add("--max-length", type=int, default=0, metavar="N", help=_("tokens of a conversation"))
     add(
         "--learn",
         choices=typing.get_args(Learns),
         default="answers",
-        help="what counts in the loss (%(default)s)",
+        help=_("what counts in the loss (%(default)s)"),
     )
-    add("--no-packing", action="store_true", help="a row for each conversation")
+    add("--no-packing", action="store_true", help=_("a row for each conversation"))
     add_lora_options(parser.add_argument_group("model").add_argument)
     add = parser.add_argument_group("training").add_argument
-    add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, "rows at once")
+    add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, _("rows at once"))
     add = parser.add_argument_group("figures").add_argument
     add(
         "--answered",
         type=int,
         default=200,
         metavar="N",
-        help="test conversations answered and compared after training (%(default)s)",
+        help=_("test conversations answered and compared after training (%(default)s)"),
     )
     add(
         "--forgetting",
         nargs="?",
         const="",
         metavar="DIR",
-        help="measure the loss on the base's own data (or DIR) before and after",
+        help=_("measure the loss on the base's own data (or DIR) before and after"),
     )
 
 
@@ -115,9 +118,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _new(args: argparse.Namespace) -> Outcome:
     if not args.base or not args.data:
         raise KgptError(
-            "What shall learn what?",
-            "Expected a base run and --data FILE.",
-            "For example: kgpt finetune instruct demo --data encyclopedia --run assistente",
+            _("What shall learn what?"),
+            _("Expected a base run and --data FILE."),
+            _("For example: kgpt finetune instruct demo --data encyclopedia --run assistente"),
         )
     new_run(args.run, args.saved_models)  # what is wrong is told before Keras loads
     base = find_run(args.base, args.saved_models)
@@ -133,7 +136,7 @@ def _new(args: argparse.Namespace) -> Outcome:
     from kgpt.commands.instruct_report import show_plan
     from kgpt.commands.progress import TrainingDisplay
 
-    show_stage("starting TensorFlow")
+    show_stage(_("starting TensorFlow"))
     from kgpt.text.encyclopedia_conversations import question_parts
     from kgpt.training.instructing import conversation_parts, finetune_instruct, plan_instruct
 
@@ -189,11 +192,11 @@ def _corpus(given: str, base: RunFolder) -> str:
     found = next((path for path in places if (path / "manifest.json").is_file()), None)
     if found is None:
         raise KgptError(
-            "No data to compare with",
-            f"There is no prepared data in {places[0]}."
+            _("No data to compare with"),
+            _("There is no prepared data in {places}.", places=places[0])
             if given or data.get("path")
-            else f"Run {base.name} does not say what it was trained on.",
-            "Name them: --forgetting DIR.",
+            else _("Run {name} does not say what it was trained on.", name=base.name),
+            _("Name them: --forgetting DIR."),
         )
     return os.path.abspath(found)
 
@@ -205,7 +208,7 @@ def _resumed(args: argparse.Namespace) -> Outcome:
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:
-        display.message("Loading Keras")
+        display.message(_("Loading Keras"))
         from kgpt.training.instructing import resume_instruct
 
         return resume_instruct(folder, changes, display)

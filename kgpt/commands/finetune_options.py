@@ -13,6 +13,7 @@ from kgpt.config import Precision, TrainConfig
 from kgpt.config_values import from_dict, merged, nested, parse_override
 from kgpt.errors import KgptError
 from kgpt.finetune_config import TARGETS, LoraConfig
+from kgpt.language import _
 
 OPTIONS = {
     "data": "data",
@@ -39,12 +40,12 @@ ON_RESUME = ("steps", "epochs", "early_stopping", "keep", "tensorboard")
 
 def add_run_options(parser: argparse.ArgumentParser, data_help: str) -> None:
     """Base, data and the new run."""
-    parser.add_argument("base", nargs="?", metavar="BASE", help="a run that writes text")
+    parser.add_argument("base", nargs="?", metavar="BASE", help=_("a run that writes text"))
     add = parser.add_argument
     add("--data", metavar="FILE", help=data_help)
-    add("--run", required=True, metavar="NAME", help="name of the new run")
-    add("--checkpoint", default="best", metavar="best|last|STEP", help="of the base (best)")
-    add("--resume", action="store_true", help="go on with --run from its last checkpoint")
+    add("--run", required=True, metavar="NAME", help=_("name of the new run"))
+    add("--checkpoint", default="best", metavar="best|last|STEP", help=_("of the base (best)"))
+    add("--resume", action="store_true", help=_("go on with --run from its last checkpoint"))
 
 
 def add_data_options(add: Any, split: str) -> None:
@@ -53,52 +54,83 @@ def add_data_options(add: Any, split: str) -> None:
         "--split",
         default=split,
         metavar="A,B,C",
-        help="shares of training, validation and test part (%(default)s)",
+        help=_("shares of training, validation and test part (%(default)s)"),
     )
-    add("--on-error", choices=("stop", "skip"), default="stop", help="at broken rows (%(default)s)")
+    add(
+        "--on-error",
+        choices=("stop", "skip"),
+        default="stop",
+        help=_("at broken rows (%(default)s)"),
+    )
 
 
 def add_lora_options(add: Any) -> None:
     """Adapters."""
-    add("--lora-rank", type=int, default=0, metavar="N", help="train adapters of this rank (none)")
-    add("--lora-alpha", type=float, metavar="X", help="their strength (twice the rank)")
-    add("--lora-dropout", type=float, default=0.0, metavar="X", help="of their inputs (0)")
+    add(
+        "--lora-rank",
+        type=int,
+        default=0,
+        metavar="N",
+        help=_("train adapters of this rank (none)"),
+    )
+    add("--lora-alpha", type=float, metavar="X", help=_("their strength (twice the rank)"))
+    add("--lora-dropout", type=float, default=0.0, metavar="X", help=_("of their inputs (0)"))
     add(
         "--lora-targets",
         default=",".join(TARGETS),
         metavar="NAMES",
-        help="the matrices that get one (%(default)s)",
+        help=_("the matrices that get one (%(default)s)"),
     )
 
 
 def add_training_options(add: Any, defaults: TrainConfig, lora_rate: float, rows: str) -> None:
     """The training; `rows` says what a batch has."""
     rate = defaults.optimizer.learning_rate
-    add("--epochs", type=float, metavar="X", help=f"passes over the data ({defaults.epochs:g})")
-    add("--steps", type=int, metavar="N", help="updates, instead of epochs")
-    add("--minutes", type=float, metavar="M", help="an upper bound of time")
+    add(
+        "--epochs",
+        type=float,
+        metavar="X",
+        help=_("passes over the data ({epochs:g})", epochs=defaults.epochs),
+    )
+    add("--steps", type=int, metavar="N", help=_("updates, instead of epochs"))
+    add("--minutes", type=float, metavar="M", help=_("an upper bound of time"))
     add("--batch-size", type=int, metavar="N", help=f"{rows} ({defaults.batch_size})")
     add(
         "--learning-rate",
         type=float,
         metavar="X",
-        help=f"peak ({rate:g}; {lora_rate:g} with adapters)",
+        help=_("peak ({rate:g}; {lora_rate:g} with adapters)", rate=rate, lora_rate=lora_rate),
     )
-    add("--dropout", type=float, metavar="X", help="in the base's blocks (as the base has)")
-    add("--label-smoothing", type=float, metavar="X", help="share of the target spread evenly (0)")
-    add("--precision", choices=typing.get_args(Precision), help="of the matrix products")
-    add("--evaluate-every", type=int, metavar="N", help="steps between evaluations (an epoch)")
-    add("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints (an epoch)")
-    add("--keep", type=int, metavar="N", help="checkpoints kept beside the best one")
+    add("--dropout", type=float, metavar="X", help=_("in the base's blocks (as the base has)"))
+    add(
+        "--label-smoothing",
+        type=float,
+        metavar="X",
+        help=_("share of the target spread evenly (0)"),
+    )
+    add("--precision", choices=typing.get_args(Precision), help=_("of the matrix products"))
+    add("--evaluate-every", type=int, metavar="N", help=_("steps between evaluations (an epoch)"))
+    add("--checkpoint-every", type=int, metavar="N", help=_("steps between checkpoints (an epoch)"))
+    add("--keep", type=int, metavar="N", help=_("checkpoints kept beside the best one"))
     add(
         "--early-stopping",
         type=int,
         metavar="N",
-        help=f"end after N evaluations without a lower loss; 0 never ({defaults.early_stopping})",
+        help=_(
+            "end after N evaluations without a lower loss; 0 never ({early_stopping})",
+            early_stopping=defaults.early_stopping,
+        ),
     )
-    add("--seed", type=int, metavar="N", help="of split, order, dropout and what begins at random")
-    add("--tensorboard", action="store_true", default=None, help="write for TensorBoard too")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="any key of the training")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help=_("of split, order, dropout and what begins at random"),
+    )
+    add("--tensorboard", action="store_true", default=None, help=_("write for TensorBoard too"))
+    add(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help=_("any key of the training")
+    )
 
 
 def lora_of(args: argparse.Namespace) -> LoraConfig:
@@ -148,11 +180,14 @@ def changes_on_resume(
     refused = [name for name in given if name not in ON_RESUME]
     if refused:
         name = refused[0].replace("_", "-")
-        what = f"The base {args.base}" if name == "base" else f"--{name}"
+        what = _("The base {base}", base=args.base) if name == "base" else f"--{name}"
         raise KgptError(
-            "A resumed run keeps its configuration",
-            f"{what} cannot be given with --resume.",
-            f"Possible are --{', --'.join(name.replace('_', '-') for name in ON_RESUME)}.",
+            _("A resumed run keeps its configuration"),
+            _("{what} cannot be given with --resume.", what=what),
+            _(
+                "Possible are --{on_resume}.",
+                on_resume=", --".join(name.replace("_", "-") for name in ON_RESUME),
+            ),
         )
     changes = _given(args)
     changes.pop("run", None)

@@ -25,6 +25,7 @@ from kgpt.commands.tables import print_table
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import PreferConfig
+from kgpt.language import N_, _
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
     from kgpt.training.finetuned import Outcome
     from kgpt.training.preferring import PreferPlan
 
-EXAMPLES = """examples:
-  kgpt finetune prefer assistente --data preferences.jsonl --run melhor
-  kgpt finetune prefer assistente --data preferences.jsonl --run melhor --beta 0.3 --lora-rank 8
-  kgpt finetune prefer --run melhor --resume --epochs 4"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt finetune prefer assistente --data preferences.jsonl --run melhor\n"
+    "  kgpt finetune prefer assistente --data preferences.jsonl --run melhor --beta 0.3 "
+    "--lora-rank 8\n"
+    "  kgpt finetune prefer --run melhor --resume --epochs 4"
+)
 
 DEFAULTS = TrainConfig(
     optimizer=OptimizerConfig(learning_rate=5e-5, warmup_steps=10, weight_decay=0.0),
@@ -51,20 +55,20 @@ SHOWN_EXAMPLES, SHOWN_CHARACTERS = 3, 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt finetune prefer`."""
-    add_run_options(parser, "preferences: .jsonl .json .csv .tsv .parquet")
+    add_run_options(parser, _("preferences: .jsonl .json .csv .tsv .parquet"))
     add = parser.add_argument_group("data").add_argument
     add_data_options(add, "0.85,0.05,0.1")
     add(
         "--template",
         metavar="NAME|FILE",
-        help="how conversations are written down (the base's, or chat)",
+        help=_("how conversations are written down (the base's, or chat)"),
     )
-    add("--max-length", type=int, default=0, metavar="N", help="tokens of a conversation")
+    add("--max-length", type=int, default=0, metavar="N", help=_("tokens of a conversation"))
     add = parser.add_argument_group("model").add_argument
-    add("--beta", type=float, default=0.1, metavar="X", help="hold on to the base (%(default)s)")
+    add("--beta", type=float, default=0.1, metavar="X", help=_("hold on to the base (%(default)s)"))
     add_lora_options(add)
     add = parser.add_argument_group("training").add_argument
-    add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, "pairs at once")
+    add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, _("pairs at once"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -87,9 +91,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _new(args: argparse.Namespace) -> Outcome:
     if not args.base or not args.data:
         raise KgptError(
-            "What shall learn what?",
-            "Expected a base run and --data FILE.",
-            "For example: kgpt finetune prefer assistente --data preferences.jsonl --run melhor",
+            _("What shall learn what?"),
+            _("Expected a base run and --data FILE."),
+            _("For example: kgpt finetune prefer assistente --data preferences.jsonl --run melhor"),
         )
     new_run(args.run, args.saved_models)  # what is wrong is told before Keras loads
     base = find_run(args.base, args.saved_models)
@@ -107,7 +111,7 @@ def _new(args: argparse.Namespace) -> Outcome:
     found = read_preferences(args.data, on_error=args.on_error)
     from kgpt.commands.progress import TrainingDisplay
 
-    show_stage("starting TensorFlow")
+    show_stage(_("starting TensorFlow"))
     from kgpt.training.preferring import finetune_prefer, plan_prefer
 
     plan = plan_prefer(
@@ -134,7 +138,7 @@ def _resumed(args: argparse.Namespace) -> Outcome:
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:
-        display.message("Loading Keras")
+        display.message(_("Loading Keras"))
         from kgpt.training.preferring import resume_prefer
 
         return resume_prefer(folder, changes, display)
@@ -144,20 +148,28 @@ def _resumed(args: argparse.Namespace) -> Outcome:
 
 
 def _show_plan(plan: PreferPlan, found: Preferences) -> None:
-    print(f"{found.rows:,} rows with a prompt, a chosen and a rejected answer.")
+    print(_("{rows:,} rows with a prompt, a chosen and a rejected answer.", rows=found.rows))
     left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
     if left_out:
-        print(f"Left out: {', '.join(left_out)}.")
+        print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
     rows = [
         [name, f"{len(pairs.kept):,}", f"{sum(len(row.inputs) for row in pairs.rows):,}"]
         for name, pairs in plan.task.pairs.items()
     ]
     print_table(["part", "pairs", "tokens"], rows, left=["part"])
-    print(f"The model reads {plan.task.longest:,} tokens of a conversation.")
+    print(_("The model reads {longest:,} tokens of a conversation.", longest=plan.task.longest))
     if plan.dropped or plan.cut:
-        print(f"{plan.cut:,} pairs lose an answer's end; {plan.dropped:,} are left out by it.")
+        print(
+            _(
+                "{cut:,} pairs lose an answer's end; {dropped:,} are left out by it.",
+                cut=plan.cut,
+                dropped=plan.dropped,
+            )
+        )
     if plan.added_tokens:
-        print(f"New in the vocabulary: {', '.join(plan.added_tokens)}.")
+        print(
+            _("New in the vocabulary: {added_tokens}.", added_tokens=", ".join(plan.added_tokens))
+        )
     shown = [
         [_short(one.chosen.turns[-2].text), _short(one.chosen.answer), _short(one.rejected.answer)]
         for one in plan.task.parts["train"][:SHOWN_EXAMPLES]
@@ -170,8 +182,12 @@ def _show_results(outcome: Outcome) -> None:
     name = outcome.training.run.name
     if outcome.results is None:
         print(
-            f"Stopped at step {outcome.training.steps}; everything is saved."
-            f" Go on with: kgpt finetune prefer --run {name} --resume"
+            _(
+                "Stopped at step {steps}; everything is saved. Go on with: kgpt finetune prefer "
+                "--run {name} --resume",
+                steps=outcome.training.steps,
+                name=name,
+            )
         )
         return
     rows = [
@@ -180,11 +196,20 @@ def _show_results(outcome: Outcome) -> None:
         for part, figures in outcome.results.items()
         if part in ("validation", "test")
     ]
-    print(f"{name}, step {outcome.results['step']}:")
-    headings = ["part", "pairs", "loss", "gained more", "more probable", "with the base"]
+    print(_("{name}, step {step}:", name=name, step=outcome.results["step"]))
+    headings = [
+        _("part"),
+        _("pairs"),
+        _("loss"),
+        _("gained more"),
+        _("more probable"),
+        _("with the base"),
+    ]
     print_table(headings, rows, left=["part"])
-    print("gained more: pairs whose chosen answer became more probable than the rejected one did.")
-    print(f"Next: kgpt chat {name}")
+    print(
+        _("gained more: pairs whose chosen answer became more probable than the rejected one did.")
+    )
+    print(_("Next: kgpt chat {name}", name=name))
 
 
 def _short(text: str) -> str:

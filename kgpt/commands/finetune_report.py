@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgpt.commands.tables import print_table
+from kgpt.language import _
 
 if TYPE_CHECKING:
     from kgpt.text.labelled import Examples
@@ -29,30 +30,45 @@ def show_plan(plan: Plan, found: Examples) -> None:
 
     task = plan.task
     print(
-        f"{found.rows:,} rows: text in {found.text_field!r}, label in {found.label_field!r};"
-        f" {len(found.labels)} labels."
+        _(
+            "{rows:,} rows: text in {text_field!r}, label in {label_field!r}; {count} labels.",
+            rows=found.rows,
+            text_field=found.text_field,
+            label_field=found.label_field,
+            count=len(found.labels),
+        )
     )
     left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
     if task.parts.set_aside:
         left_out.append(f"{task.parts.set_aside:,} to balance the labels")
     if left_out:
-        print(f"Left out: {', '.join(left_out)}.")
+        print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
     if task.parts.leaks:
         print(
-            f"Warning: {task.parts.leaks:,} texts of the test part are in the training part too;"
-            " --duplicates drop keeps them apart."
+            _(
+                "Warning: {leaks:,} texts of the test part are in the training part too; "
+                "--duplicates drop keeps them apart.",
+                leaks=task.parts.leaks,
+            )
         )
-    columns = [counts(part) for _, part in task.parts]
+    columns = [counts(part) for _name, part in task.parts]
     rows = [[label, *(f"{column.get(label, 0):,}" for column in columns)] for label in found.labels]
     total = ["all", *(f"{sum(column.values()):,}" for column in columns)]
-    print_table(["label", *(name for name, _ in task.parts)], [*rows, total], left=["label"])
+    print_table(["label", *(name for name, _part in task.parts)], [*rows, total], left=["label"])
     _show_lengths(plan)
     for example, ids in list(zip(task.parts.train, task.rows["train"].rows, strict=True))[
         :SHOWN_EXAMPLES
     ]:
         text = " ".join(example.text.split())
         shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-        print(f"  {len(ids):>4} tokens  {shown}  →  {example.label}")
+        print(
+            _(
+                "  {count:>4} tokens  {shown}  →  {label}",
+                count=len(ids),
+                shown=shown,
+                label=example.label,
+            )
+        )
 
 
 def _show_lengths(plan: Plan) -> None:
@@ -71,20 +87,36 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
     name = result.run.name
     if results is None:
         print(
-            f"Stopped at step {result.steps}; everything is saved."
-            f" Go on with: kgpt finetune classify --run {name} --resume"
+            _(
+                "Stopped at step {steps}; everything is saved. Go on with: kgpt finetune classify "
+                "--run {name} --resume",
+                steps=result.steps,
+                name=name,
+            )
         )
         return
     part = "test" if "test" in results else "validation"
     show_figures(results[part], f"{name}, step {results['step']}, {part} part")
-    print(f'Next: kgpt classify {name} "your text"   ·   kgpt classify {name} --file texts.txt')
+    print(
+        _(
+            'Next: kgpt classify {name} "your text"   ·   kgpt classify {name} --file texts.txt',
+            name=name,
+        )
+    )
 
 
 def show_figures(figures: Mapping[str, Any], title: str) -> None:
     """Accuracy, calibration, and by label precision, recall, F1 and what was taken for what."""
     print(
-        f"{title}: accuracy {figures['accuracy']:.2%} of {figures['examples']:,}, macro F1"
-        f" {figures['macro_f1']:.4f}, calibration error {figures['calibration_error']:.3f}"
+        _(
+            "{title}: accuracy {accuracy:.2%} of {examples:,}, macro F1 {macro_f1:.4f}, "
+            "calibration error {calibration_error:.3f}",
+            title=title,
+            accuracy=figures["accuracy"],
+            examples=figures["examples"],
+            macro_f1=figures["macro_f1"],
+            calibration_error=figures["calibration_error"],
+        )
     )
     labels = figures["labels"]
     shows_all = len(labels) <= MOST_COLUMNS

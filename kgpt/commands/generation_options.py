@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from kgpt.language import N_, _
 from kgpt.protocol import DECODERS, GenerateOptions
 
 if TYPE_CHECKING:
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 DEFAULTS = GenerateOptions()
 NUMBERS = {
-    "max_tokens": "tokens at most (%(default)s)",
-    "temperature": "0 always takes the most probable token (%(default)s)",
-    "top_k": "keep the K most probable tokens; 0: all",
-    "top_p": "keep tokens up to this sum; 1: all",
-    "min_p": "drop tokens below this share of the most probable one; 0: none",
-    "typical_p": "keep typical tokens; 1: all",
-    "repetition_penalty": "above 1: fewer repetitions, of the prompt too (%(default)s)",
-    "frequency_penalty": "off a token's score for each time it was written (%(default)s)",
-    "presence_penalty": "off a token's score once it was written (%(default)s)",
+    "max_tokens": N_("tokens at most (%(default)s)"),
+    "temperature": N_("0 always takes the most probable token (%(default)s)"),
+    "top_k": N_("keep the K most probable tokens; 0: all"),
+    "top_p": N_("keep tokens up to this sum; 1: all"),
+    "min_p": N_("drop tokens below this share of the most probable one; 0: none"),
+    "typical_p": N_("keep typical tokens; 1: all"),
+    "repetition_penalty": N_("above 1: fewer repetitions, of the prompt too (%(default)s)"),
+    "frequency_penalty": N_("off a token's score for each time it was written (%(default)s)"),
+    "presence_penalty": N_("off a token's score once it was written (%(default)s)"),
 }
 """Options of `GenerateOptions` by the same name, and what `--help` says of them."""
 
@@ -36,13 +37,13 @@ def add_choices(add: Callable[..., object], defaults: GenerateOptions = DEFAULTS
     """How a token is chosen."""
     for name, text in NUMBERS.items():
         default = getattr(defaults, name)
-        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
+        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=_(text))
     add(
         "--no-repeat-ngram-size",
         metavar="N",
         type=int,
         default=defaults.no_repeat_ngram_size,
-        help="no N tokens come twice in the same order; 0: they may",
+        help=_("no N tokens come twice in the same order; 0: they may"),
     )
     add(
         "--logit-bias",
@@ -50,7 +51,7 @@ def add_choices(add: Callable[..., object], defaults: GenerateOptions = DEFAULTS
         action="append",
         default=[],
         type=_bias,
-        help="add X to the score of token ID (repeatable; `kgpt tokenize` shows ids)",
+        help=_("add X to the score of token ID (repeatable; `kgpt tokenize` shows ids)"),
     )
     add(
         "--forbid",
@@ -59,10 +60,18 @@ def add_choices(add: Callable[..., object], defaults: GenerateOptions = DEFAULTS
         action="append",
         default=[],
         type=int,
-        help="never take token ID (repeatable)",
+        help=_("never take token ID (repeatable)"),
     )
-    add("--stop", metavar="TEXT", action="append", default=[], help="end before TEXT (repeatable)")
-    add("--seed", metavar="N", type=int, help="same seed, same text (default: another each time)")
+    add(
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help=_("end before TEXT (repeatable)"),
+    )
+    add(
+        "--seed", metavar="N", type=int, help=_("same seed, same text (default: another each time)")
+    )
 
 
 def add_computation(add: Callable[..., object]) -> None:
@@ -71,9 +80,9 @@ def add_computation(add: Callable[..., object]) -> None:
         "--decoder",
         choices=DECODERS,
         default="auto",
-        help="what computes (auto: litert on a CPU, keras on a GPU)",
+        help=_("what computes (auto: litert on a CPU, keras on a GPU)"),
     )
-    add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
+    add("--checkpoint", metavar="best|last|STEP", default="best", help=_("default: %(default)s"))
 
 
 def chosen_options(args: argparse.Namespace) -> GenerateOptions:

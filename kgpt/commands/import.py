@@ -11,13 +11,18 @@ import argparse
 from typing import Any
 
 from kgpt.commands.stages import show_stage
+from kgpt.language import N_, _
 
-EXAMPLES = """examples:
-  kgpt import ./gpt2 --run gpt2
-  kgpt import distilgpt2 --run distilgpt2                    from the Hugging Face Hub
-  kgpt import models/124M --run gpt2 --context-length 256    OpenAI's files; less context, less memory
-  kgpt import ./gpt2 --run chat --add-token user --add-token assistant --add-token end
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt import ./gpt2 --run gpt2\n"
+    "  kgpt import distilgpt2 --run distilgpt2                    from the Hugging Face "
+    "Hub\n"
+    "  kgpt import models/124M --run gpt2 --context-length 256    OpenAI's files; less "
+    "context, less memory\n"
+    "  kgpt import ./gpt2 --run chat --add-token user --add-token assistant --add-token "
+    "end\n"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,21 +31,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "source",
         metavar="SOURCE",
-        help="a model's folder, or its id on the Hugging Face Hub; a folder wins",
+        help=_("a model's folder, or its id on the Hugging Face Hub; a folder wins"),
     )
-    add("--run", required=True, metavar="NAME", help="the run to make")
+    add("--run", required=True, metavar="NAME", help=_("the run to make"))
     add(
         "--context-length",
         type=int,
         metavar="N",
-        help="tokens that the model sees at once (default: its own); more than its own repeat its positions",
+        help=_(
+            "tokens that the model sees at once (default: its own); more than its own repeat its "
+            "positions"
+        ),
     )
     add(
         "--add-token",
         action="append",
         default=[],
         metavar="TOKEN",
-        help="a special token more, such as user or <|tool|>; repeatable",
+        help=_("a special token more, such as user or <|tool|>; repeatable"),
     )
 
 
@@ -60,11 +68,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     model = about["configuration"]["model"]
     if not args.json:
         print(
-            f"{folder.path}  {about['parameters']:,} parameters, {model['vocabulary_size']:,} tokens,"
-            f" context {model['context_length']:,}"
+            _(
+                "{path}  {parameters:,} parameters, {vocabulary_size:,} tokens, context "
+                "{context_length:,}",
+                path=folder.path,
+                parameters=about["parameters"],
+                vocabulary_size=model["vocabulary_size"],
+                context_length=model["context_length"],
+            )
         )
         print(
-            f'Next: kgpt sample {args.run} "your prompt"   ·   kgpt evaluate {args.run} --text FILE'
+            _(
+                'Next: kgpt sample {run} "your prompt"   ·   kgpt evaluate {run} --text FILE',
+                run=args.run,
+            )
         )
     return {
         "run": str(folder.path),

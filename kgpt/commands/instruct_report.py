@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgpt.commands.tables import print_table
+from kgpt.language import _
 
 if TYPE_CHECKING:
     from kgpt.text.conversations import Conversations
@@ -25,12 +26,12 @@ def show_plan(plan: InstructPlan, found: Conversations | None) -> None:
     """What was read, what was left out, parts, lengths, and examples whose masked part is marked."""
     task = plan.task
     if found is None:
-        print("The encyclopedia's own questions, one phrasing of each fact that is asked about.")
+        print(_("The encyclopedia's own questions, one phrasing of each fact that is asked about."))
     else:
-        print(f"{found.rows:,} rows: {found.fields}.")
+        print(_("{rows:,} rows: {fields}.", rows=found.rows, fields=found.fields))
         left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
         if left_out:
-            print(f"Left out: {', '.join(left_out)}.")
+            print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
     rows = [
         [name, f"{len(part.rows):,}", f"{sum(len(row.inputs) for row in part.rows):,}"]
         + [f"{part.learned:,}"]
@@ -39,8 +40,10 @@ def show_plan(plan: InstructPlan, found: Conversations | None) -> None:
     print_table(["part", "conversations", "tokens", "to learn"], rows, left=["part"])
     _show_lengths(plan)
     if plan.added_tokens:
-        print(f"New in the vocabulary: {', '.join(plan.added_tokens)}.")
-    print("What is read, and [[what is learned]]:")
+        print(
+            _("New in the vocabulary: {added_tokens}.", added_tokens=", ".join(plan.added_tokens))
+        )
+    print(_("What is read, and [[what is learned]]:"))
     for row in task.rows["train"].rows[:SHOWN_EXAMPLES]:
         print(f"  {_marked(plan, row.inputs[:1] + row.targets, [0.0, *row.weights])}")
 
@@ -61,7 +64,12 @@ def _show_lengths(plan: InstructPlan) -> None:
     if task.settings.packing:
         held = sum(batches.lengths) / (len(batches.members) * task.longest)
         print(
-            f"Packed into {len(batches.members):,} rows of {task.longest:,} tokens, {held:.0%} full."
+            _(
+                "Packed into {count:,} rows of {longest:,} tokens, {held:.0%} full.",
+                count=len(batches.members),
+                longest=task.longest,
+                held=held,
+            )
         )
 
 
@@ -86,8 +94,12 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
     name = result.run.name
     if results is None:
         print(
-            f"Stopped at step {result.steps}; everything is saved."
-            f" Go on with: kgpt finetune instruct --run {name} --resume"
+            _(
+                "Stopped at step {steps}; everything is saved. Go on with: kgpt finetune instruct "
+                "--run {name} --resume",
+                steps=result.steps,
+                name=name,
+            )
         )
         return
     rows = []
@@ -98,7 +110,7 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
             row = [part, f"{figures['conversations']:,}", f"{figures['loss']:.4f}"]
             row += [f"{figures['perplexity']:.2f}", "-" if base is None else f"{base:.4f}"]
             rows.append(row)
-    print(f"{name}, step {results['step']}:")
+    print(_("{name}, step {step}:", name=name, step=results["step"]))
     print_table(
         ["part", "conversations", "loss", "perplexity", "the base's loss"], rows, left=["part"]
     )
@@ -107,10 +119,13 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
         _show_answers(figures)
     if forgetting := results.get("forgetting"):
         print(
-            f"On the base's own data: loss {forgetting['before']:.4f} before,"
-            f" {forgetting['after']:.4f} after."
+            _(
+                "On the base's own data: loss {before:.4f} before, {after:.4f} after.",
+                before=forgetting["before"],
+                after=forgetting["after"],
+            )
         )
-    print(f"Next: kgpt chat {name}")
+    print(_("Next: kgpt chat {name}", name=name))
 
 
 def _show_answers(figures: Mapping[str, Any]) -> None:
@@ -119,7 +134,7 @@ def _show_answers(figures: Mapping[str, Any]) -> None:
     line = f"Exact answers: {figures['exact']:.1%} of {figures['answered']:,}"
     print(line + (f" ({'; '.join(by_kind)})" if by_kind else "") + ".")
     if figures["worst"]:
-        print("The worst of the others:")
+        print(_("The worst of the others:"))
         rows = [
             [_short(one["asked"]), _short(one["expected"]), _short(one["written"])]
             for one in figures["worst"]

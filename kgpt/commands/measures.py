@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kgpt.commands.evaluate import HARNESS, QUESTION_TASKS, RECALL_TASKS, kind_of
 from kgpt.errors import KgptError
 from kgpt.evaluation.statistics import Figure
+from kgpt.language import _
 from kgpt.runs import Checkpoint, RunFolder
 
 if TYPE_CHECKING:
@@ -70,7 +71,12 @@ def progress(unit: str) -> Callable[[int, int], None]:
     def show(done: int, of: int) -> None:
         if sys.stderr.isatty():
             end = "\n" if done == of else "\r"
-            print(f"{done:,} of {of:,} {unit}", end=end, file=sys.stderr, flush=True)
+            print(
+                _("{done:,} of {of:,} {unit}", done=done, of=of, unit=unit),
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
 
     return show
 
@@ -85,9 +91,13 @@ def _loss(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -
     tokens, num_bytes, source = tokens_of(args, folder, tokenizer)
     if len(tokens) < 2:
         raise KgptError(
-            "Text too short",
-            f"Expected two tokens or more. Received: {len(tokens)} in {source}.",
-            "Give a longer text.",
+            _("Text too short"),
+            _(
+                "Expected two tokens or more. Received: {count} in {source}.",
+                count=len(tokens),
+                source=source,
+            ),
+            _("Give a longer text."),
         )
     sizes, show = _token_bytes(tokenizer), progress("tokens")
     if args.decoder in (None, "keras"):
@@ -165,16 +175,24 @@ def tokens_of(
     data = args.data or (folder.read().get("data") or {}).get("path")
     if not data:
         raise KgptError(
-            "Nothing to measure",
-            f"Run {folder.name} does not say what data it was trained on.",
-            "Give --data DIR or --text FILE.",
+            _("Nothing to measure"),
+            _("Run {name} does not say what data it was trained on.", name=folder.name),
+            _("Give --data DIR or --text FILE."),
         )
     corpus = Corpus.open(data)
     if corpus.tokenizer.sha256 != tokenizer.sha256:
         raise KgptError(
-            "Another tokenizer",
-            f"{data} was prepared with another tokenizer than run {folder.name}'s.",
-            f"Prepare it with `kgpt prepare ... --tokenizer {folder.path}`, or measure the text itself with --text.",
+            _("Another tokenizer"),
+            _(
+                "{data} was prepared with another tokenizer than run {name}'s.",
+                data=data,
+                name=folder.name,
+            ),
+            _(
+                "Prepare it with `kgpt prepare ... --tokenizer {path}`, or measure the text itself "
+                "with --text.",
+                path=folder.path,
+            ),
         )
     return corpus.tokens("validation"), corpus.validation_bytes, str(data)
 

@@ -15,14 +15,19 @@ from kgpt.commands import train
 from kgpt.config import BUILT_IN_CORPUS, BUILT_IN_VOCABULARY_SIZE, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.files import read_json
+from kgpt.language import N_, _
 from kgpt.runs import find_data
 from kgpt.training.machine import parse_bytes, parse_count
 
-EXAMPLES = """examples:
-  kgpt plan --preset gpt2-124m --batch-size 4
-  kgpt plan --data machado --minutes 15 --memory 8GB     does it fit into another machine?
-  kgpt plan --preset char-gpu --measure                  train a few steps and say what they took
-  kgpt plan --preset gpt2-1558m --tokens 300e9 --devices 64 --device h100"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt plan --preset gpt2-124m --batch-size 4\n"
+    "  kgpt plan --data machado --minutes 15 --memory 8GB     does it fit into another "
+    "machine?\n"
+    "  kgpt plan --preset char-gpu --measure                  train a few steps and say "
+    "what they took\n"
+    "  kgpt plan --preset gpt2-1558m --tokens 300e9 --devices 64 --device h100"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,22 +38,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--memory",
         metavar="SIZE",
-        help="plan for so much memory, such as 8GB (default: what is free here)",
+        help=_("plan for so much memory, such as 8GB (default: what is free here)"),
     )
     add(
         "--measure",
         action="store_true",
-        help="train a few steps in a process of its own and use what they took",
+        help=_("train a few steps in a process of its own and use what they took"),
     )
     add(
         "--tokens",
         metavar="N",
-        help="train on N tokens, such as 300e9 or 300B (in place of --steps)",
+        help=_("train on N tokens, such as 300e9 or 300B (in place of --steps)"),
     )
-    add("--device", metavar="NAME", help="plan on paper for an accelerator, such as h100")
-    add("--devices", type=int, metavar="N", help="so many of them (default: 1)")
-    add("--batch-tokens", metavar="N", help="tokens an update, over all devices (default: 524288)")
-    add("--assumptions", metavar="FILE", help="TOML file with assumptions and devices of your own")
+    add("--device", metavar="NAME", help=_("plan on paper for an accelerator, such as h100"))
+    add("--devices", type=int, metavar="N", help=_("so many of them (default: 1)"))
+    add(
+        "--batch-tokens",
+        metavar="N",
+        help=_("tokens an update, over all devices (default: 524288)"),
+    )
+    add(
+        "--assumptions",
+        metavar="FILE",
+        help=_("TOML file with assumptions and devices of your own"),
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -57,7 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config, source = planned_configuration(args)
     if args.device is not None:
         return _on_paper(args, config, tokens)
-    _refuse(args, ("devices", "assumptions", "batch_tokens"), "goes with --device NAME.")
+    _refuse(args, ("devices", "assumptions", "batch_tokens"), _("goes with --device NAME."))
     return _here(args, config, source, tokens)
 
 
@@ -77,9 +90,12 @@ def planned_configuration(args: argparse.Namespace) -> tuple[TrainConfig, str]:
     names_data = config.data != BUILT_IN_CORPUS
     if names_data and not size:
         raise KgptError(
-            "No prepared data",
-            f"There is no prepared corpus at {config.data}.",
-            "Prepare it with `kgpt prepare`, or give the vocabulary: --set model.vocabulary_size=8192",
+            _("No prepared data"),
+            _("There is no prepared corpus at {data}.", data=config.data),
+            _(
+                "Prepare it with `kgpt prepare`, or give the vocabulary: --set "
+                "model.vocabulary_size=8192"
+            ),
         )
     if not names_data and (args.preset or "").startswith("gpt2-"):
         return config, "GPT-2's; --data DIR has its own"
@@ -121,11 +137,11 @@ def _on_paper(args: argparse.Namespace, config: TrainConfig, tokens: int | None)
     from kgpt.training.devices import read_assumptions
     from kgpt.training.layout import Task
 
-    _refuse(args, ("memory", "measure"), "is for this machine; --device plans on paper.")
+    _refuse(args, ("memory", "measure"), _("is for this machine; --device plans on paper."))
     count = 1 if args.devices is None else args.devices
     if not 1 <= count <= 10**6:
-        message = f"--devices must be from 1 to 1,000,000. Received: {count}"
-        raise KgptError("Bad number of devices", message, "For example: --devices 64")
+        message = _("--devices must be from 1 to 1,000,000. Received: {count}", count=count)
+        raise KgptError(_("Bad number of devices"), message, _("For example: --devices 64"))
     own = Path(args.assumptions) if args.assumptions else None
     device, assumed = read_assumptions(args.device, own)
     if config.precision == "auto":
@@ -144,7 +160,7 @@ def _refuse(args: argparse.Namespace, names: tuple[str, ...], reason: str) -> No
     for name in names:
         if getattr(args, name):
             option = f"--{name.replace('_', '-')}"
-            raise KgptError("Options that do not go together", f"{option} {reason}", "")
+            raise KgptError(_("Options that do not go together"), f"{option} {reason}", "")
 
 
 def _data_bytes(config: TrainConfig) -> int:
@@ -157,9 +173,13 @@ def _tokens_of_epochs(config: TrainConfig) -> int:
     folder = find_data(config.data)
     if folder is None:
         raise KgptError(
-            "No prepared data",
-            f"How long {config.epochs:g} epochs are depends on the data, and {config.data} is not prepared.",
-            "Prepare it with `kgpt prepare`, or give --tokens or --steps.",
+            _("No prepared data"),
+            _(
+                "How long {epochs:g} epochs are depends on the data, and {data} is not prepared.",
+                epochs=config.epochs,
+                data=config.data,
+            ),
+            _("Prepare it with `kgpt prepare`, or give --tokens or --steps."),
         )
     train_tokens = int(read_json(folder / "manifest.json")["train_tokens"])
     return max(1, round(config.epochs * train_tokens))

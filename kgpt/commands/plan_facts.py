@@ -10,6 +10,7 @@ from typing import Any
 
 from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.model.size import matrix_parameters, parameters_by_part, training_flops_per_token
 from kgpt.training.layout import Task, best_layout, devices_needed, memory_of_device
 from kgpt.training.machine import Machine, gigabytes
@@ -121,13 +122,17 @@ def _nothing_fits(task: Task) -> KgptError:
     count = devices_needed(task)
     room = gigabytes(memory_of_device(task))
     name = f"{task.devices} x {task.device.name}"
-    message = f"No layout of this model on {name} stays within {room} a device."
+    message = _(
+        "No layout of this model on {name} stays within {room} a device.", name=name, room=room
+    )
     if count is None:
         return KgptError(
-            "Does not fit",
+            _("Does not fit"),
             message,
-            "Choose another --device, a shorter --context-length, or a smaller model.",
+            _("Choose another --device, a shorter --context-length, or a smaller model."),
         )
     return KgptError(
-        "Does not fit", message, f"--devices {count} does, or a --device with more memory."
+        _("Does not fit"),
+        message,
+        _("--devices {count} does, or a --device with more memory.", count=count),
     )

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from kgpt.language import _
 from kgpt.training.layout import COMPUTE_OPTIMAL_TOKENS
 from kgpt.training.machine import gigabytes
 
@@ -27,9 +28,21 @@ def print_here(plan: Mapping[str, Any]) -> None:
     _print_lines("disk", disk)
     print()
     if plan["fits"]:
-        print(f"Fits: {gigabytes(plan['peak_memory'])} of {plan['available']}.")
+        print(
+            _(
+                "Fits: {peak_memory} of {available}.",
+                peak_memory=gigabytes(plan["peak_memory"]),
+                available=plan["available"],
+            )
+        )
     else:
-        print(f"Does not fit: {gigabytes(plan['peak_memory'])}; there is {plan['available']}.")
+        print(
+            _(
+                "Does not fit: {peak_memory}; there is {available}.",
+                peak_memory=gigabytes(plan["peak_memory"]),
+                available=plan["available"],
+            )
+        )
         print(textwrap.fill(plan["advice"], 78, break_on_hyphens=False))
 
 
@@ -85,7 +98,7 @@ def print_on_paper(plan: Mapping[str, Any]) -> None:
         ("recompute", "yes" if layout["recompute"] else "no", "activation checkpointing"),
         ("batch", _count(plan["tokens_per_step"]), "tokens an update, over all devices"),
     ]
-    title = f"layout on {plan['devices']} x {device['name']}"
+    title = _("layout on {devices} x {name}", devices=plan["devices"], name=device["name"])
     _print_lines(title, [(name, str(value), note) for name, value, note in rows])
     print()
     memory = [(name, gigabytes(size), "") for name, size in plan["memory"].items() if size]
@@ -108,7 +121,7 @@ def print_on_paper(plan: Mapping[str, Any]) -> None:
 
 
 def _print_assumptions(plan: Mapping[str, Any]) -> None:
-    print("assumed (replace with --assumptions FILE)")
+    print(_("assumed (replace with --assumptions FILE)"))
     values = {
         **plan["assumptions"],
         **{f"devices.{k}": v for k, v in plan["device"].items() if k != "name"},

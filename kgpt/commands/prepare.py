@@ -13,39 +13,50 @@ import time
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 
-EXAMPLES = """examples:
-  kgpt prepare books/ --vocab-size 8192                 documents are files; the data goes to data/books
-  kgpt prepare 'wiki/*.jsonl.gz' --output wiki --vocab-size 32768 --clean nfc,min-length=200 --dedupe near
-  kgpt prepare play.txt --tokenizer bytes --validation tail --validation-fraction 0.1
-  kgpt prepare wiki.txt poems.txt --weight poems.txt=3  train three times on each poem
-  kgpt prepare --clean list                             the cleaning steps
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt prepare books/ --vocab-size 8192                 documents are files; the "
+    "data goes to data/books\n"
+    "  kgpt prepare 'wiki/*.jsonl.gz' --output wiki --vocab-size 32768 --clean "
+    "nfc,min-length=200 --dedupe near\n"
+    "  kgpt prepare play.txt --tokenizer bytes --validation tail --validation-fraction "
+    "0.1\n"
+    "  kgpt prepare wiki.txt poems.txt --weight poems.txt=3  train three times on each "
+    "poem\n"
+    "  kgpt prepare --clean list                             the cleaning steps\n"
+)
 PRE_TOKENIZATION, TOKENIZER_SAMPLE = "gpt2", 256
 """The defaults of --pre-tokenization and --tokenizer-sample."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="where the text is")
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help=_("where the text is"))
     parser.add_argument(
         "--output",
         metavar="DIR",
-        help="folder to write; a bare name goes under $KGPT_DATA or data (default: named for the first source)",
+        help=_(
+            "folder to write; a bare name goes under $KGPT_DATA or data (default: named for the "
+            "first source)"
+        ),
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace data prepared from other text or options"
+        "--overwrite",
+        action="store_true",
+        help=_("replace data prepared from other text or options"),
     )
     parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of all draws (default: 1)"
+        "--seed", type=int, default=1, metavar="N", help=_("of all draws (default: 1)")
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: one for each core)"
+        "--workers", type=int, metavar="N", help=_("processes (default: one for each core)")
     )
     _add_tokenizer(parser.add_argument_group("tokenizer"))
     _add_reading(parser.add_argument_group("reading"))
-    _add_choosing(parser.add_argument_group("choosing documents"))
-    _add_parts(parser.add_argument_group("past one machine"))
+    _add_choosing(parser.add_argument_group(_("choosing documents")))
+    _add_parts(parser.add_argument_group(_("past one machine")))
 
 
 def _add_tokenizer(group: Any) -> None:
@@ -55,32 +66,35 @@ def _add_tokenizer(group: Any) -> None:
         type=int,
         default=4096,
         metavar="N",
-        help="train a BPE of N ids, special tokens included (default: %(default)s)",
+        help=_("train a BPE of N ids, special tokens included (default: %(default)s)"),
     )
     kind.add_argument(
         "--tokenizer",
         metavar="NAME|PATH",
-        help="use bytes, gpt2, or the tokenizer of a run, of data, in a folder or a file",
+        help=_("use bytes, gpt2, or the tokenizer of a run, of data, in a folder or a file"),
     )
     group.add_argument(
         "--pre-tokenization",
         default=PRE_TOKENIZATION,
         metavar="NAME",
-        help="how text is cut into words before a BPE is trained (default: %(default)s)",
+        help=_("how text is cut into words before a BPE is trained (default: %(default)s)"),
     )
     group.add_argument(
         "--special-tokens",
         type=_listed,
         default=[],
         metavar="NAME[,NAME...]",
-        help="beside the end of text: padding, begin_of_text, system, user, assistant, end, or <|your_own|>",
+        help=_(
+            "beside the end of text: padding, begin_of_text, system, user, assistant, end, or "
+            "<|your_own|>"
+        ),
     )
     group.add_argument(
         "--tokenizer-sample",
         type=_megabytes,
         default=TOKENIZER_SAMPLE,
         metavar="MB|all",
-        help="text to train a BPE on (default: %(default)s)",
+        help=_("text to train a BPE on (default: %(default)s)"),
     )
 
 
@@ -89,19 +103,24 @@ def _add_reading(group: Any) -> None:
         "--documents",
         choices=("file", "blank-line", "line"),
         default="file",
-        help="in text files, a document is a whole file, the text between blank lines, or a line"
-        " (default: %(default)s); rows are always documents",
+        help=_(
+            "in text files, a document is a whole file, the text between blank lines, or a line "
+            "(default: %(default)s); rows are always documents"
+        ),
     )
     group.add_argument(
         "--text-field",
         metavar="NAME",
-        help="field or column with the text (default: found by name or type)",
+        help=_("field or column with the text (default: found by name or type)"),
     )
     group.add_argument(
         "--on-error",
         choices=("stop", "skip"),
         default="stop",
-        help="what to do at damaged rows and files: stop, or skip and count them (default: %(default)s)",
+        help=_(
+            "what to do at damaged rows and files: stop, or skip and count them (default: "
+            "%(default)s)"
+        ),
     )
     group.add_argument(
         "--clean",
@@ -109,7 +128,10 @@ def _add_reading(group: Any) -> None:
         action="extend",
         default=[],
         metavar="STEP[,STEP...]",
-        help="clean documents by these steps, in this order; `--clean list` shows them (default: none)",
+        help=_(
+            "clean documents by these steps, in this order; `--clean list` shows them (default: "
+            "none)"
+        ),
     )
 
 
@@ -118,7 +140,9 @@ def _add_choosing(group: Any) -> None:
         "--dedupe",
         choices=("off", "exact", "near"),
         default="off",
-        help="leave out documents equal to an earlier one, or nearly equal (default: %(default)s)",
+        help=_(
+            "leave out documents equal to an earlier one, or nearly equal (default: %(default)s)"
+        ),
     )
     group.add_argument(
         "--weight",
@@ -126,36 +150,41 @@ def _add_choosing(group: Any) -> None:
         action="append",
         default=[],
         metavar="SOURCE=X",
-        help="train X times on each document of a source; repeatable (default: once)",
+        help=_("train X times on each document of a source; repeatable (default: once)"),
     )
     group.add_argument(
         "--validation",
         choices=("random", "tail"),
         default="random",
-        help="hold out documents at random, or the last ones; a single document is cut at its tail"
-        " (default: %(default)s)",
+        help=_(
+            "hold out documents at random, or the last ones; a single document is cut at its "
+            "tail (default: %(default)s)"
+        ),
     )
     group.add_argument(
         "--validation-fraction",
         type=float,
         default=0.05,
         metavar="F",
-        help="share of the bytes to hold out (default: %(default)s)",
+        help=_("share of the bytes to hold out (default: %(default)s)"),
     )
 
 
 def _add_parts(group: Any) -> None:
     how = group.add_mutually_exclusive_group()
     how.add_argument(
-        "--shard", type=_shard, metavar="I/N", help="prepare the I-th of N parts; needs --tokenizer"
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help=_("prepare the I-th of N parts; needs --tokenizer"),
     )
-    how.add_argument("--join", nargs="+", metavar="DIR", help="make one corpus of N parts")
+    how.add_argument("--join", nargs="+", metavar="DIR", help=_("make one corpus of N parts"))
     how.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="prepare the parts on a Dask cluster: tcp://HOST:PORT, or local:N for N processes",
+        help=_("prepare the parts on a Dask cluster: tcp://HOST:PORT, or local:N for N processes"),
     )
-    group.add_argument("--parts", type=int, metavar="N", help="number of parts for --cluster")
+    group.add_argument("--parts", type=int, metavar="N", help=_("number of parts for --cluster"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -261,21 +290,24 @@ def _list_steps(args: argparse.Namespace) -> dict[str, Any]:
 def _check_sources(args: argparse.Namespace) -> None:
     if args.join and args.sources:
         raise KgptError(
-            "Sources and --join",
-            f"--join takes prepared parts alone. Received also: {' '.join(args.sources)}",
-            "Prepare the parts first, with --shard.",
+            _("Sources and --join"),
+            _(
+                "--join takes prepared parts alone. Received also: {sources}",
+                sources=" ".join(args.sources),
+            ),
+            _("Prepare the parts first, with --shard."),
         )
     if not args.join and not args.sources:
         raise KgptError(
-            "No source",
-            "Expected a file, a folder, a glob or another SOURCE.",
-            "For example: kgpt prepare books/",
+            _("No source"),
+            _("Expected a file, a folder, a glob or another SOURCE."),
+            _("For example: kgpt prepare books/"),
         )
     if (args.cluster is None) != (args.parts is None):
         raise KgptError(
-            "A cluster and its parts",
-            "--cluster ADDRESS and --parts N are given together or not at all.",
-            "For example: --cluster local:4 --parts 8",
+            _("A cluster and its parts"),
+            _("--cluster ADDRESS and --parts N are given together or not at all."),
+            _("For example: --cluster local:4 --parts 8"),
         )
     trained = {
         "--special-tokens": (args.special_tokens, []),
@@ -285,9 +317,12 @@ def _check_sources(args: argparse.Namespace) -> None:
     ignored = [name for name, (value, default) in trained.items() if value != default]
     if args.tokenizer and ignored:
         raise KgptError(
-            "A tokenizer that is there already",
-            f"{' and '.join(ignored)} shape a tokenizer that is trained; --tokenizer takes one as it is.",
-            "Leave out one or the other.",
+            _("A tokenizer that is there already"),
+            _(
+                "{ignored} shape a tokenizer that is trained; --tokenizer takes one as it is.",
+                ignored=" and ".join(ignored),
+            ),
+            _("Leave out one or the other."),
         )
 
 
@@ -304,22 +339,24 @@ def _megabytes(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        message = f"expected whole megabytes or all; received {text!r}"
+        message = _("expected whole megabytes or all; received {text!r}", text=text)
         raise argparse.ArgumentTypeError(message) from None
 
 
 def _weight(text: str) -> tuple[str, float]:
-    name, _, number = text.rpartition("=")
+    name, _sign, number = text.rpartition("=")
     try:
         if name:
             return name, float(number)
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"expected SOURCE=NUMBER, received {text!r}")
+    raise argparse.ArgumentTypeError(_("expected SOURCE=NUMBER, received {text!r}", text=text))
 
 
 def _shard(text: str) -> tuple[int, int]:
     index, slash, count = text.partition("/")
     if not slash or not index.isdigit() or not count.isdigit():
-        raise argparse.ArgumentTypeError(f"expected I/N, such as 1/8; received {text!r}")
+        raise argparse.ArgumentTypeError(
+            _("expected I/N, such as 1/8; received {text!r}", text=text)
+        )
     return int(index), int(count)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from kgpt.commands.progress import duration
 from kgpt.commands.tables import PIPE_WIDTH
+from kgpt.language import _
 
 if TYPE_CHECKING:
     from kgpt.text.prepare import Progress as Stage
@@ -57,17 +58,17 @@ class Speed:
 
 def figures(now: Stage, speed: float, width: int = PIPE_WIDTH) -> str:
     """How far a stage is, the less important figures only where `width` has room for them."""
-    of_total = f" of {size(now.bytes_total)}" if now.bytes_total else ""
+    of_total = _(" of {bytes_total}", bytes_total=size(now.bytes_total)) if now.bytes_total else ""
     parts = {"bytes": f"{size(now.bytes_done)}{of_total}"}
     if now.documents:
-        parts["documents"] = f"{now.documents:,} documents"
+        parts["documents"] = _("{documents:,} documents", documents=now.documents)
     if now.tokens:
-        parts["tokens"] = f"{now.tokens:,} tokens"
+        parts["tokens"] = _("{tokens:,} tokens", tokens=now.tokens)
     if speed > 0:
         parts["speed"] = f"{speed / 1e6:.1f} MB/s"
         if now.bytes_total:
             left = max(0, now.bytes_total - now.bytes_done) / speed
-            parts["left"] = f"{duration(left)} left"
+            parts["left"] = _("{left} left", left=duration(left))
     for name in ("documents", "tokens", "speed"):
         if len("  ".join(parts.values())) > width:
             parts.pop(name, None)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from kgpt.config import UNLIMITED_STEPS
+from kgpt.language import _
 
 LINE_SECONDS = 10.0
 """Seconds between lines where the output is no terminal."""
@@ -41,7 +42,7 @@ class TrainingDisplay:
     def __init__(self) -> None:
         self._console = _Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("[bold]step {task.fields[place]}[/]"),
+            TextColumn(_("[bold]step {task.fields[place]}[/]")),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[line]}"),
             console=self._console,
@@ -76,10 +77,15 @@ class TrainingDisplay:
         self._last_step = row["step"]
         if "validation_loss" in row:
             self._validation = row["validation_loss"]
-            best = "  [green]best so far[/]" if row.get("is_best") else ""
+            best = _("  [green]best so far[/]") if row.get("is_best") else ""
             self._console.print(
-                f"step {row['step']:,}  validation loss [bold]{row['validation_loss']:.4f}[/]"
-                f"  {_measure_of(row)}{best}"
+                _(
+                    "step {step:,}  validation loss [bold]{validation_loss:.4f}[/]  {measure}{best}",
+                    step=row["step"],
+                    validation_loss=row["validation_loss"],
+                    measure=_measure_of(row),
+                    best=best,
+                )
             )
             return
         self._show(row, steps, self._describe(row, steps))
@@ -88,16 +94,22 @@ class TrainingDisplay:
         now = time.perf_counter()
         if self._first is None:
             self._first = (now, row["step"])
-        parts = [f"loss {row['train_loss']:.3f}"]
+        parts = [_("loss {train_loss:.3f}", train_loss=row["train_loss"])]
         if self._validation is not None:
-            parts.append(f"validation {self._validation:.3f}")
+            parts.append(_("validation {validation:.3f}", validation=self._validation))
         if row.get("tokens_per_second"):
             used = f" (MFU {row['mfu']:.0%})" if row.get("mfu") else ""
-            parts.append(f"{row['tokens_per_second']:,.0f} tokens/s{used}")
+            parts.append(
+                _(
+                    "{tokens_per_second:,.0f} tokens/s{used}",
+                    tokens_per_second=row["tokens_per_second"],
+                    used=used,
+                )
+            )
         done = row["step"] - self._first[1]
         if done and steps < UNLIMITED_STEPS:
             left = (now - self._first[0]) / done * (steps - row["step"])
-            parts.append(f"{duration(left)} left")
+            parts.append(_("{left} left", left=duration(left)))
         return "  ".join(parts)
 
     def _show(self, row: dict[str, Any], steps: int, line: str) -> None:
@@ -115,16 +127,21 @@ class TrainingDisplay:
             )
         elif time.perf_counter() - self._last_line > LINE_SECONDS or row["step"] == steps:
             self._last_line = time.perf_counter()
-            self._console.print(f"step {place}  {line}")
+            self._console.print(_("step {place}  {line}", place=place, line=line))
 
 
 def _measure_of(row: dict[str, Any]) -> str:
     """Of an evaluation, what says most beside its loss."""
     if "validation_accuracy" in row:
-        return f"accuracy {row['validation_accuracy']:.2%}"
+        return _(
+            "accuracy {validation_accuracy:.2%}", validation_accuracy=row["validation_accuracy"]
+        )
     if "bits_per_byte" in row:
-        return f"{row['bits_per_byte']:.3f} bits per byte"
-    return f"perplexity {math.exp(min(row['validation_loss'], 700.0)):.2f}"
+        return _("{bits_per_byte:.3f} bits per byte", bits_per_byte=row["bits_per_byte"])
+    return _(
+        "perplexity {validation_loss:.2f}",
+        validation_loss=math.exp(min(row["validation_loss"], 700.0)),
+    )
 
 
 def loss_curve(rows: Sequence[dict[str, Any]], width: int = 56, height: int = 16) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-EXAMPLES = """examples:
-  kgpt report demo
-  kgpt report demo machado          one page each"""
+from kgpt.language import N_, _
+
+EXAMPLES = N_("examples:\n  kgpt report demo\n  kgpt report demo machado          one page each")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `kgpt report`."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's name, or its path")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=_("a run's name, or its path"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

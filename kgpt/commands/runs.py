@@ -6,13 +6,20 @@ import argparse
 from typing import Any
 
 from kgpt.commands.tables import print_table
+from kgpt.language import N_, _
 from kgpt.runs import list_runs, saved_models_folder, summary
 
-EXAMPLES = """examples:
-  kgpt runs
-  kgpt runs --json"""
+EXAMPLES = N_("examples:\n  kgpt runs\n  kgpt runs --json")
 
-HEADINGS = ("run", "state", "step", "train loss", "best validation", "bits/byte", "tokens/s")
+HEADINGS = (
+    N_("run"),
+    N_("state"),
+    N_("step"),
+    N_("train loss"),
+    N_("best validation"),
+    N_("bits/byte"),
+    N_("tokens/s"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +33,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if summaries:
             _print_table(summaries)
         else:
-            print(f"No runs in {saved_models_folder(args.saved_models)} yet. Make one: kgpt-train")
+            print(
+                _(
+                    "No runs in {saved_models} yet. Make one: kgpt-train",
+                    saved_models=saved_models_folder(args.saved_models),
+                )
+            )
     return {"runs": summaries}
 
 
@@ -43,7 +55,8 @@ def _print_table(summaries: list[dict[str, Any]]) -> None:
         )
         for item in summaries
     ]
-    print_table(HEADINGS, rows, left=("run", "state"))
+    headings = tuple(map(_, HEADINGS))
+    print_table(headings, rows, left=headings[:2])
 
 
 def _number(value: Any, form: str) -> str:

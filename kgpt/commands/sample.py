@@ -21,28 +21,30 @@ from kgpt.commands.generation_options import (
 )
 from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.protocol import DRAFT_TOKENS, GenerateOptions
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
     from kgpt.inference.generation import Generator, Result
 
-EXAMPLES = """examples:
-  kgpt sample demo "Marte é um planeta"
-  kgpt sample demo "A capital da França é" --temperature 0 --stop .
-  echo "Era uma vez" | kgpt sample demo - --num-samples 3 --seed 1
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    '  kgpt sample demo "Marte é um planeta"\n'
+    '  kgpt sample demo "A capital da França é" --temperature 0 --stop .\n'
+    '  echo "Era uma vez" | kgpt sample demo - --num-samples 3 --seed 1\n'
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `kgpt sample`."""
-    parser.add_argument("name", metavar="RUN", help="a run: its name or its folder")
+    parser.add_argument("name", metavar="RUN", help=_("a run: its name or its folder"))
     parser.add_argument(
-        "prompt", metavar="PROMPT", nargs="?", default="", help="text to continue; - reads stdin"
+        "prompt", metavar="PROMPT", nargs="?", default="", help=_("text to continue; - reads stdin")
     )
-    add_choices(parser.add_argument_group("choice of the tokens").add_argument)
-    _add_search(parser.add_argument_group("several texts").add_argument)
-    _add_computation(parser.add_argument_group("what computes").add_argument)
+    add_choices(parser.add_argument_group(_("choice of the tokens")).add_argument)
+    _add_search(parser.add_argument_group(_("several texts")).add_argument)
+    _add_computation(parser.add_argument_group(_("what computes")).add_argument)
 
 
 def _add_search(add: Callable[..., object]) -> None:
@@ -50,20 +52,20 @@ def _add_search(add: Callable[..., object]) -> None:
         "--num-samples",
         type=int,
         default=1,
-        help="continuations, with seeds N, N+1, ..., or the best of --beams",
+        help=_("continuations, with seeds N, N+1, ..., or the best of --beams"),
     )
     add(
         "--beams",
         metavar="N",
         type=int,
         default=0,
-        help="search for the most probable text with N beams, instead of sampling",
+        help=_("search for the most probable text with N beams, instead of sampling"),
     )
     add(
         "--length-penalty",
         metavar="X",
         type=float,
-        help="with --beams: above 0 favours longer texts (1)",
+        help=_("with --beams: above 0 favours longer texts (1)"),
     )
 
 
@@ -72,9 +74,17 @@ def _add_computation(add: Callable[..., object]) -> None:
     add(
         "--draft",
         metavar="RUN",
-        help="a smaller run with the same tokenizer proposes tokens: texts are as probable, and there sooner",
+        help=_(
+            "a smaller run with the same tokenizer proposes tokens: texts are as probable, and "
+            "there sooner"
+        ),
     )
-    add("--draft-tokens", metavar="N", type=int, help=f"tokens of a proposal ({DRAFT_TOKENS})")
+    add(
+        "--draft-tokens",
+        metavar="N",
+        type=int,
+        help=_("tokens of a proposal ({draft_tokens})", draft_tokens=DRAFT_TOKENS),
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -105,7 +115,14 @@ def _draft_counts(generator: Generator) -> dict[str, Any]:
         return {}
     if found.proposed:
         share = found.accepted / found.proposed
-        print(f"draft: {share:.0%} of {found.proposed} proposed tokens kept", file=sys.stderr)
+        print(
+            _(
+                "draft: {share:.0%} of {proposed} proposed tokens kept",
+                share=share,
+                proposed=found.proposed,
+            ),
+            file=sys.stderr,
+        )
     return {"draft": {"proposed": found.proposed, "accepted": found.accepted}}
 
 
@@ -117,27 +134,35 @@ def _report(stage: str) -> None:
 def _options(args: argparse.Namespace) -> GenerateOptions:
     most = args.beams or args.num_samples
     if not 1 <= args.num_samples <= most:
-        expected = f"from 1 to {args.beams}, the number of beams" if args.beams else "at least 1"
+        expected = (
+            _("from 1 to {beams}, the number of beams", beams=args.beams)
+            if args.beams
+            else _("at least 1")
+        )
         raise KgptError(
-            "Bad generation option",
-            f"num_samples must be {expected}. Received: {args.num_samples}",
-            "See `kgpt sample --help`.",
+            _("Bad generation option"),
+            _(
+                "num_samples must be {expected}. Received: {num_samples}",
+                expected=expected,
+                num_samples=args.num_samples,
+            ),
+            _("See `kgpt sample --help`."),
         )
     if args.length_penalty is not None and not args.beams:
         raise KgptError(
-            "Bad generation option",
-            "length_penalty belongs to beam search.",
-            "Add --beams N, or leave it out.",
+            _("Bad generation option"),
+            _("length_penalty belongs to beam search."),
+            _("Add --beams N, or leave it out."),
         )
     if args.draft and args.beams:
         raise KgptError(
-            "Bad generation option",
-            "A draft proposes what is sampled; beam search samples nothing.",
-            "Leave out --draft or --beams.",
+            _("Bad generation option"),
+            _("A draft proposes what is sampled; beam search samples nothing."),
+            _("Leave out --draft or --beams."),
         )
     if args.draft_tokens is not None and not args.draft:
         raise KgptError(
-            "Bad generation option", "draft_tokens belongs to a draft.", "Add --draft RUN."
+            _("Bad generation option"), _("draft_tokens belongs to a draft."), _("Add --draft RUN.")
         )
     return chosen_options(args)
 
@@ -153,7 +178,11 @@ def _sampled(
     streams = generator.streams(prompt, options, chosen)
     for seed, pieces in zip(chosen, streams, strict=True):
         if not args.json:
-            _show_prompt(prompt, f"sample {len(results) + 1}, seed {seed}", args.num_samples > 1)
+            _show_prompt(
+                prompt,
+                _("sample {count}, seed {seed}", count=len(results) + 1, seed=seed),
+                args.num_samples > 1,
+            )
         result = collected(pieces, (lambda text: None) if args.json else _show)
         if not args.json:
             _show_end(result)
@@ -171,7 +200,7 @@ def _searched(
     found = generator.beam_search(prompt, options, args.beams, penalty)[: args.num_samples]
     for rank, result in enumerate(found, start=1):
         if not args.json:
-            _show_prompt(prompt, f"beam {rank}", args.num_samples > 1)
+            _show_prompt(prompt, _("beam {rank}", rank=rank), args.num_samples > 1)
             _show(result.text)
             _show_end(result)
     return [dataclasses.asdict(result) for result in found]
@@ -183,9 +212,13 @@ def _read_prompt() -> str:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise KgptError(
-            "Prompt is not UTF-8",
-            f"Byte {error.start} of stdin (0x{content[error.start]:02x}) begins no character.",
-            "Convert it first, for example with iconv.",
+            _("Prompt is not UTF-8"),
+            _(
+                "Byte {start} of stdin (0x{content:02x}) begins no character.",
+                start=error.start,
+                content=content[error.start],
+            ),
+            _("Convert it first, for example with iconv."),
         ) from None
     return text.removesuffix("\n")  # the one that `echo` adds
 
@@ -205,5 +238,10 @@ def _show(text: str) -> None:
 
 def _show_end(result: Result) -> None:
     print(flush=True)
-    line = f"{result.tokens} tokens, {result.tokens_per_second:.0f} a second ({result.reason})"
+    line = _(
+        "{tokens} tokens, {tokens_per_second:.0f} a second ({reason})",
+        tokens=result.tokens,
+        tokens_per_second=result.tokens_per_second,
+        reason=result.reason,
+    )
     print(f"\033[2m{line}\033[0m" if sys.stderr.isatty() else line, file=sys.stderr)

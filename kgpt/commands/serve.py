@@ -17,48 +17,54 @@ from typing import Any
 
 from kgpt.commands.stages import show_stage
 from kgpt.errors import KgptError
+from kgpt.language import ENGLISH, N_, _, use
 from kgpt.packages import optional_package
 from kgpt.protocol import DECODERS
 from kgpt.runs import Checkpoint, RunFolder, find_run
 
-EXAMPLES = """examples:
-  kgpt serve demo
-  curl http://127.0.0.1:8000/v1/completions -H "Content-Type: application/json" -d '{"prompt": "Marte é"}'
-  kgpt serve spam
-  curl http://127.0.0.1:8000/v1/classify -H "Content-Type: application/json" -d '{"input": "You won a prize"}'
-  KGPT_API_KEY=secret kgpt serve demo --host 0.0.0.0 --port 80
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt serve demo\n"
+    '  curl http://127.0.0.1:8000/v1/completions -H "Content-Type: application/json" '
+    '-d \'{"prompt": "Marte é"}\'\n'
+    "  kgpt serve spam\n"
+    '  curl http://127.0.0.1:8000/v1/classify -H "Content-Type: application/json" -d '
+    '\'{"input": "You won a prize"}\'\n'
+    "  KGPT_API_KEY=secret kgpt serve demo --host 0.0.0.0 --port 80\n"
+)
 OF_WRITING = ("decoder", "streams", "queue", "max_tokens", "seconds")
 """Options that a classifier has no use for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `kgpt serve`."""
-    parser.add_argument("name", metavar="RUN", help="a run: its name or its folder")
+    parser.add_argument("name", metavar="RUN", help=_("a run: its name or its folder"))
     add = parser.add_argument_group("server").add_argument
-    add("--host", default="127.0.0.1", help="0.0.0.0: every machine may call (%(default)s)")
-    add("--port", type=int, default=8000, help="0: any that is free (%(default)s)")
+    add("--host", default="127.0.0.1", help=_("0.0.0.0: every machine may call (%(default)s)"))
+    add("--port", type=int, default=8000, help=_("0: any that is free (%(default)s)"))
     add(
         "--api-key",
         metavar="KEY",
         default=os.environ.get("KGPT_API_KEY", ""),
-        help="ask callers for this key (default: $KGPT_API_KEY, which other users do not see)",
+        help=_("ask callers for this key (default: $KGPT_API_KEY, which other users do not see)"),
     )
     add(
         "--cors",
         metavar="ORIGIN",
         action="append",
         default=[],
-        help="pages of this origin may call, such as https://example.com (repeatable; default: none)",
+        help=_(
+            "pages of this origin may call, such as https://example.com (repeatable; default: none)"
+        ),
     )
-    add("--decoder", choices=DECODERS, default="auto", help="what computes (%(default)s)")
-    add("--checkpoint", metavar="best|last|STEP", default="best", help="default: %(default)s")
+    add("--decoder", choices=DECODERS, default="auto", help=_("what computes (%(default)s)"))
+    add("--checkpoint", metavar="best|last|STEP", default="best", help=_("default: %(default)s"))
     add = parser.add_argument_group("limits").add_argument
-    add("--streams", type=int, default=32, help="texts written at once (%(default)s)")
-    add("--queue", type=int, default=256, help="texts that may wait (%(default)s)")
-    add("--max-tokens", type=int, default=4096, help="tokens of one text (%(default)s)")
-    add("--seconds", type=float, default=300, help="for one request (%(default)s)")
-    add("--body-bytes", type=int, default=1_000_000, help="size of one request (%(default)s)")
+    add("--streams", type=int, default=32, help=_("texts written at once (%(default)s)"))
+    add("--queue", type=int, default=256, help=_("texts that may wait (%(default)s)"))
+    add("--max-tokens", type=int, default=4096, help=_("tokens of one text (%(default)s)"))
+    add("--seconds", type=float, default=300, help=_("for one request (%(default)s)"))
+    add("--body-bytes", type=int, default=1_000_000, help=_("size of one request (%(default)s)"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -80,9 +86,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
     host = f"[{args.host}]" if ":" in args.host else args.host
     url = f"http://{host}:{listener.getsockname()[1]}"
-    print(f"Serving {folder.name} at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    print(
+        _("Serving {name} at {url} (Ctrl-C ends it)", name=folder.name, url=url),
+        file=sys.stderr,
+        flush=True,
+    )
+    use(ENGLISH)  # what callers are answered is for programs
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn's own handlers end it; then these come
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_anything: None)
     server.run(sockets=[listener])
     if folder.is_classifier:
         return {"run": folder.name, "url": url}
@@ -120,15 +131,23 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("streams", "max_tokens", "body_bytes", "seconds"):
         if not 0 < getattr(args, name) < sys.maxsize:
             raise KgptError(
-                "Bad limit",
-                f"--{name.replace('_', '-')} must be above 0 and finite. Received: {getattr(args, name)}",
-                "See `kgpt serve --help`.",
+                _("Bad limit"),
+                _(
+                    "--{replace} must be above 0 and finite. Received: {args}",
+                    replace=name.replace("_", "-"),
+                    args=getattr(args, name),
+                ),
+                _("See `kgpt serve --help`."),
             )
     if args.queue < 0 or not 0 <= args.port < 65536:
         raise KgptError(
-            "Bad arguments",
-            f"--queue must be 0 or more, --port from 0 to 65535. Received: {args.queue}, {args.port}",
-            "See `kgpt serve --help`.",
+            _("Bad arguments"),
+            _(
+                "--queue must be 0 or more, --port from 0 to 65535. Received: {queue}, {port}",
+                queue=args.queue,
+                port=args.port,
+            ),
+            _("See `kgpt serve --help`."),
         )
 
 
@@ -140,24 +159,33 @@ def _check_classifier(args: argparse.Namespace) -> None:
     for name in OF_WRITING:
         if getattr(args, name) != untouched[name]:
             raise KgptError(
-                "A classifier writes no text",
-                f"Run {args.name} gives labels; --{name.replace('_', '-')} is about writing.",
-                "Leave the option out.",
+                _("A classifier writes no text"),
+                _(
+                    "Run {name} gives labels; --{replace} is about writing.",
+                    name=args.name,
+                    replace=name.replace("_", "-"),
+                ),
+                _("Leave the option out."),
             )
 
 
 def _listener(host: str, port: int) -> socket.socket:
     """A socket that listens, before the model is loaded: a port in use is known at once."""
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, *_kind, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
     except OSError as error:
         raise KgptError(
-            "Cannot listen",
-            f"{host}, port {port}: {error.strerror or error}.",
-            "Choose another with --port, or --port 0 for any that is free.",
+            _("Cannot listen"),
+            _(
+                "{host}, port {port}: {strerror}.",
+                host=host,
+                port=port,
+                strerror=error.strerror or error,
+            ),
+            _("Choose another with --port, or --port 0 for any that is free."),
         ) from None
     return listener

@@ -20,6 +20,7 @@ from kgpt.config import TrainConfig
 from kgpt.config_values import dotted, from_dict, merged
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import is_number
+from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.runs import RunFolder, saved_models_folder
 
@@ -75,20 +76,29 @@ def read_sweep(path: Path) -> Sweep:
         raise _bad(f"{path}: {error}") from None
     unknown = [key for key in values if key not in ("trials", "seed", "search")]
     if unknown:
-        raise _bad(f"{path} has a key {unknown[0]}; known are trials, seed and search.")
+        raise _bad(
+            _(
+                "{path} has a key {unknown}; known are trials, seed and search.",
+                path=path,
+                unknown=unknown[0],
+            )
+        )
     trials, seed, search = values.get("trials", 20), values.get("seed", 1), values.get("search")
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
-        raise _bad(f"trials must be a whole number above 0. Received: {trials!r}")
+        raise _bad(_("trials must be a whole number above 0. Received: {trials!r}", trials=trials))
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise _bad(f"seed must be a whole number, 0 or more. Received: {seed!r}")
+        raise _bad(_("seed must be a whole number, 0 or more. Received: {seed!r}", seed=seed))
     if not isinstance(search, dict) or not search:
-        raise _bad(f"{path} has no table [search].")
+        raise _bad(_("{path} has no table [search].", path=path))
     search = _flat(search)
     known = dotted(TrainConfig())
     for key, space in search.items():
         if key not in known or key in NOT_SEARCHED:
             near = difflib.get_close_matches(key, [k for k in known if k not in NOT_SEARCHED], n=1)
-            raise _bad(f"{key} cannot be searched." + (f" Did you mean {near[0]}?" if near else ""))
+            raise _bad(
+                _("{key} cannot be searched.", key=key)
+                + (_(" Did you mean {near}?", near=near[0]) if near else "")
+            )
         _check_space(key, space)
     return Sweep(trials, seed, search)
 
@@ -114,7 +124,15 @@ def run_sweep(
         trial = study.ask()
         values = {key: _suggested(trial, key, space) for key, space in sweep.search.items()}
         name = f"{config.run}-{number:03d}"
-        display.message(f"trial {number} of {sweep.trials}: {name}  {_described(values)}")
+        display.message(
+            _(
+                "trial {number} of {trials}: {name}  {values}",
+                number=number,
+                trials=sweep.trials,
+                name=name,
+                values=_described(values),
+            )
+        )
         done = _train(name, config, values, saved_models, display)
         if done is None:
             return trials, False
@@ -157,9 +175,9 @@ def _train(
             if not result.finished:
                 return None
     except KgptError as error:
-        if isinstance(error, KgptFailure) and error.title != "Training diverged":
+        if isinstance(error, KgptFailure) and error.title != _("Training diverged"):
             raise
-        if error.title == "Sweep changed":
+        if error.title == _("Sweep changed"):
             raise
         display.message(f"{name}: {error.message}")
         return Trial(name, values, None, error.title)
@@ -174,9 +192,17 @@ def _check_same(folder: RunFolder, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if before[key] != value:
             raise KgptError(
-                "Sweep changed",
-                f"{folder.path} has {key}={before[key]!r}; this sweep would try {value!r} there.",
-                "Go on with the file and the options of the first time, or choose another --run NAME.",
+                _("Sweep changed"),
+                _(
+                    "{path} has {key}={before!r}; this sweep would try {value!r} there.",
+                    path=folder.path,
+                    key=key,
+                    before=before[key],
+                    value=value,
+                ),
+                _(
+                    "Go on with the file and the options of the first time, or choose another --run NAME."
+                ),
             )
 
 
@@ -203,12 +229,21 @@ def _check_space(key: str, space: Any) -> None:
         "log",
         "step",
     }:
-        raise _bad(f"{key} must be a list of values, or a table of low, high, log and step.")
+        raise _bad(
+            _("{key} must be a list of values, or a table of low, high, log and step.", key=key)
+        )
     low, high = space["low"], space["high"]
     if not (is_number(low) and is_number(high) and low < high):
-        raise _bad(f"{key} needs numbers with low below high. Received: {low!r}, {high!r}")
+        raise _bad(
+            _(
+                "{key} needs numbers with low below high. Received: {low!r}, {high!r}",
+                key=key,
+                low=low,
+                high=high,
+            )
+        )
     if space.get("log") and (low <= 0 or "step" in space):
-        raise _bad(f"{key}: a logarithmic range begins above 0 and has no step.")
+        raise _bad(_("{key}: a logarithmic range begins above 0 and has no step.", key=key))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -237,4 +272,4 @@ def _described(values: Mapping[str, Any]) -> str:
 
 
 def _bad(message: str) -> KgptError:
-    return KgptError("Bad sweep file", message, EXAMPLE)
+    return KgptError(_("Bad sweep file"), message, EXAMPLE)

@@ -12,6 +12,7 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from kgpt.commands.token_views import Token, split_characters, stretches, text_of
+from kgpt.language import _
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,9 +39,9 @@ def figures(tokens: Sequence[Token], text: str) -> str:
     size, words = sum(len(token.data) for token in tokens), len(text.split())
     parts = [_count(len(tokens), "token"), _count(size, "byte")]
     if tokens:
-        parts.append(f"{size / len(tokens):.2f} bytes a token")
+        parts.append(_("{size:.2f} bytes a token", size=size / len(tokens)))
     if words:
-        parts.append(f"{len(tokens) / words:.2f} tokens a word")
+        parts.append(_("{count:.2f} tokens a word", count=len(tokens) / words))
     return ", ".join(parts)
 
 
@@ -52,7 +53,14 @@ def comparison(names: Sequence[str], tokens: Sequence[Sequence[Token]], text: st
     ]
     if tokens[1]:
         ratio = len(tokens[0]) / len(tokens[1])
-        lines.append(f"{names[0]} needs {ratio:.2f} times the tokens of {names[1]}")
+        lines.append(
+            _(
+                "{first} needs {ratio:.2f} times the tokens of {second}",
+                first=names[0],
+                ratio=ratio,
+                second=names[1],
+            )
+        )
     return lines
 
 

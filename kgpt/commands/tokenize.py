@@ -13,30 +13,34 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 
 if TYPE_CHECKING:
     from kgpt.commands.token_views import Token
 
-EXAMPLES = """examples:
-  kgpt tokenize demo "Marte é um planeta"
-  kgpt tokenize data/books "Era uma vez" --json
-  kgpt tokenize demo - --beside gpt2 < letter.txt
-"""
+EXAMPLES = N_(
+    "examples:\n"
+    '  kgpt tokenize demo "Marte é um planeta"\n'
+    '  kgpt tokenize data/books "Era uma vez" --json\n'
+    "  kgpt tokenize demo - --beside gpt2 < letter.txt\n"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "tokenizer", metavar="RUN|DATA|FOLDER|FILE|gpt2|bytes", help="whose tokenizer to use"
+        "tokenizer", metavar="RUN|DATA|FOLDER|FILE|gpt2|bytes", help=_("whose tokenizer to use")
     )
-    parser.add_argument("text", metavar="TEXT", help="the text; - reads standard input")
+    parser.add_argument("text", metavar="TEXT", help=_("the text; - reads standard input"))
     parser.add_argument(
-        "--beside", metavar="OTHER", help="a second tokenizer, to see the two side by side"
+        "--beside", metavar="OTHER", help=_("a second tokenizer, to see the two side by side")
     )
     parser.add_argument(
         "--special",
         action="store_true",
-        help="take special tokens written in the text, such as <|endoftext|>, for what they name",
+        help=_(
+            "take special tokens written in the text, such as <|endoftext|>, for what they name"
+        ),
     )
 
 
@@ -78,9 +82,17 @@ def _read_standard_input() -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise KgptError(
-            "Text is not UTF-8",
-            f"Byte {error.start} of standard input is {data[error.start]:#04x}: {error.reason}.",
-            "Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 letter.txt | kgpt tokenize RUN -",
+            _("Text is not UTF-8"),
+            _(
+                "Byte {start} of standard input is {data:#04x}: {reason}.",
+                start=error.start,
+                data=data[error.start],
+                reason=error.reason,
+            ),
+            _(
+                "Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 letter.txt | kgpt tokenize "
+                "RUN -"
+            ),
         ) from None
 
 

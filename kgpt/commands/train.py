@@ -18,6 +18,7 @@ from kgpt.commands.tables import print_table
 from kgpt.config import BUILT_IN_CORPUS, UNLIMITED_STEPS, Distribute, Precision, TrainConfig
 from kgpt.config_values import dotted, from_dict, merged, nested, parse_override, read_config_file
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.presets import PRESETS, preset
 from kgpt.runs import data_folder, find_data, find_run, new_run
 from kgpt.training.processes import is_first_process, processes_asked_for
@@ -25,12 +26,16 @@ from kgpt.training.processes import is_first_process, processes_asked_for
 if TYPE_CHECKING:
     from kgpt.training.trainer import TrainResult
 
-EXAMPLES = """examples:
-  kgpt-train                                        the demo: an encyclopedia in Portuguese
-  kgpt-train --data machado --run machado --minutes 15
-  kgpt-train --data shakespeare --preset char-cpu --run chars --set model.dropout=0.1
-  kgpt-train --run machado --resume                 go on after a stop or a crash
-  kgpt-train --data machado --run search --steps 300 --sweep search.toml"""
+EXAMPLES = N_(
+    "examples:\n"
+    "  kgpt-train                                        the demo: an encyclopedia in "
+    "Portuguese\n"
+    "  kgpt-train --data machado --run machado --minutes 15\n"
+    "  kgpt-train --data shakespeare --preset char-cpu --run chars --set "
+    "model.dropout=0.1\n"
+    "  kgpt-train --run machado --resume                 go on after a stop or a crash\n"
+    "  kgpt-train --data machado --run search --steps 300 --sweep search.toml"
+)
 
 OPTIONS = {
     "data": "data",
@@ -74,77 +79,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="DIR",
-        help="folder made by `kgpt prepare`, or its name in data/ (default: encyclopedia, built in)",
+        help=_(
+            "folder made by `kgpt prepare`, or its name in data/ (default: encyclopedia, built in)"
+        ),
     )
     add(
         "--run",
         metavar="NAME",
-        help="name of the run, a folder in saved_models/ (default: the preset's name)",
+        help=_("name of the run, a folder in saved_models/ (default: the preset's name)"),
     )
-    add("--preset", metavar="NAME", help=f"starting point: {', '.join(PRESETS)} (default: demo)")
-    add("--config", metavar="FILE", help="TOML file, or a run's run.json, over the preset")
+    add(
+        "--preset",
+        metavar="NAME",
+        help=_("starting point: {presets} (default: demo)", presets=", ".join(PRESETS)),
+    )
+    add("--config", metavar="FILE", help=_("TOML file, or a run's run.json, over the preset"))
     add(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="any configuration key, such as model.num_layers=6",
+        help=_("any configuration key, such as model.num_layers=6"),
     )
-    add("--steps", type=int, metavar="N", help="train for N updates (not as long as the preset)")
-    add("--epochs", type=float, metavar="X", help="train for X passes over the training text")
+    add("--steps", type=int, metavar="N", help=_("train for N updates (not as long as the preset)"))
+    add("--epochs", type=float, metavar="X", help=_("train for X passes over the training text"))
     add(
         "--minutes",
         type=float,
         metavar="M",
-        help="train for M minutes; the steps are fixed when the first ones have been timed",
+        help=_("train for M minutes; the steps are fixed when the first ones have been timed"),
     )
-    add("--batch-size", type=int, metavar="N", help="sequences worked on at once")
+    add("--batch-size", type=int, metavar="N", help=_("sequences worked on at once"))
     add(
         "--gradient-accumulation",
         type=int,
         metavar="N",
-        help="batches that one step learns from, in the memory of one",
+        help=_("batches that one step learns from, in the memory of one"),
     )
-    add("--context-length", type=int, metavar="N", help="tokens that the model sees at once")
-    add("--learning-rate", type=float, metavar="X", help="peak learning rate of AdamW")
+    add("--context-length", type=int, metavar="N", help=_("tokens that the model sees at once"))
+    add("--learning-rate", type=float, metavar="X", help=_("peak learning rate of AdamW"))
     add(
         "--precision",
         choices=typing.get_args(Precision),
-        help="of the matrix products; weights are float32 (default: float32 on a CPU, what is fast on a GPU)",
+        help=_(
+            "of the matrix products; weights are float32 (default: float32 on a CPU, what is "
+            "fast on a GPU)"
+        ),
     )
-    add("--optimizer", choices=("adamw", "muon"), help="muon: for the matrices inside the blocks")
+    add(
+        "--optimizer", choices=("adamw", "muon"), help=_("muon: for the matrices inside the blocks")
+    )
     add(
         "--evaluate-every",
         type=int,
         metavar="N",
-        help="steps between evaluations on the whole validation split",
+        help=_("steps between evaluations on the whole validation split"),
     )
-    add("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
-    add("--keep", type=int, metavar="N", help="checkpoints kept beside the best one")
+    add("--checkpoint-every", type=int, metavar="N", help=_("steps between checkpoints"))
+    add("--keep", type=int, metavar="N", help=_("checkpoints kept beside the best one"))
     add(
         "--early-stopping",
         type=int,
         metavar="N",
-        help="end after N evaluations without a lower validation loss",
+        help=_("end after N evaluations without a lower validation loss"),
     )
     add(
         "--distribute",
         choices=typing.get_args(Distribute),
-        help="several devices for one run: mirrored (TensorFlow), data or model (JAX), auto: all GPUs there are"
-        " (default: off)",
+        help=_(
+            "several devices for one run: mirrored (TensorFlow), data or model (JAX), auto: all "
+            "GPUs there are (default: off)"
+        ),
     )
-    add("--seed", type=int, metavar="N", help="seed of weights, data order and dropout")
+    add("--seed", type=int, metavar="N", help=_("seed of weights, data order and dropout"))
     add(
         "--tensorboard",
         action="store_true",
         default=None,
-        help="write the metrics for TensorBoard too, into RUN/tensorboard",
+        help=_("write the metrics for TensorBoard too, into RUN/tensorboard"),
     )
-    add("--resume", action="store_true", help="go on with --run from its last checkpoint")
+    add("--resume", action="store_true", help=_("go on with --run from its last checkpoint"))
     add(
         "--sweep",
         metavar="FILE",
-        help="TOML file with keys to search: trains NAME-001, NAME-002 ... and prints a table",
+        help=_("TOML file with keys to search: trains NAME-001, NAME-002 ... and prints a table"),
     )
 
 
@@ -167,7 +185,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:
-        display.message("Loading Keras")
+        display.message(_("Loading Keras"))
         from kgpt.training.trainer import train
 
         result = train(config, saved_models=args.saved_models, resume=args.resume, reporter=display)
@@ -190,15 +208,15 @@ def _sweep(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any]:
 
     if processes_asked_for()[0] > 1:
         raise KgptError(
-            "A sweep is one process's work",
-            "Several processes train one run; --sweep trains many.",
-            "Leave the variables KERAS_DISTRIBUTION_... out.",
+            _("A sweep is one process's work"),
+            _("Several processes train one run; --sweep trains many."),
+            _("Leave the variables KERAS_DISTRIBUTION_... out."),
         )
     if args.resume:
         raise KgptError(
-            "A sweep resumes by itself",
-            "--sweep and --resume cannot be given together.",
-            "The same command without --resume goes on with the trials that are not done.",
+            _("A sweep resumes by itself"),
+            _("--sweep and --resume cannot be given together."),
+            _("The same command without --resume goes on with the trials that are not done."),
         )
     sweep = read_sweep(Path(args.sweep))
     from kgpt.commands.progress import TrainingDisplay
@@ -214,7 +232,7 @@ def _sweep(config: TrainConfig, args: argparse.Namespace) -> dict[str, Any]:
             ]
             for trial in best_first(trials)
         ]
-        print_table(["run", "best validation", *sweep.search], rows)
+        print_table([_("run"), _("best validation"), *sweep.search], rows)
     return {
         "run": config.run,
         "trials": [dataclasses.asdict(trial) for trial in best_first(trials)],
@@ -254,23 +272,27 @@ def _with_limits(values: Mapping[str, Any]) -> dict[str, Any]:
 def _resumed_configuration(args: argparse.Namespace, given: dict[str, Any]) -> TrainConfig:
     if not args.run:
         raise KgptError(
-            "Which run?",
-            "--resume needs the run's name.",
-            "For example: kgpt-train --run demo --resume",
+            _("Which run?"),
+            _("--resume needs the run's name."),
+            _("For example: kgpt-train --run demo --resume"),
         )
     if args.preset or args.config:
         raise KgptError(
-            "A resumed run keeps its configuration",
-            "--preset and --config cannot be given with --resume.",
-            "Give single options, such as --steps 4000, or train a new --run NAME.",
+            _("A resumed run keeps its configuration"),
+            _("--preset and --config cannot be given with --resume."),
+            _("Give single options, such as --steps 4000, or train a new --run NAME."),
         )
     folder = find_run(args.run, args.saved_models)
     before = from_dict({**folder.configuration(), "run": args.run})
     if given.get("minutes") and folder.read().get("steps_fixed_at"):
         raise KgptError(
-            "The time budget is spent",
-            f"{folder.name}'s minutes became {before.steps} steps when the first ones were timed.",
-            "Give the steps that it shall have in all: --steps N.",
+            _("The time budget is spent"),
+            _(
+                "{name}'s minutes became {steps} steps when the first ones were timed.",
+                name=folder.name,
+                steps=before.steps,
+            ),
+            _("Give the steps that it shall have in all: --steps N."),
         )
     after = from_dict(_with_limits(given), before)
     fixed: tuple[str, ...] = FIXED_ON_RESUME
@@ -286,9 +308,12 @@ def _check_has_data(name: str, given: Mapping[str, Any]) -> None:
     """An imported run knows of no text until it is trained for the first time."""
     if not given.get("data"):
         raise KgptError(
-            "Nothing to train on",
-            f"{name} was imported, and has not been trained here yet.",
-            f"Say on what, and how long: kgpt-train --run {name} --resume --data DIR --steps N",
+            _("Nothing to train on"),
+            _("{name} was imported, and has not been trained here yet.", name=name),
+            _(
+                "Say on what, and how long: kgpt-train --run {name} --resume --data DIR --steps N",
+                name=name,
+            ),
         )
 
 
@@ -298,9 +323,15 @@ def _check_fixed_keys(
     for key, old in before.items():
         if key.startswith(fixed) and old != after[key]:
             raise KgptError(
-                "A resumed run keeps its configuration",
-                f"{key} was {old!r} when {name} was started. Received: {after[key]!r}",
-                "Leave the option out, or train a new --run NAME.",
+                _("A resumed run keeps its configuration"),
+                _(
+                    "{key} was {old!r} when {name} was started. Received: {after!r}",
+                    key=key,
+                    old=old,
+                    name=name,
+                    after=after[key],
+                ),
+                _("Leave the option out, or train a new --run NAME."),
             )
 
 
@@ -313,10 +344,20 @@ def _already_finished(config: TrainConfig, args: argparse.Namespace) -> dict[str
         return None
     if not args.json and is_early:
         print(
-            f"{folder.path} stopped early, at step {status['step']}. Go on with --early-stopping 0."
+            _(
+                "{path} stopped early, at step {step}. Go on with --early-stopping 0.",
+                path=folder.path,
+                step=status["step"],
+            )
         )
     elif not args.json:
-        print(f"{folder.path} has finished all its {config.steps} steps. Give more with --steps N.")
+        print(
+            _(
+                "{path} has finished all its {steps} steps. Give more with --steps N.",
+                path=folder.path,
+                steps=config.steps,
+            )
+        )
     rows = folder.metrics()
 
     def latest(key: str) -> Any:
@@ -342,18 +383,33 @@ def _say_what_came_out(result: TrainResult) -> None:
     name = result.run.name
     if result.validation_loss is not None:
         bits = (
-            f", {result.bits_per_byte:.3f} bits per byte"
+            _(", {bits_per_byte:.3f} bits per byte", bits_per_byte=result.bits_per_byte)
             if result.bits_per_byte is not None
             else ""
         )
         print(
-            f"{name}: validation loss {result.validation_loss:.4f}{bits} after {result.steps} steps."
+            _(
+                "{name}: validation loss {validation_loss:.4f}{bits} after {steps} steps.",
+                name=name,
+                validation_loss=result.validation_loss,
+                bits=bits,
+                steps=result.steps,
+            )
         )
     if result.finished:
         print(
-            f'Next: kgpt sample {name} "your prompt"   ·   kgpt evaluate {name}   ·   kgpt-workbench'
+            _(
+                'Next: kgpt sample {name} "your prompt"   ·   kgpt evaluate {name}   ·   '
+                "kgpt-workbench",
+                name=name,
+            )
         )
     else:
         print(
-            f"Stopped at step {result.steps}; everything is saved. Go on with: kgpt-train --run {name} --resume"
+            _(
+                "Stopped at step {steps}; everything is saved. Go on with: kgpt-train --run {name} "
+                "--resume",
+                steps=result.steps,
+                name=name,
+            )
         )

@@ -16,6 +16,7 @@ from kgpt.commands.measures import (
 )
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.evaluation.statistics import Figure
+from kgpt.language import _
 from kgpt.runs import Checkpoint, RunFolder
 
 if TYPE_CHECKING:
@@ -49,13 +50,17 @@ def _writing(
         requests = [Request(sample.prompt_ids, sample.ids) for sample in samples]
         written = measure_writing(samples, open_scorer(folder, checkpoint).score(requests))
         return Measured({**values, **written.values}, written.figures, (args.task, len(samples)))
-    scores = judge.scores(samples, progress("samples judged"))
+    scores = judge.scores(samples, progress(_("samples judged")))
     known = [score for score in scores if score is not None]
     if not known:
         raise KgptFailure(
-            "No scores",
-            f"{judge.model} gave no score from 0 to 100 for any of {len(scores)} samples.",
-            "Try another --judge-model, or a --rubric that asks for less.",
+            _("No scores"),
+            _(
+                "{model} gave no score from 0 to 100 for any of {count} samples.",
+                model=judge.model,
+                count=len(scores),
+            ),
+            _("Try another --judge-model, or a --rubric that asks for less."),
         )
     figure = Figure.of(known)
     values |= {
@@ -112,10 +117,12 @@ def _prompts(
     if args.file:
         return read_prompts(Path(args.file))
     own = argparse.Namespace(text=None, data=None)
-    tokens, _, source = tokens_of(own, folder, tokenizer)
+    tokens, _bytes, source = tokens_of(own, folder, tokenizer)
     prompts = prompts_from(tokens, tokenizer, count, PROMPT_TOKENS)
     if not prompts:
         raise KgptError(
-            "No prompts", f"There is no text in {source}.", "Give --file with a prompt a line."
+            _("No prompts"),
+            _("There is no text in {source}.", source=source),
+            _("Give --file with a prompt a line."),
         )
     return prompts

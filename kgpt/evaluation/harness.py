@@ -23,6 +23,7 @@ from kgpt.evaluation.pairs import Request
 from kgpt.evaluation.statistics import Figure
 from kgpt.evaluation.tokens import InMemoryTokens, window, window_places
 from kgpt.inference.generation import Generator
+from kgpt.language import _
 
 NEW_TOKENS = 256
 """That a text may have where the task does not say."""
@@ -64,7 +65,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         length, end = self.scorer.context_length, self.scorer.tokenizer.end_of_text
         tokens = InMemoryTokens(self.scorer.tokenizer.encode(text))
         found = []
-        for start, _ in window_places(len(tokens), length, length):
+        for start, _end in window_places(len(tokens), length, length):
             begin = max(0, min(start, len(tokens) - length))
             inputs, targets = window(tokens, begin, length, end)
             known = start - begin
@@ -125,9 +126,12 @@ def run_tasks(
     except Exception as error:  # whatever a task's data and code raise
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise KgptFailure(
-            "The harness failed",
+            _("The harness failed"),
             f"{', '.join(names)}: {type(error).__name__}: {reason[:200]}",
-            "Its tasks load their data from the Hub: check the connection. --debug shows where it failed.",
+            _(
+                "Its tasks load their data from the Hub: check the connection. --debug shows where "
+                "it failed."
+            ),
         ) from error
     results = {
         task: {key.replace(",none", ""): value for key, value in values.items() if key != "alias"}
@@ -140,9 +144,9 @@ def run_tasks(
 def _manager(folder: str | None) -> Any:
     if folder is not None and not Path(folder).is_dir():
         raise KgptError(
-            "No folder of tasks",
-            f"There is no folder {folder}.",
-            "Give a folder of lm-eval's YAML files.",
+            _("No folder of tasks"),
+            _("There is no folder {folder}.", folder=folder),
+            _("Give a folder of lm-eval's YAML files."),
         )
     return TaskManager(include_path=folder)
 
@@ -152,9 +156,13 @@ def _check(names: Sequence[str], manager: Any) -> None:
         if name not in manager.all_tasks:
             near = difflib.get_close_matches(name, manager.all_tasks, n=1)
             raise KgptError(
-                "Unknown task",
-                f"lm-eval has no task {name!r}.{f' Did you mean {near[0]}?' if near else ''}",
-                "`lm-eval ls tasks` lists them.",
+                _("Unknown task"),
+                _(
+                    "lm-eval has no task {name!r}.{value}",
+                    name=name,
+                    value=f" Did you mean {near[0]}?" if near else "",
+                ),
+                _("`lm-eval ls tasks` lists them."),
             )
 
 
@@ -182,9 +190,9 @@ def _limits(options: dict[str, Any]) -> tuple[tuple[str, ...], int]:
     """Texts that end a continuation, and its tokens at most."""
     if options.get("do_sample") or float(options.get("temperature") or 0) > 0:
         raise KgptError(
-            "Sampling is not offered",
-            "The task asks for texts that are drawn by chance.",
-            "Choose a task that is answered greedily.",
+            _("Sampling is not offered"),
+            _("The task asks for texts that are drawn by chance."),
+            _("Choose a task that is answered greedily."),
         )
     until = options.get("until") or ()
     stop = (until,) if isinstance(until, str) else tuple(text for text in until if text)

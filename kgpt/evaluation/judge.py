@@ -18,6 +18,7 @@ from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.evaluation.writing import Sample
+from kgpt.language import _
 from kgpt.packages import optional_package
 
 KEYS = ("KGPT_JUDGE_KEY", "OPENAI_API_KEY")
@@ -88,9 +89,12 @@ class Judge:
         openai = optional_package("openai", "judge", "--task judge")
         if not re.match(r"https?://[^/]", self.url):
             raise KgptError(
-                "Bad address",
-                f"Expected an address such as http://127.0.0.1:8000/v1. Received: {self.url!r}",
-                "Give the address before /chat/completions.",
+                _("Bad address"),
+                _(
+                    "Expected an address such as http://127.0.0.1:8000/v1. Received: {url!r}",
+                    url=self.url,
+                ),
+                _("Give the address before /chat/completions."),
             )
         key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "none")
         return openai.OpenAI(base_url=self.url, api_key=key, timeout=self.timeout, max_retries=2)
@@ -103,7 +107,7 @@ class Judge:
         )
         messages = [{"role": "user", "content": content}]
         try:
-            for _ in range(ASKED):
+            for _attempt in range(ASKED):
                 reply = client.chat.completions.create(
                     model=self.model, messages=messages, temperature=0
                 )
@@ -124,23 +128,27 @@ class Judge:
             raise self._unreachable(error) from None
         except openai.OpenAIError as error:
             raise KgptError(
-                "The judge refuses",
+                _("The judge refuses"),
                 f"{self.url}: {_first_line(error)}",
-                f"Check --judge-model, and the key in {' or '.join(KEYS)}.",
+                _("Check --judge-model, and the key in {keys}.", keys=" or ".join(KEYS)),
             ) from None
         except ValueError as error:  # a body that says it is JSON and is not
             raise KgptError(
-                "No judge there",
-                f"{self.url} answers with something that is no JSON ({_first_line(error)}).",
-                "Check --judge-url: it mostly ends in /v1.",
+                _("No judge there"),
+                _(
+                    "{url} answers with something that is no JSON ({error}).",
+                    url=self.url,
+                    error=_first_line(error),
+                ),
+                _("Check --judge-url: it mostly ends in /v1."),
             ) from None
         return None
 
     def _unreachable(self, error: Exception) -> KgptFailure:
         return KgptFailure(
-            "Judge not reached",
+            _("Judge not reached"),
             f"{self.url}: {_first_line(error)}",
-            "Check --judge-url, and that its server is up.",
+            _("Check --judge-url, and that its server is up."),
         )
 
 
@@ -173,10 +181,12 @@ def read_rubric(path: str | None) -> str:
         rubric = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise KgptError(
-            "Cannot read the rubric", f"{path}: {error}", "Give a text in UTF-8."
+            _("Cannot read the rubric"), f"{path}: {error}", _("Give a text in UTF-8.")
         ) from None
     if not rubric:
-        raise KgptError("Empty rubric", f"{path} is empty.", "Say in it what a good text is.")
+        raise KgptError(
+            _("Empty rubric"), _("{path} is empty.", path=path), _("Say in it what a good text is.")
+        )
     return rubric
 
 

@@ -17,6 +17,7 @@ from kgpt.errors import KgptError
 from kgpt.evaluation.packing import Batch, batches
 from kgpt.evaluation.pairs import Request, requests_of
 from kgpt.inference.compiled import compiled
+from kgpt.language import _
 from kgpt.model.gpt import GPT
 from kgpt.text.tokenizer import Tokenizer
 
@@ -49,10 +50,16 @@ class LikelihoodScorer:
     def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
         if tokenizer.vocabulary_size != model.config.vocabulary_size:
             raise KgptError(
-                "Vocabulary does not match the model",
-                f"Expected a tokenizer with {model.config.vocabulary_size} ids, as the model has. "
-                f"Received: one with {tokenizer.vocabulary_size}.",
-                "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
+                _("Vocabulary does not match the model"),
+                _(
+                    "Expected a tokenizer with {vocabulary_size} ids, as the model has. Received: one "
+                    "with {vocabulary_size_2}.",
+                    vocabulary_size=model.config.vocabulary_size,
+                    vocabulary_size_2=tokenizer.vocabulary_size,
+                ),
+                _(
+                    "Use the tokenizer that the model was trained with: its run's tokenizer/ folder."
+                ),
             )
         self.model, self.tokenizer = model, tokenizer
         self.context_length: int = model.config.context_length

@@ -23,6 +23,7 @@ from kgpt.evaluation.tokens import (
     window_places,
 )
 from kgpt.inference.compiled import compiled
+from kgpt.language import _
 from kgpt.model.cross_entropy import chunk_size, cross_entropy_of
 from kgpt.model.gpt import GPT
 
@@ -93,9 +94,11 @@ class LossEvaluator:
         total, done = 0.0, 0
         for first in range(0, len(places), self.batch_size):
             chosen = places[first : first + self.batch_size]
-            windows = [window(tokens, start, time, self.end_of_text) for start, _ in chosen]
+            windows = [window(tokens, start, time, self.end_of_text) for start, _skipped in chosen]
             nats_BT = self._nats(windows)
-            for (_, skipped), (_, targets), nats_T in zip(chosen, windows, nats_BT, strict=False):
+            for (_start, skipped), (_ids, targets), nats_T in zip(
+                chosen, windows, nats_BT, strict=False
+            ):
                 scored_T = nats_T[skipped : len(targets)]
                 total, done = total + float(scored_T.sum()), done + len(scored_T)
                 if stretches:
@@ -130,9 +133,13 @@ def check_context(asked: int, context_length: int) -> None:
     """
     if not 1 <= asked <= context_length:
         raise KgptError(
-            "Context too long",
-            f"Expected 1 to {context_length} tokens, the model's context. Received: {asked}.",
-            "Give a smaller --context, or leave it out.",
+            _("Context too long"),
+            _(
+                "Expected 1 to {context_length} tokens, the model's context. Received: {asked}.",
+                context_length=context_length,
+                asked=asked,
+            ),
+            _("Give a smaller --context, or leave it out."),
         )
 
 
@@ -144,7 +151,11 @@ def check_stride(stride: int, context_length: int) -> None:
     """
     if not 0 <= stride <= context_length:
         raise KgptError(
-            "Stride too long",
-            f"Expected 1 to {context_length} tokens, the context. Received: {stride}.",
-            "Give a smaller --stride, or leave it out.",
+            _("Stride too long"),
+            _(
+                "Expected 1 to {context_length} tokens, the context. Received: {stride}.",
+                context_length=context_length,
+                stride=stride,
+            ),
+            _("Give a smaller --stride, or leave it out."),
         )

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.tokenizer import Tokenizer
 
 
@@ -33,10 +34,14 @@ class Request:
         """
         if len(self.continuation) > context_length:
             raise KgptError(
-                "Continuation does not fit",
-                f"Expected at most {context_length} tokens, the model's context. Received one of "
-                f"{len(self.continuation)}.",
-                "Measure a model with a longer context, or shorten the text.",
+                _("Continuation does not fit"),
+                _(
+                    "Expected at most {context_length} tokens, the model's context. Received one of "
+                    "{count}.",
+                    context_length=context_length,
+                    count=len(self.continuation),
+                ),
+                _("Measure a model with a longer context, or shorten the text."),
             )
         ids = [*self.context, *self.continuation]
         lost = max(0, len(ids) - context_length - 1)
@@ -55,15 +60,15 @@ def requests_of(
     """
     moved = [_with_spaces_moved(*pair) for pair in pairs]
     whole = tokenizer.encode_batch([context + continuation for context, continuation in moved])
-    distinct = list(dict.fromkeys(context for context, _ in moved))
+    distinct = list(dict.fromkeys(context for context, _continuation in moved))
     contexts = dict(zip(distinct, tokenizer.encode_batch(distinct), strict=True))
     found = []
     for (context, continuation), ids, group in zip(moved, whole, groups, strict=True):
         if not continuation:
             raise KgptError(
-                "Nothing to score",
-                f"The continuation of {context[-60:]!r} is empty.",
-                "Leave the question out, or mend it.",
+                _("Nothing to score"),
+                _("The continuation of {context!r} is empty.", context=context[-60:]),
+                _("Leave the question out, or mend it."),
             )
         before = contexts[context]
         after = ids[len(before) :] or tokenizer.encode(continuation)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text import encyclopedia
 from kgpt.text.encyclopedia import Prompt
 
@@ -88,7 +89,7 @@ def read_prompts(path: Path) -> list[Prompt]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise KgptError(
-            "Cannot read the prompts", f"{path}: {error}", "Give a JSONL file in UTF-8."
+            _("Cannot read the prompts"), f"{path}: {error}", _("Give a JSONL file in UTF-8.")
         ) from None
     prompts = [
         _parse_prompt(line, f"{path}, line {number}")
@@ -97,9 +98,9 @@ def read_prompts(path: Path) -> list[Prompt]:
     ]
     if not prompts:
         raise KgptError(
-            "No prompts",
-            f"{path} is empty.",
-            'A line: {"prompt": "A capital da França é", "answer": "Paris"}',
+            _("No prompts"),
+            _("{path} is empty.", path=path),
+            _('A line: {"prompt": "A capital da França é", "answer": "Paris"}'),
         )
     return prompts
 
@@ -115,7 +116,7 @@ def _parse_prompt(line: str, place: str) -> Prompt:
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise KgptError(
-            "Broken prompt",
+            _("Broken prompt"),
             f"{place}: {error!r}",
-            'A line: {"prompt": "A capital da França é", "answer": "Paris"}',
+            _('A line: {"prompt": "A capital da França é", "answer": "Paris"}'),
         ) from None

@@ -15,6 +15,7 @@ from typing import Any
 from kgpt.errors import KgptError
 from kgpt.evaluation.questions import Question
 from kgpt.evaluation.tasks import TASKS, FieldError, Row, questions_of
+from kgpt.language import _
 from kgpt.text.formats.reading import Reading, ReadOptions, Source
 
 Rows = Iterator[tuple[str, str, Row]]
@@ -35,7 +36,11 @@ def read_questions(name: str, place: str | None, limit: int | None = None) -> li
     """
     task = TASKS[name]
     if not place and not task.hub:
-        raise KgptError("No file", f"--task {name} needs --file.", f"A line of it: {task.example}")
+        raise KgptError(
+            _("No file"),
+            _("--task {name} needs --file.", name=name),
+            _("A line of it: {example}", example=task.example),
+        )
     source = place or task.hub
     found: dict[str, list[Question]] = {}
     try:
@@ -48,12 +53,16 @@ def read_questions(name: str, place: str | None, limit: int | None = None) -> li
                     break
     except FieldError as error:
         raise KgptError(
-            "Broken question", f"{error}.", f"A row of {name}: {task.example}"
+            _("Broken question"),
+            f"{error}.",
+            _("A row of {name}: {example}", name=name, example=task.example),
         ) from None
     questions = [question for items in found.values() for question in items]
     if not questions:
         raise KgptError(
-            "No questions", f"There is no question in {source}.", f"A row of {name}: {task.example}"
+            _("No questions"),
+            _("There is no question in {source}.", source=source),
+            _("A row of {name}: {example}", name=name, example=task.example),
         )
     return questions
 
@@ -97,9 +106,9 @@ def _zip(path: Path) -> Iterator[tuple[str, Rows]]:
                     yield member.stem, _lines(lines, f"{path}: {name}", member.stem)
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise KgptError(
-            "Cannot read the questions",
+            _("Cannot read the questions"),
             f"{path}: {error}",
-            "Give a zip file of JSONL files in UTF-8.",
+            _("Give a zip file of JSONL files in UTF-8."),
         ) from None
 
 
@@ -117,9 +126,12 @@ def _file(path: Path, subset: str) -> Rows:
         rows = _lines(lines(text_blocks(_reading(source))), str(path), subset)
     else:
         raise KgptError(
-            "Cannot read the questions",
-            f"{path} is no JSON lines, JSON or Parquet.",
-            "Give a file that ends in .jsonl, .json, .parquet or .zip, a folder of .jsonl files, or hf:NAME.",
+            _("Cannot read the questions"),
+            _("{path} is no JSON lines, JSON or Parquet.", path=path),
+            _(
+                "Give a file that ends in .jsonl, .json, .parquet or .zip, a folder of .jsonl files, "
+                "or hf:NAME."
+            ),
         )
     labels = path.with_name(f"{path.stem}-labels.lst")
     return _labelled(rows, labels) if labels.is_file() else rows
@@ -136,7 +148,7 @@ def _lines(lines: Iterable[str], place: str, subset: str) -> Rows:
         try:
             row = json.loads(line.strip("\ufeff"))
         except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", None) or "nested too deeply"
+            reason = getattr(error, "msg", None) or _("nested too deeply")
             raise _broken(f"{place}, line {number}: {reason}", line) from None
         if not isinstance(row, dict):
             raise _broken(f"{place}, line {number}: no JSON object", line)
@@ -145,7 +157,9 @@ def _lines(lines: Iterable[str], place: str, subset: str) -> Rows:
 
 def _broken(problem: str, line: str) -> KgptError:
     shown = line.strip() if len(line) <= 100 else line.strip()[:100] + " ..."
-    return KgptError("Broken JSON line", f"{problem}: {shown}", "Mend the line, or leave it out.")
+    return KgptError(
+        _("Broken JSON line"), f"{problem}: {shown}", _("Mend the line, or leave it out.")
+    )
 
 
 def _json(source: Source) -> Iterator[Any]:
@@ -156,7 +170,7 @@ def _json(source: Source) -> Iterator[Any]:
     try:
         yield from rows_of(JsonStream(text_blocks(_reading(source))))
     except NotJsonError as error:
-        raise KgptError("Not JSON", f"{source.name}:{error}.", "Mend the file.") from None
+        raise KgptError(_("Not JSON"), f"{source.name}:{error}.", _("Mend the file.")) from None
 
 
 def _parquet(path: Path) -> Iterator[Any]:
@@ -167,9 +181,9 @@ def _parquet(path: Path) -> Iterator[Any]:
     except (OSError, ValueError) as error:  # pyarrow's own errors are of these two
         reason = str(error).splitlines()[0]
         raise KgptError(
-            "Damaged file",
-            f"{path}: no Parquet file, or cut or damaged ({reason}).",
-            "Copy it again.",
+            _("Damaged file"),
+            _("{path}: no Parquet file, or cut or damaged ({reason}).", path=path, reason=reason),
+            _("Copy it again."),
         ) from None
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kgpt.errors import KgptError
 from kgpt.evaluation.statistics import Figure
+from kgpt.language import _
 
 STRETCH_BYTES = 1024
 """Of text that counts as one item for standard errors: neighbouring tokens are alike, stretches much less so."""
@@ -124,5 +125,7 @@ def check_not_empty(tokens: TokenStream) -> None:
     """
     if not len(tokens):
         raise KgptError(
-            "Nothing to measure", "The text has no tokens.", "Give a text that is not empty."
+            _("Nothing to measure"),
+            _("The text has no tokens."),
+            _("Give a text that is not empty."),
         )

@@ -20,6 +20,7 @@ import numpy as np
 from kgpt.errors import KgptError
 from kgpt.evaluation.statistics import Figure
 from kgpt.evaluation.tokens import TokenStream
+from kgpt.language import _
 from kgpt.text.tokenizer import Tokenizer
 
 REPEATED = 4
@@ -106,15 +107,17 @@ def read_prompts(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise KgptError(
-            "Cannot read the prompts", f"{path}: {error}", "Give a file in UTF-8."
+            _("Cannot read the prompts"), f"{path}: {error}", _("Give a file in UTF-8.")
         ) from None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if path.suffix == ".jsonl":
         prompts = [_prompt(line, f"{path}, line {number}") for number, line in numbered]
     else:
-        prompts = [line for _, line in numbered]
+        prompts = [line for _number, line in numbered]
     if not prompts:
-        raise KgptError("No prompts", f"{path} is empty.", "Give a prompt a line.")
+        raise KgptError(
+            _("No prompts"), _("{path} is empty.", path=path), _("Give a prompt a line.")
+        )
     return prompts
 
 
@@ -125,7 +128,7 @@ def _prompt(line: str, place: str) -> str:
         prompt = None
     if not isinstance(prompt, str) or not prompt:
         raise KgptError(
-            "Broken prompt", f"{place}: {line[:100]}", 'A line: {"prompt": "Era uma vez"}'
+            _("Broken prompt"), f"{place}: {line[:100]}", _('A line: {"prompt": "Era uma vez"}')
         )
     return prompt
 

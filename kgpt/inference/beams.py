@@ -18,6 +18,7 @@ from kgpt.errors import KgptError
 from kgpt.inference import sampling
 from kgpt.inference.context import Decoder, advance
 from kgpt.inference.continuation import Reason
+from kgpt.language import _
 from kgpt.protocol import GenerateOptions
 
 Ending = Callable[[Sequence[int], GenerateOptions], Reason | None]
@@ -137,7 +138,12 @@ def _check(options: GenerateOptions, beams: int, length_penalty: float) -> None:
 
 def _bad(name: str, expected: str, value: object) -> KgptError:
     return KgptError(
-        "Bad generation option",
-        f"{name} must be {expected}. Received: {name}={value!r}",
-        "See `kgpt sample --help`.",
+        _("Bad generation option"),
+        _(
+            "{name} must be {expected}. Received: {name}={value!r}",
+            name=name,
+            expected=expected,
+            value=value,
+        ),
+        _("See `kgpt sample --help`."),
     )

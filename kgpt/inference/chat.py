@@ -14,6 +14,7 @@ from kgpt.errors import KgptError
 from kgpt.inference.context import too_long
 from kgpt.inference.continuation import Piece
 from kgpt.inference.generation import Generator, load_generator
+from kgpt.language import _
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.conversations import Turn
@@ -39,9 +40,9 @@ class Chat:
         """
         if not turns or turns[-1].role != "user":
             raise KgptError(
-                "Nothing to answer",
-                "The last turn of a conversation must be the user's.",
-                'End with {"role": "user", "content": "…"}.',
+                _("Nothing to answer"),
+                _("The last turn of a conversation must be the user's."),
+                _('End with {"role": "user", "content": "…"}.'),
             )
         context = self.generator.decoder.context_length
         most = context - min(max_tokens, context // 2)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 class Decoder(Protocol):
@@ -120,10 +121,15 @@ def check_prompts(
         # Out of range, a GPU reads zeros and a compiled lookup the nearest row: neither would say so.
         if not 0 <= min(prompt) <= max(prompt) < vocabulary_size:
             raise KgptError(
-                "Token id out of range",
-                f"The model knows ids 0 to {vocabulary_size - 1}. "
-                f"Received: ids from {min(prompt)} to {max(prompt)}.",
-                "Encode the text with the run's own tokenizer.",
+                _("Token id out of range"),
+                _(
+                    "The model knows ids 0 to {vocabulary_size}. Received: ids from {prompt} to "
+                    "{prompt_2}.",
+                    vocabulary_size=vocabulary_size - 1,
+                    prompt=min(prompt),
+                    prompt_2=max(prompt),
+                ),
+                _("Encode the text with the run's own tokenizer."),
             )
 
 
@@ -135,17 +141,31 @@ def check_extension(rows: int, tokens: int, length: int, size: int) -> None:
     """
     if rows != 1 or not 0 < tokens <= size - length:
         raise KgptError(
-            "Cannot extend a text",
-            f"Expected one row and 1 to {size - length} tokens. Received: {rows} rows, {tokens} tokens.",
-            "Prefill one prompt first, and prefill again with fewer tokens when the cache is full.",
+            _("Cannot extend a text"),
+            _(
+                "Expected one row and 1 to {size} tokens. Received: {rows} rows, {tokens} tokens.",
+                size=size - length,
+                rows=rows,
+                tokens=tokens,
+            ),
+            _(
+                "Prefill one prompt first, and prefill again with fewer tokens when the cache is "
+                "full."
+            ),
         )
 
 
 def no_place(rows: int, tokens: int, length: int, size: int) -> KgptError:
     """The error for a step that does not fit what was prefilled."""
     return KgptError(
-        "Cannot decode a step",
-        f"Expected {rows} tokens and a free place in the cache. Received: "
-        f"{tokens} tokens, {length} of {size} places taken.",
-        "Prefill first, and prefill again with fewer tokens when the cache is full.",
+        _("Cannot decode a step"),
+        _(
+            "Expected {rows} tokens and a free place in the cache. Received: {tokens} tokens, "
+            "{length} of {size} places taken.",
+            rows=rows,
+            tokens=tokens,
+            length=length,
+            size=size,
+        ),
+        _("Prefill first, and prefill again with fewer tokens when the cache is full."),
     )

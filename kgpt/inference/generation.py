@@ -29,6 +29,7 @@ from kgpt.inference.continuation import (
 )
 from kgpt.inference.speculation import Proposer, Speculation
 from kgpt.inference.text_stream import TextStream
+from kgpt.language import _
 from kgpt.protocol import DRAFT_TOKENS, GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
@@ -73,10 +74,16 @@ class Generator:
     ) -> None:
         if tokenizer.vocabulary_size != decoder.vocabulary_size:
             raise KgptError(
-                "Vocabulary does not match the model",
-                f"Expected a tokenizer with {decoder.vocabulary_size} ids, as the model has. "
-                f"Received: one with {tokenizer.vocabulary_size}.",
-                "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
+                _("Vocabulary does not match the model"),
+                _(
+                    "Expected a tokenizer with {vocabulary_size} ids, as the model has. Received: one "
+                    "with {vocabulary_size_2}.",
+                    vocabulary_size=decoder.vocabulary_size,
+                    vocabulary_size_2=tokenizer.vocabulary_size,
+                ),
+                _(
+                    "Use the tokenizer that the model was trained with: its run's tokenizer/ folder."
+                ),
             )
         self.decoder, self.tokenizer, self.speculation = decoder, tokenizer, speculation
 
@@ -363,9 +370,9 @@ def _check_draft(run: RunFolder, draft: RunFolder) -> None:
     own, other = (Tokenizer.load(folder.tokenizer_folder).sha256 for folder in (run, draft))
     if own != other:
         raise KgptError(
-            "Bad draft",
-            f"{draft.name} has another tokenizer than {run.name}.",
-            "Train both on the same data folder.",
+            _("Bad draft"),
+            _("{name} has another tokenizer than {name_2}.", name=draft.name, name_2=run.name),
+            _("Train both on the same data folder."),
         )
 
 

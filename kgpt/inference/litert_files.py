@@ -25,6 +25,7 @@ from kgpt.files import read_json, write_json
 from kgpt.inference.folding import centred
 from kgpt.inference.litert import LiteRTDecoder
 from kgpt.inference.litert_model import LiteRTModel
+from kgpt.language import _
 from kgpt.model.tensors import model_config, verify_checksum
 from kgpt.runs import Checkpoint, RunFolder
 
@@ -158,9 +159,9 @@ def convert(
         errors = log.read()
     if child.returncode:
         raise KgptFailure(
-            "Conversion failed",
+            _("Conversion failed"),
             (errors.strip().splitlines() or ["LiteRT's converter gave no reason."])[-1][:500],
-            "Use --decoder keras.",
+            _("Use --decoder keras."),
         )
     # What XNNPACK packed of other weights would be taken for these.
     _packed(file).unlink(missing_ok=True)
@@ -179,9 +180,13 @@ def _writable(files: list[Path]) -> Path:
             if os.access(file.parent, os.W_OK):
                 return file
     raise KgptFailure(
-        "No place for the LiteRT file",
-        f"Neither {files[0].parent} nor {files[1].parent} can be written.",
-        "Make one of them writable, or use --decoder keras.",
+        _("No place for the LiteRT file"),
+        _(
+            "Neither {parent} nor {parent_2} can be written.",
+            parent=files[0].parent,
+            parent_2=files[1].parent,
+        ),
+        _("Make one of them writable, or use --decoder keras."),
     )
 
 

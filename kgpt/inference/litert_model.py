@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptFailure
 from kgpt.inference.litert_shapes import shapes_for
+from kgpt.language import _
 
 Array = NDArray[Any]
 
@@ -103,9 +104,9 @@ class _Memory:
         status = _host_memory()(_pointer(buffer.capsule, _CAPSULE), ctypes.byref(address))
         if status:
             raise KgptFailure(
-                "No memory for decoding",
-                f"LiteRT gave none (status {status}).",
-                "Close other programs.",
+                _("No memory for decoding"),
+                _("LiteRT gave none (status {status}).", status=status),
+                _("Close other programs."),
             )
         self.__array_interface__ = {
             "version": 3,

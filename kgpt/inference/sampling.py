@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.protocol import GenerateOptions
 
 Scores = NDArray[np.float64]
@@ -206,9 +207,9 @@ def forbid(scores_V: Scores, ids: Iterable[int]) -> Scores:
     scores_V[chosen] = -np.inf
     if scores_V.max() == -np.inf:
         raise KgptError(
-            "Every token is forbidden",
-            "By forbidden and no_repeat_ngram_size no token is left that may be taken.",
-            "Forbid less.",
+            _("Every token is forbidden"),
+            _("By forbidden and no_repeat_ngram_size no token is left that may be taken."),
+            _("Forbid less."),
         )
     return scores_V
 
@@ -258,9 +259,13 @@ def _known(ids: Iterable[int], size: int) -> NDArray[np.int64]:
     found = np.fromiter(ids, dtype=np.int64)
     if len(found) and found.max() >= size:
         raise KgptError(
-            "No such token",
-            f"The model knows ids 0 to {size - 1}. Received: {found.max()}.",
-            "`kgpt tokenize` shows the ids of a text.",
+            _("No such token"),
+            _(
+                "The model knows ids 0 to {size}. Received: {found}.",
+                size=size - 1,
+                found=found.max(),
+            ),
+            _("`kgpt tokenize` shows the ids of a text."),
         )
     return found
 
@@ -273,7 +278,7 @@ def _only(probabilities_V: Scores, kept: NDArray[np.intp]) -> Scores:
 
 def _unusable(what: str) -> KgptFailure:
     return KgptFailure(
-        "The model's scores cannot be used",
-        f"Expected numbers to choose the next token by. Received: {what}.",
-        "The training may have diverged: try an earlier checkpoint (--checkpoint STEP).",
+        _("The model's scores cannot be used"),
+        _("Expected numbers to choose the next token by. Received: {what}.", what=what),
+        _("The training may have diverged: try an earlier checkpoint (--checkpoint STEP)."),
     )

@@ -23,6 +23,7 @@ from kgpt.errors import KgptError
 from kgpt.inference.context import Decoder, advance, slide
 from kgpt.inference.continuation import Continuation, Piece
 from kgpt.inference.sampling import Scores, choose
+from kgpt.language import _
 from kgpt.protocol import DRAFT_TOKENS
 
 
@@ -146,4 +147,4 @@ def _judged(proposal: Proposal, probabilities_V: Scores, random: np.random.Gener
 
 
 def _bad(what: str) -> KgptError:
-    return KgptError("Bad draft", what, "See `kgpt sample --help`.")
+    return KgptError(_("Bad draft"), what, _("See `kgpt sample --help`."))

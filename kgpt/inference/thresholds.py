@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ class Thresholds:
         unknown = sorted(set(self.of) - set(labels))
         if unknown:
             raise KgptError(
-                "Unknown label",
-                f"There is no label {unknown[0]!r}. There is {', '.join(labels)}.",
-                "Give --threshold LABEL=X for one of these, or --threshold X for all.",
+                _("Unknown label"),
+                _(
+                    "There is no label {unknown!r}. There is {labels}.",
+                    unknown=unknown[0],
+                    labels=", ".join(labels),
+                ),
+                _("Give --threshold LABEL=X for one of these, or --threshold X for all."),
             )

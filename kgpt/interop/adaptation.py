@@ -19,6 +19,7 @@ import numpy as np
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.correspondence import Array
+from kgpt.language import _
 from kgpt.model import vocabulary
 from kgpt.model.shapes import HEAD, POSITIONS, TOKENS
 from kgpt.text.special_tokens import special_literals
@@ -41,9 +42,14 @@ def with_tokenizer(config: ModelConfig, tokenizer: Tokenizer, source: object) ->
     )
     if found is None:
         raise KgptError(
-            "Tokenizer does not fit the model",
-            f"{source}: the model has {rows:,} tokens, its tokenizer {ids:,}.",
-            "Put the tokenizer files that belong to the model into its folder.",
+            _("Tokenizer does not fit the model"),
+            _(
+                "{source}: the model has {rows:,} tokens, its tokenizer {ids:,}.",
+                source=source,
+                rows=rows,
+                ids=ids,
+            ),
+            _("Put the tokenizer files that belong to the model into its folder."),
         )
     return dataclasses.replace(config, vocabulary_size=ids, vocabulary_multiple=found)
 
@@ -74,9 +80,9 @@ def with_tokens(
     there = [token for token in added if token in tokenizer.vocabulary]
     if there:
         raise KgptError(
-            "Token exists",
-            f"The tokenizer has {', '.join(there)} already.",
-            "Leave out --add-token for it.",
+            _("Token exists"),
+            _("The tokenizer has {there} already.", there=", ".join(there)),
+            _("Leave out --add-token for it."),
         )
     if not added:
         return config, tokenizer

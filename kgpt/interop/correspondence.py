@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.model.shapes import Shape
 
 Array = NDArray[np.float32]
@@ -85,16 +86,22 @@ def check_tensors(
             f"{len(names)} {what}: {listed(names)}" for what, names in wrong.items() if names
         )
         raise KgptError(
-            "Weights do not fit the architecture",
+            _("Weights do not fit the architecture"),
             f"{source}: {found}.",
-            "The configuration beside the weights must be the one they were made with.",
+            _("The configuration beside the weights must be the one they were made with."),
         )
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise KgptError(
-                "Weights do not fit the architecture",
-                f"{source}: expected {name} of shape {shape}, received {tuple(tensors[name].shape)}.",
-                "The configuration beside the weights must be the one they were made with.",
+                _("Weights do not fit the architecture"),
+                _(
+                    "{source}: expected {name} of shape {shape}, received {shape_2}.",
+                    source=source,
+                    name=name,
+                    shape=shape,
+                    shape_2=tuple(tensors[name].shape),
+                ),
+                _("The configuration beside the weights must be the one they were made with."),
             )
 
 

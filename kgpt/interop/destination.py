@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 def check_destination(
@@ -23,7 +24,9 @@ def check_destination(
         message, hint = "holds an earlier export", "Add --overwrite to replace it, or choose"
     else:
         message, hint = "is there already, and is no export of this format", "Choose"
-    raise KgptError("Output exists", f"{target} {message}.", f"{hint} another --output.")
+    raise KgptError(
+        _("Output exists"), f"{target} {message}.", _("{hint} another --output.", hint=hint)
+    )
 
 
 def check_room(folder: Path, size: int) -> None:

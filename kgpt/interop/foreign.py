@@ -14,6 +14,7 @@ from typing import Any
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.correspondence import Correspondence, StoredTensor
+from kgpt.language import _
 from kgpt.text.tokenizer import Tokenizer
 
 
@@ -65,4 +66,4 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, reason: str) -> KgptError:
-    return KgptError("Unreadable file", f"{path}: {reason}", "Fetch the file again.")
+    return KgptError(_("Unreadable file"), f"{path}: {reason}", _("Fetch the file again."))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.packages import optional_package
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -48,9 +49,13 @@ def download(model: str) -> Path:
         return _snapshot(model, _weights([file.rfilename for file in about.siblings or ()]))
     except RepositoryNotFoundError:
         raise KgptError(
-            "Unknown model",
-            f"There is no folder {model}, and no model of that name on the Hugging Face Hub (or it asks for a key).",
-            "Check the name; set HF_TOKEN for a private model.",
+            _("Unknown model"),
+            _(
+                "There is no folder {model}, and no model of that name on the Hugging Face Hub (or "
+                "it asks for a key).",
+                model=model,
+            ),
+            _("Check the name; set HF_TOKEN for a private model."),
         ) from None
     except LocalEntryNotFoundError as error:
         raise _failed(model, "it is not in the cache, and the Hub cannot be reached") from error
@@ -86,7 +91,7 @@ def _snapshot(model: str, weights: tuple[str, ...], *, local_files_only: bool = 
 
 def _failed(model: str, reason: str) -> KgptFailure:
     return KgptFailure(
-        "Cannot download the model",
+        _("Cannot download the model"),
         f"{model}: {reason}.",
-        "Try again, which goes on where it was; or give a folder that has the model's files.",
+        _("Try again, which goes on where it was; or give a folder that has the model's files."),
     )

@@ -13,6 +13,7 @@ from typing import Any
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.correspondence import listed
+from kgpt.language import _
 
 TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")
 """transformers' names of the approximation of GELU that GPT-2 was trained with."""
@@ -40,9 +41,17 @@ def model_config(values: Mapping[str, Any], source: object) -> ModelConfig:
             f" ({', '.join(map(str, classes))})" if isinstance(classes, list) and classes else ""
         )
         raise KgptError(
-            "Another architecture",
-            f"Expected a GPT-2, or a Qwen3 of kgpt's shapes. Received: {kind or 'no model_type'}{named} in {source}",
-            "GPT-2's relatives with its very architecture can be imported, such as distilgpt2 and DialoGPT.",
+            _("Another architecture"),
+            _(
+                "Expected a GPT-2, or a Qwen3 of kgpt's shapes. Received: {kind}{named} in {source}",
+                kind=kind or "no model_type",
+                named=named,
+                source=source,
+            ),
+            _(
+                "GPT-2's relatives with its very architecture can be imported, such as distilgpt2 "
+                "and DialoGPT."
+            ),
         )
     with configuration_errors(source):
         return read(values, source)
@@ -234,7 +243,7 @@ def _check_parts(config: ModelConfig, expected: Mapping[str, Any], home: str) ->
 def no_home(home: str, options: list[str]) -> KgptError:
     """The error for options that another program's model has no place for."""
     return KgptError(
-        "No class for this model",
-        f"{home} has no place for {listed(options)}.",
-        "`kgpt export` has formats for every model: saved-model, keras, litert and onnx.",
+        _("No class for this model"),
+        _("{home} has no place for {options}.", home=home, options=listed(options)),
+        _("`kgpt export` has formats for every model: saved-model, keras, litert and onnx."),
     )

@@ -19,6 +19,7 @@ from kgpt.interop.foreign import ForeignModel, foreign_tokenizer
 from kgpt.interop.huggingface_config import model_config
 from kgpt.interop.huggingface_layout import gpt2_layout, qwen3_layout
 from kgpt.interop.torch_files import read_torch_file
+from kgpt.language import _
 from kgpt.model.tensors import damaged_file, read_tensor, stored_shapes
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -53,9 +54,13 @@ def _weights(folder: Path) -> tuple[dict[str, StoredTensor], Path]:
         if index.is_file():
             return _read_shards(index), index
     raise KgptError(
-        "No weights found",
-        f"There is neither {' nor '.join(WEIGHTS)} in {folder}, whole or in shards.",
-        "Fetch all files of the model.",
+        _("No weights found"),
+        _(
+            "There is neither {weights} in {folder}, whole or in shards.",
+            weights=" nor ".join(WEIGHTS),
+            folder=folder,
+        ),
+        _("Fetch all files of the model."),
     )
 
 
@@ -82,9 +87,15 @@ def _read_shards(index: Path) -> dict[str, StoredTensor]:
     missing = [name for name, path in paths.items() if not path.is_file()]
     if missing:
         raise KgptError(
-            "Missing file",
-            f"{index} names {len(paths)} shards; {len(missing)} are not there: {', '.join(missing[:5])}.",
-            "Fetch all files of the model.",
+            _("Missing file"),
+            _(
+                "{index} names {count} shards; {count_2} are not there: {missing}.",
+                index=index,
+                count=len(paths),
+                count_2=len(missing),
+                missing=", ".join(missing[:5]),
+            ),
+            _("Fetch all files of the model."),
         )
     found: dict[str, StoredTensor] = {}
     for path in paths.values():

@@ -21,6 +21,7 @@ from kgpt.interop.foreign import ForeignModel, read_object
 from kgpt.interop.huggingface_files import read_huggingface
 from kgpt.interop.keras_hub_layout import read_keras_hub
 from kgpt.interop.openai_files import HPARAMS, read_openai
+from kgpt.language import _
 from kgpt.model.shapes import PREFIX, tensor_shapes
 from kgpt.model.size import parameter_count
 from kgpt.model.tensors import WEIGHTS_FILE, write_tensors
@@ -60,7 +61,7 @@ def import_model(
         with_context(unfilled(before), context_length), foreign.tokenizer, add_tokens
     )
     report(f"importing {parameter_count(after):,} parameters from {foreign.family}")
-    hint = "Free some space, or choose a --saved-models on another disk."
+    hint = _("Free some space, or choose a --saved-models on another disk.")
     with written_aside(run.path, hint) as aside:
         about = {
             "format": foreign.family,
@@ -80,9 +81,9 @@ def _folder(source: str, report: Callable[[str], object]) -> Path:
 
     if not is_hub_id(source):
         raise KgptError(
-            "No model found",
-            f"There is no {path}.",
-            "Give a model's folder, or its id on the Hugging Face Hub.",
+            _("No model found"),
+            _("There is no {path}.", path=path),
+            _("Give a model's folder, or its id on the Hugging Face Hub."),
         )
     report(f"fetching {source} from the Hugging Face Hub")
     return download(source)
@@ -98,9 +99,13 @@ def open_model(folder: Path) -> ForeignModel:
         return read_openai(folder)
     if not (folder / "config.json").is_file():
         raise KgptError(
-            "No model found",
-            f"{folder} has neither config.json (Hugging Face, keras-hub) nor {HPARAMS} (OpenAI).",
-            "Give the folder with the model's configuration, weights and tokenizer.",
+            _("No model found"),
+            _(
+                "{folder} has neither config.json (Hugging Face, keras-hub) nor {hparams} (OpenAI).",
+                folder=folder,
+                hparams=HPARAMS,
+            ),
+            _("Give the folder with the model's configuration, weights and tokenizer."),
         )
     values = read_object(folder / "config.json")
     is_keras_hub = "class_name" in values

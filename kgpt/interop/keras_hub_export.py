@@ -19,6 +19,7 @@ from kgpt.interop.huggingface_config import check_gpt2_parts, no_home
 from kgpt.interop.huggingface_export import theirs
 from kgpt.interop.keras_hub_layout import WEIGHTS_FILE, keras_hub_layout
 from kgpt.interop.model_card import CARD_FILE, Card, has_card
+from kgpt.language import _
 from kgpt.model.size import parameter_count
 from kgpt.model.tensors import CheckpointWeights, model_config
 from kgpt.runs import Checkpoint, RunFolder
@@ -90,9 +91,16 @@ def _check(config: ModelConfig, tokenizer: Tokenizer) -> None:
             else "no merges"
         )
         raise KgptError(
-            "No such tokenizer in keras-hub",
-            f"{home} has byte-level BPE with GPT-2's words. Received: a tokenizer with {kind}",
-            "`kgpt export` has formats for every tokenizer: saved-model, huggingface, litert and onnx.",
+            _("No such tokenizer in keras-hub"),
+            _(
+                "{home} has byte-level BPE with GPT-2's words. Received: a tokenizer with {kind}",
+                home=home,
+                kind=kind,
+            ),
+            _(
+                "`kgpt export` has formats for every tokenizer: saved-model, huggingface, litert and "
+                "onnx."
+            ),
         )
 
 

@@ -16,6 +16,7 @@ from kgpt.errors import KgptError
 from kgpt.interop.correspondence import Array, Correspondence, StoredTensor
 from kgpt.interop.foreign import ForeignModel, foreign_tokenizer
 from kgpt.interop.huggingface_config import configuration_errors
+from kgpt.language import _
 from kgpt.model.shapes import POSITIONS, TOKENS
 from kgpt.model.tensors import damaged_file
 
@@ -37,9 +38,9 @@ def read_keras_hub(folder: Path, values: dict[str, Any]) -> ForeignModel:
     file = folder / WEIGHTS_FILE
     if not file.is_file():
         raise KgptError(
-            "No weights found",
-            f"There is no {WEIGHTS_FILE} in {folder}.",
-            "Fetch all files of the preset.",
+            _("No weights found"),
+            _("There is no {weights_file} in {folder}.", weights_file=WEIGHTS_FILE, folder=folder),
+            _("Fetch all files of the preset."),
         )
     return ForeignModel(
         family="keras-hub GPT-2",
@@ -55,9 +56,14 @@ def _model_config(values: dict[str, Any], source: Path) -> ModelConfig:
     name, given = values.get("class_name"), values.get("config")
     if name != BACKBONE or not isinstance(given, dict):
         raise KgptError(
-            "Another architecture",
-            f"Expected keras-hub's {BACKBONE}. Received: {name} in {source}",
-            "Of keras-hub's models, GPT-2 can be imported.",
+            _("Another architecture"),
+            _(
+                "Expected keras-hub's {backbone}. Received: {name} in {source}",
+                backbone=BACKBONE,
+                name=name,
+                source=source,
+            ),
+            _("Of keras-hub's models, GPT-2 can be imported."),
         )
     with configuration_errors(source):
         width, hidden = given["hidden_dim"], given["intermediate_dim"]

@@ -20,6 +20,7 @@ from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.interop.graph_generation import generate, log_probabilities
 from kgpt.interop.graph_sampling import CONTROL_TYPES, Controls, checked
+from kgpt.language import _
 from kgpt.model.gpt import GPT
 from kgpt.model.weights import model_weights
 from kgpt.protocol import GenerateOptions
@@ -187,10 +188,14 @@ def check_defaults(model: GPT, tokenizer: Tokenizer, defaults: GenerateOptions) 
     check_model(config, tokenizer)
     if defaults.max_tokens > config.context_length:
         raise KgptError(
-            "Too many tokens",
-            f"The model's context holds {config.context_length} tokens. "
-            f"Received: --max-tokens {defaults.max_tokens}",
-            f"Use --max-tokens {config.context_length} or less.",
+            _("Too many tokens"),
+            _(
+                "The model's context holds {context_length} tokens. Received: --max-tokens "
+                "{max_tokens}",
+                context_length=config.context_length,
+                max_tokens=defaults.max_tokens,
+            ),
+            _("Use --max-tokens {context_length} or less.", context_length=config.context_length),
         )
 
 
@@ -202,16 +207,20 @@ def check_model(config: ModelConfig, tokenizer: Tokenizer) -> None:
     """
     if keras.backend.backend() != "tensorflow":
         raise KgptError(
-            "A SavedModel needs TensorFlow",
-            f"Keras runs on {keras.backend.backend()} here.",
-            "Export with KERAS_BACKEND=tensorflow.",
+            _("A SavedModel needs TensorFlow"),
+            _("Keras runs on {backend} here.", backend=keras.backend.backend()),
+            _("Export with KERAS_BACKEND=tensorflow."),
         )
     if tokenizer.vocabulary_size != config.vocabulary_size:
         raise KgptError(
-            "Vocabulary does not match the model",
-            f"Expected a tokenizer with {config.vocabulary_size} ids, as the model has. "
-            f"Received: one with {tokenizer.vocabulary_size}.",
-            "Use the tokenizer that the model was trained with: its run's tokenizer/ folder.",
+            _("Vocabulary does not match the model"),
+            _(
+                "Expected a tokenizer with {vocabulary_size} ids, as the model has. Received: one "
+                "with {vocabulary_size_2}.",
+                vocabulary_size=config.vocabulary_size,
+                vocabulary_size_2=tokenizer.vocabulary_size,
+            ),
+            _("Use the tokenizer that the model was trained with: its run's tokenizer/ folder."),
         )
 
 

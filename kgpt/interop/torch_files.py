@@ -22,6 +22,7 @@ import numpy as np
 
 from kgpt.errors import KgptError
 from kgpt.interop.correspondence import Array, StoredTensor
+from kgpt.language import _
 from kgpt.model.shapes import Shape
 from kgpt.model.tensors import damaged_file
 
@@ -113,9 +114,14 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in _DTYPES:
             return _StorageType(name)
         raise KgptError(
-            "Refused to run a pickle",
-            f"{self._path} asks for {module}.{name}, which no tensor needs.",
-            "Use the model's safetensors file, or one saved as a plain state dictionary.",
+            _("Refused to run a pickle"),
+            _(
+                "{path} asks for {module}.{name}, which no tensor needs.",
+                path=self._path,
+                module=module,
+                name=name,
+            ),
+            _("Use the model's safetensors file, or one saved as a plain state dictionary."),
         )
 
     def persistent_load(self, pid: Any) -> _Storage:

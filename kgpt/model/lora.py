@@ -11,6 +11,7 @@ from typing import Any
 from kgpt.config import ModelConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import LoraConfig
+from kgpt.language import _
 from kgpt.model.gpt import GPT
 from kgpt.model.parts import AdaptableDense
 from kgpt.model.tensors import is_adapter
@@ -42,16 +43,20 @@ def check_adapters(config: ModelConfig, lora: LoraConfig) -> None:
     found = [narrow[name] for name in lora.targets if name in narrow]
     if not found:
         raise KgptError(
-            "No such matrices",
-            f"This model has none of {', '.join(lora.targets)}.",
-            "Its blocks have query, key, value, output, up and down; gate with SwiGLU alone.",
+            _("No such matrices"),
+            _("This model has none of {targets}.", targets=", ".join(lora.targets)),
+            _("Its blocks have query, key, value, output, up and down; gate with SwiGLU alone."),
         )
     most = min(found)
     if lora.rank > most:
         raise KgptError(
-            "Rank too high",
-            f"The smallest of the matrices has rank {most}. Received: --lora-rank {lora.rank}",
-            f"Use {max(1, most // 2)} or less, or train all weights without adapters.",
+            _("Rank too high"),
+            _(
+                "The smallest of the matrices has rank {most}. Received: --lora-rank {rank}",
+                most=most,
+                rank=lora.rank,
+            ),
+            _("Use {max} or less, or train all weights without adapters.", max=max(1, most // 2)),
         )
 
 

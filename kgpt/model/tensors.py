@@ -21,6 +21,7 @@ from kgpt.config_values import from_dict
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import read_json, write_atomically
 from kgpt.finetune_config import LoraConfig, lora_config
+from kgpt.language import _
 from kgpt.model.shapes import Shape
 from kgpt.runs import Checkpoint, RunFolder
 
@@ -53,15 +54,15 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
         return dict(load_file(path))
     except FileNotFoundError:
         raise KgptFailure(
-            "Missing file",
-            f"There is no {path}.",
-            "Choose another checkpoint: `--checkpoint last`, best or a step.",
+            _("Missing file"),
+            _("There is no {path}.", path=path),
+            _("Choose another checkpoint: `--checkpoint last`, best or a step."),
         ) from None
     except (SafetensorError, OSError, ValueError) as error:
         raise KgptFailure(
-            "Damaged file",
-            f"{path} cannot be read: {error}",
-            "Choose another checkpoint: `--checkpoint last`, best or a step.",
+            _("Damaged file"),
+            _("{path} cannot be read: {error}", path=path, error=error),
+            _("Choose another checkpoint: `--checkpoint last`, best or a step."),
         ) from None
 
 
@@ -79,9 +80,14 @@ def verify_checksum(checkpoint: Path, file: str) -> None:
         received = hashlib.file_digest(content, "sha256").hexdigest()
     if received != expected:
         raise KgptFailure(
-            "Damaged checkpoint",
-            f"{path} is cut or changed: sha256 {received[:12]}…, expected {str(expected)[:12]}….",
-            "Choose another checkpoint: `--checkpoint last`, best or a step.",
+            _("Damaged checkpoint"),
+            _(
+                "{path} is cut or changed: sha256 {received}…, expected {expected}….",
+                path=path,
+                received=received[:12],
+                expected=str(expected)[:12],
+            ),
+            _("Choose another checkpoint: `--checkpoint last`, best or a step."),
         )
 
 
@@ -165,9 +171,17 @@ def check_base_file(run: RunFolder, values: Mapping[str, object]) -> None:
         received = hashlib.file_digest(content, "sha256").hexdigest()
     if received != expected:
         raise KgptError(
-            "Adapter for another base",
-            f"{run.base_file} has sha256 {received[:12]}…; the adapters were trained on {str(expected)[:12]}….",
-            "Put the base's own weights there: those of the run and checkpoint that run.json names as `parent`.",
+            _("Adapter for another base"),
+            _(
+                "{base_file} has sha256 {received}…; the adapters were trained on {expected}….",
+                base_file=run.base_file,
+                received=received[:12],
+                expected=str(expected)[:12],
+            ),
+            _(
+                "Put the base's own weights there: those of the run and checkpoint that run.json "
+                "names as `parent`."
+            ),
         )
 
 
@@ -263,7 +277,7 @@ def stored_shapes(path: Path) -> dict[str, Shape]:
 def damaged_file(path: Path, error: object) -> KgptError:
     """The error of a file of weights that somebody gave us and that cannot be read."""
     return KgptError(
-        "Damaged file",
-        f"{path} cannot be read: {error}",
-        "Fetch or write the file again.",
+        _("Damaged file"),
+        _("{path} cannot be read: {error}", path=path, error=error),
+        _("Fetch or write the file again."),
     )

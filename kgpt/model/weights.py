@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.model.gpt import GPT, build_gpt
 from kgpt.model.tensors import checkpoint_tensors, is_adapter, model_config
 from kgpt.runs import Checkpoint, RunFolder
@@ -45,16 +46,31 @@ def check_fit(
     missing, extra = sorted(set(by_path) - set(tensors)), sorted(set(tensors) - set(by_path))
     if missing or extra:
         raise KgptError(
-            "Weights do not fit the model",
-            f"{source}: {len(missing)} missing {missing[:3]}, {len(extra)} not expected {extra[:3]}.",
-            "The configuration in run.json must be the one that the weights were trained with.",
+            _("Weights do not fit the model"),
+            _(
+                "{source}: {count} missing {missing}, {count_2} not expected {extra}.",
+                source=source,
+                count=len(missing),
+                missing=missing[:3],
+                count_2=len(extra),
+                extra=extra[:3],
+            ),
+            _("The configuration in run.json must be the one that the weights were trained with."),
         )
     for path, variable in by_path.items():
         if tuple(variable.shape) != tensors[path].shape:
             raise KgptError(
-                "Weights do not fit the model",
-                f"{source}: {path} has shape {tensors[path].shape}, expected {tuple(variable.shape)}.",
-                "The configuration in run.json must be the one that the weights were trained with.",
+                _("Weights do not fit the model"),
+                _(
+                    "{source}: {path} has shape {shape}, expected {shape_2}.",
+                    source=source,
+                    path=path,
+                    shape=tensors[path].shape,
+                    shape_2=tuple(variable.shape),
+                ),
+                _(
+                    "The configuration in run.json must be the one that the weights were trained with."
+                ),
             )
     return by_path
 

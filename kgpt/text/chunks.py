@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptFailure
+from kgpt.language import _
 
 
 @dataclass
@@ -124,7 +125,7 @@ class Chunk:
             return ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=chosen))
         except (OSError, pa.ArrowInvalid) as error:
             raise KgptFailure(
-                "Damaged work folder",
+                _("Damaged work folder"),
                 f"{self.path}: {error}.",
-                f"Remove {self.path.parent.parent} and prepare again.",
+                _("Remove {parent} and prepare again.", parent=self.path.parent.parent),
             ) from error

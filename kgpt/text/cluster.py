@@ -26,6 +26,7 @@ from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import write_atomically, write_json
+from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.text.joining import join
 from kgpt.text.parallel import available_cores
@@ -80,9 +81,9 @@ def prepare_on_cluster(
     folder = output_folder(sources, output)
     if "-" in map(str, sources):
         raise KgptError(
-            "Standard input and a cluster",
-            "Every worker reads the sources, and standard input can be read only once.",
-            "Write it into a file that all machines see, and give that.",
+            _("Standard input and a cluster"),
+            _("Every worker reads the sources, and standard input can be read only once."),
+            _("Write it into a file that all machines see, and give that."),
         )
     found = expand_sources(sources, report)
     described = describe_sources(found, known_sources(folder))
@@ -112,7 +113,9 @@ def _checked(options: dict[str, Any], parts: int) -> PrepareOptions:
         given = replace(given, tokenizer=find_tokenizer(given.tokenizer))
     if parts < 1:
         raise KgptError(
-            "Bad number of parts", f"Expected 1 or more. Received: {parts}", "Try --parts 16."
+            _("Bad number of parts"),
+            _("Expected 1 or more. Received: {parts}", parts=parts),
+            _("Try --parts 16."),
         )
     replace(given, tokenizer=given.tokenizer or Tokenizer.bytes(), shard=(1, parts))  # checks
     return given
@@ -124,9 +127,12 @@ def _check_address(address: str) -> None:
     is_local = kind == "local" and (not colon or (number.isdigit() and int(number) > 0))
     if not is_local and (kind == "local" or not number):
         raise KgptError(
-            "No cluster",
-            f"Expected the address of a Dask scheduler, local or local:N. Received: {address}",
-            "For example: --cluster tcp://HOST:8786, or --cluster local:4",
+            _("No cluster"),
+            _(
+                "Expected the address of a Dask scheduler, local or local:N. Received: {address}",
+                address=address,
+            ),
+            _("For example: --cluster tcp://HOST:8786, or --cluster local:4"),
         )
 
 
@@ -136,9 +142,14 @@ def _is_current(folder: Path, plan: dict[str, Any], parts: int, overwrite: bool)
     before = len(Corpus.open(folder).manifest.get("parts", [])) or 1
     if before != parts and not overwrite:
         raise KgptError(
-            "Output exists",
-            f"{folder} was prepared otherwise: in {before} parts, not {parts}.",
-            "Replace it with --overwrite, or choose another --output.",
+            _("Output exists"),
+            _(
+                "{folder} was prepared otherwise: in {before} parts, not {parts}.",
+                folder=folder,
+                before=before,
+                parts=parts,
+            ),
+            _("Replace it with --overwrite, or choose another --output."),
         )
     return before == parts
 
@@ -242,9 +253,13 @@ def _leave_interrupts(client: Any) -> None:
 
 def _bad_address(address: str, reason: str) -> KgptFailure:
     return KgptFailure(
-        "No cluster",
-        f"Expected the address of a Dask scheduler, local or local:N. {address}: {reason}.",
-        "Start one with `dask scheduler`, workers with `dask worker ADDRESS --nworkers auto`.",
+        _("No cluster"),
+        _(
+            "Expected the address of a Dask scheduler, local or local:N. {address}: {reason}.",
+            address=address,
+            reason=reason,
+        ),
+        _("Start one with `dask scheduler`, workers with `dask worker ADDRESS --nworkers auto`."),
     )
 
 
@@ -296,7 +311,7 @@ class _Fan:
                 pending[self.client.submit(prepare_part, task, key=key, pure=False)] = task
             self._wait(pending)
         except OSError as error:
-            raise KgptFailure("The scheduler is gone", f"{error}.", _AGAIN) from error
+            raise KgptFailure(_("The scheduler is gone"), f"{error}.", _AGAIN) from error
         finally:
             self._cancel(pending)
 
@@ -363,15 +378,19 @@ def _result(future: Any, task: PartTask) -> tuple[str, dict[str, Any]]:
         raise
     except KilledWorker:
         raise KgptFailure(
-            "Workers died", f"Every worker that took {task} ended unexpectedly.", _AGAIN
+            _("Workers died"),
+            _("Every worker that took {task} ended unexpectedly.", task=task),
+            _AGAIN,
         ) from None
     except Cancelled:
         raise KgptFailure(
-            "Taken over", f"Another call has taken over {task}.", "Wait for it to end."
+            _("Taken over"),
+            _("Another call has taken over {task}.", task=task),
+            _("Wait for it to end."),
         ) from None
     except Exception as error:
         raise KgptFailure(
-            "A worker failed",
+            _("A worker failed"),
             f"{task}: {type(error).__name__}: {error}",
-            "Make sure that every worker has the same kgpt and reaches the scheduler. " + _AGAIN,
+            _("Make sure that every worker has the same kgpt and reaches the scheduler. ") + _AGAIN,
         ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.formats.reading import quoted
 from kgpt.text.records import OnError, Record, read_records
 
@@ -117,7 +118,7 @@ def read_conversations(
     left_out: Counter[str] = Counter()
     given = [name.casefold() for name in (names.asked, names.given, names.answered) if name]
     known = {*WHOLE, *ASKED, *GIVEN, *ANSWERED, *given}
-    records = read_records(path, known, on_error, lambda reason, _: left_out.update([reason]))
+    records = read_records(path, known, on_error, lambda reason, _record: left_out.update([reason]))
     read, shown = _reader(records[0], names)
     found: dict[Conversation, None] = {}
     for record in records:
@@ -136,9 +137,13 @@ def read_conversations(
             found[conversation] = None
     if not found:
         raise KgptError(
-            "Nothing to learn from",
-            f"None of the {len(records):,} rows of {path} holds a question and its answer.",
-            "Name the fields: --question-field NAME --answer-field NAME.",
+            _("Nothing to learn from"),
+            _(
+                "None of the {count:,} rows of {path} holds a question and its answer.",
+                count=len(records),
+                path=path,
+            ),
+            _("Name the fields: --question-field NAME --answer-field NAME."),
         )
     rows = len(records) + sum(left_out[reason] for reason in left_out if reason[0].isupper())
     return Conversations(list(found), shown, rows, dict(left_out))
@@ -185,9 +190,12 @@ def _turn(message: object, place: str) -> Turn:
 
 def _bad(place: str, what: str) -> KgptError:
     return KgptError(
-        "Not a conversation",
+        _("Not a conversation"),
         f"{place}: {what}.",
-        'A conversation is a list such as [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}].',
+        _(
+            'A conversation is a list such as [{"role": "user", "content": "…"}, '
+            '{"role": "assistant", "content": "…"}].'
+        ),
     )
 
 
@@ -208,9 +216,13 @@ def _reader(record: Record, names: FieldNames) -> tuple[_Reader, str]:
     if asked is None or answered is None or asked == answered:
         there = ", ".join(record.fields)
         raise KgptError(
-            "Fields not clear",
-            f"It is not clear which field holds what is asked, and which the answer; there are: {there}.",
-            "Name them: --question-field NAME --answer-field NAME (and --input-field NAME).",
+            _("Fields not clear"),
+            _(
+                "It is not clear which field holds what is asked, and which the answer; there are: "
+                "{there}.",
+                there=there,
+            ),
+            _("Name them: --question-field NAME --answer-field NAME (and --input-field NAME)."),
         )
     given = None if given in (asked, answered) else given
     shown = f"what is asked in {asked!r}, the answer in {answered!r}"
@@ -229,9 +241,14 @@ def _field(
         return next((by_name[name] for name in likely if name in by_name), None)
     if given not in record.fields:
         raise KgptError(
-            "No such field",
-            f"{record.place}: there is no field {given!r}; there are: {', '.join(record.fields)}.",
-            f"Name one of them with {option}.",
+            _("No such field"),
+            _(
+                "{place}: there is no field {given!r}; there are: {fields}.",
+                place=record.place,
+                given=given,
+                fields=", ".join(record.fields),
+            ),
+            _("Name one of them with {option}.", option=option),
         )
     return given
 
@@ -262,9 +279,14 @@ def _text(record: Record, name: str) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if not isinstance(value, str):
         raise KgptError(
-            "No text",
-            f"{record.place}: the field {name!r} holds {quoted(str(value))} and no text.",
-            "Mend the row, leave such rows out with --on-error skip, or name another field.",
+            _("No text"),
+            _(
+                "{place}: the field {name!r} holds {str} and no text.",
+                place=record.place,
+                name=name,
+                str=quoted(str(value)),
+            ),
+            _("Mend the row, leave such rows out with --on-error skip, or name another field."),
         )
     return value.strip()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.chunks import Chunk, Rows, write_chunk
 from kgpt.text.cleaning import Cleaner
 from kgpt.text.documents import Piece
@@ -81,9 +82,13 @@ class Gathered:
         reasons = [f"{count:,} by {name}" for name, count in sorted(self.dropped.items())]
         reasons += [f"{count:,} skipped ({name})" for name, count in sorted(self.skipped.items())]
         raise KgptError(
-            "No text left",
-            f"Of {self.read:,} documents none is left: {', '.join(reasons) or 'they are empty'}.",
-            "Look at the source with --on-error stop, or use fewer --clean steps.",
+            _("No text left"),
+            _(
+                "Of {read:,} documents none is left: {reasons}.",
+                read=self.read,
+                reasons=", ".join(reasons) or "they are empty",
+            ),
+            _("Look at the source with --on-error stop, or use fewer --clean steps."),
         )
 
     def add(self, counts: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import disk_failure, write_atomically
+from kgpt.language import _
 from kgpt.runs import data_folder
 from kgpt.text.tokenizer import Tokenizer
 
@@ -79,9 +80,16 @@ def _complete(folder: Path) -> Tokenizer:
     wrong = [folder / name for name, is_right in states.items() if is_right is False]
     if wrong:
         raise KgptError(
-            "Not GPT-2's file",
-            f"{wrong[0]} is damaged or of another model: its SHA-256 is not {SHA256[wrong[0].name]}.",
-            "Move it away, and it is downloaded again; or give the path of the folder whose tokenizer you mean.",
+            _("Not GPT-2's file"),
+            _(
+                "{wrong} is damaged or of another model: its SHA-256 is not {sha256}.",
+                wrong=wrong[0],
+                sha256=SHA256[wrong[0].name],
+            ),
+            _(
+                "Move it away, and it is downloaded again; or give the path of the folder whose "
+                "tokenizer you mean."
+            ),
         )
     for name, is_right in states.items():
         if is_right is None:
@@ -100,16 +108,20 @@ def _is_right(path: Path) -> bool | None:
         return None
     except OSError as error:
         raise KgptFailure(
-            "Cannot read",
+            _("Cannot read"),
             f"{path}: {error.strerror or error}",
-            "Check the file and its permissions.",
+            _("Check the file and its permissions."),
         ) from None
 
 
 def _download(name: str, folder: Path) -> None:
     base = (os.environ.get("KGPT_GPT2_URL") or DEFAULT_URL).rstrip("/")
     url = f"{base}/{name}"
-    print(f"Downloading GPT-2's {name} to {folder}", file=sys.stderr, flush=True)
+    print(
+        _("Downloading GPT-2's {name} to {folder}", name=name, folder=folder),
+        file=sys.stderr,
+        flush=True,
+    )
     try:
         content = _read(url)
     except urllib.error.HTTPError as error:
@@ -120,9 +132,9 @@ def _download(name: str, folder: Path) -> None:
         raise _no_file(url, folder, str(error) or type(error).__name__) from None
     except ValueError as error:
         raise KgptError(
-            "Bad address",
-            f"KGPT_GPT2_URL is {base!r}: {error}.",
-            "Give the address of a folder, such as https://HOST/gpt2 or file:///home/me/gpt2.",
+            _("Bad address"),
+            _("KGPT_GPT2_URL is {base!r}: {error}.", base=base, error=error),
+            _("Give the address of a folder, such as https://HOST/gpt2 or file:///home/me/gpt2."),
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256[name]:
@@ -153,8 +165,12 @@ def _read(url: str) -> bytes:
 
 def _no_file(url: str, folder: Path, reason: str) -> KgptFailure:
     return KgptFailure(
-        "Cannot download GPT-2's tokenizer",
+        _("Cannot download GPT-2's tokenizer"),
         f"{url}: {reason}.",
-        f"Try again, or put {' and '.join(SHA256)} of GPT-2 into {folder} yourself;"
-        " KGPT_GPT2_URL names another address that has them.",
+        _(
+            "Try again, or put {sha256} of GPT-2 into {folder} yourself; KGPT_GPT2_URL names "
+            "another address that has them.",
+            sha256=" and ".join(SHA256),
+            folder=folder,
+        ),
     )

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.byte_symbols import BYTE_SYMBOLS
 from kgpt.text.graph_words import GraphWords, shifted
 from kgpt.text.pretokenization import GPT2
@@ -211,9 +212,9 @@ class GraphTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         """Take over a definition: a mapping and lines, as keras-nlp calls it."""
         if vocabulary is None or merges is None:
             raise KgptError(
-                "No tokenizer",
-                "Expected a Tokenizer, or a vocabulary and merges. Received: None",
-                "GraphTokenizer(Tokenizer.load(PATH))",
+                _("No tokenizer"),
+                _("Expected a Tokenizer, or a vocabulary and merges. Received: None"),
+                _("GraphTokenizer(Tokenizer.load(PATH))"),
             )
         pairs = [tuple(merge.split(" ")) for merge in merges]
         self._use(Tokenizer(vocabulary, pairs, self._pre_tokenization))

@@ -19,6 +19,7 @@ from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import written_aside
+from kgpt.language import _
 from kgpt.text.gathering import parts_have_whole_sources
 from kgpt.text.prepare import output_folder
 from kgpt.text.shard_writer import State, write_manifest
@@ -115,9 +116,9 @@ def _open(folder: str | Path) -> _Part:
     shard = corpus.manifest.get("options", {}).get("shard")
     if not shard:
         raise KgptError(
-            "Not a part",
-            f"{corpus.folder} is a whole corpus, and no part of one.",
-            "Prepare parts with --shard 1/N to N/N, then join their folders.",
+            _("Not a part"),
+            _("{folder} is a whole corpus, and no part of one.", folder=corpus.folder),
+            _("Prepare parts with --shard 1/N to N/N, then join their folders."),
         )
     return _Part(corpus, *shard)
 
@@ -125,31 +126,56 @@ def _open(folder: str | Path) -> _Part:
 def _in_order(parts: list[_Part]) -> list[_Part]:
     """The parts from the first to the last; raises unless all are there once, and of one corpus."""
     if not parts:
-        raise KgptError("No parts", "Expected the folders of all parts.", "Give them to --join.")
+        raise KgptError(
+            _("No parts"), _("Expected the folders of all parts."), _("Give them to --join.")
+        )
     first = parts[0]
     for part in parts[1:]:
         difference = _difference(first, part)
         if difference:
             raise KgptError(
-                "Parts of different corpora",
-                f"{first} and {part} do not belong together: {difference}.",
-                "Prepare all parts from the same sources with the same options; only I of --shard I/N differs.",
+                _("Parts of different corpora"),
+                _(
+                    "{first} and {part} do not belong together: {difference}.",
+                    first=first,
+                    part=part,
+                    difference=difference,
+                ),
+                _(
+                    "Prepare all parts from the same sources with the same options; only I of --shard "
+                    "I/N differs."
+                ),
             )
     by_index: dict[int, _Part] = {}
     for part in parts:
         other = by_index.setdefault(part.index, part)
         if other is not part:
             raise KgptError(
-                "A part twice",
-                f"Part {part.index}/{part.count} was given as {other.corpus.folder} and as {part.corpus.folder}.",
-                "Give each part once.",
+                _("A part twice"),
+                _(
+                    "Part {index}/{count} was given as {folder} and as {folder_2}.",
+                    index=part.index,
+                    count=part.count,
+                    folder=other.corpus.folder,
+                    folder_2=part.corpus.folder,
+                ),
+                _("Give each part once."),
             )
     missing = [str(index) for index in range(1, first.count + 1) if index not in by_index]
     if missing:
         raise KgptError(
-            "Parts are missing",
-            f"Expected {first.count} parts. Received: {len(parts)}, without {', '.join(missing)}",
-            f"Prepare what is missing with --shard {missing[0]}/{first.count}, or give its folder too.",
+            _("Parts are missing"),
+            _(
+                "Expected {count} parts. Received: {count_2}, without {missing}",
+                count=first.count,
+                count_2=len(parts),
+                missing=", ".join(missing),
+            ),
+            _(
+                "Prepare what is missing with --shard {missing}/{count}, or give its folder too.",
+                missing=missing[0],
+                count=first.count,
+            ),
         )
     return [by_index[index] for index in sorted(by_index)]
 
@@ -176,10 +202,14 @@ def _check_sides(parts: Sequence[_Part]) -> None:
     for split in SPLITS:
         if not any(part.corpus.manifest[f"{split}_tokens"] for part in parts):
             raise KgptError(
-                "Too little text",
-                f"No document of {len(parts)} parts is on the {split} side: a part's documents are held out one by"
-                " one, by their text, so a corpus of few documents may have none.",
-                "Prepare it without --shard, or choose another --validation-fraction or --seed.",
+                _("Too little text"),
+                _(
+                    "No document of {count} parts is on the {split} side: a part's documents are held "
+                    "out one by one, by their text, so a corpus of few documents may have none.",
+                    count=len(parts),
+                    split=split,
+                ),
+                _("Prepare it without --shard, or choose another --validation-fraction or --seed."),
             )
 
 
@@ -190,9 +220,9 @@ def _is_current(folder: Path, parts: Sequence[_Part], overwrite: bool) -> bool:
     """Whether `folder` holds just these parts; raises where it may not be replaced either."""
     if any(_is_same(folder, part.corpus.folder) for part in parts):
         raise KgptError(
-            "Output is a part",
-            f"{folder} is one of the parts to join.",
-            "Choose another --output.",
+            _("Output is a part"),
+            _("{folder} is one of the parts to join.", folder=folder),
+            _("Choose another --output."),
         )
     if not (folder / "manifest.json").is_file():
         check_replaceable(folder, overwrite)
@@ -206,9 +236,9 @@ def _is_current(folder: Path, parts: Sequence[_Part], overwrite: bool) -> bool:
     now = [part.sha256 for part in parts]
     if now != joined and not overwrite:
         raise KgptError(
-            "Output exists",
-            f"{folder} is stale: {_staleness(joined, now)}.",
-            "Replace it with --overwrite, or choose another --output.",
+            _("Output exists"),
+            _("{folder} is stale: {joined}.", folder=folder, joined=_staleness(joined, now)),
+            _("Replace it with --overwrite, or choose another --output."),
         )
     return bool(now == joined)
 
@@ -244,9 +274,13 @@ def _join_shards(parts: Sequence[_Part], folder: Path) -> State:
             name = f"{split}-{number:05d}.bin"
             if _take(part.corpus.folder / shard["name"], folder / name) != shard["sha256"]:
                 raise KgptError(
-                    "Damaged data",
-                    f"{part}: the content of {shard['name']} was changed.",
-                    f"Prepare it again with --shard {part.index}/{part.count} --overwrite.",
+                    _("Damaged data"),
+                    _("{part}: the content of {name} was changed.", part=part, name=shard["name"]),
+                    _(
+                        "Prepare it again with --shard {index}/{count} --overwrite.",
+                        index=part.index,
+                        count=part.count,
+                    ),
                 )
             joined.append({**shard, "name": name})
     return joined
@@ -279,7 +313,7 @@ def _blocks(path: Path) -> Iterable[bytes]:
                 yield block
     except OSError as error:
         raise KgptFailure(
-            "Cannot read", f"{path}: {error.strerror}.", "Check the file and its permissions."
+            _("Cannot read"), f"{path}: {error.strerror}.", _("Check the file and its permissions.")
         ) from error
 
 

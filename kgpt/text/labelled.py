@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.formats.reading import quoted
 from kgpt.text.formats.rows import TEXT_FIELDS
 from kgpt.text.records import OnError, Record, read_records
@@ -122,9 +123,14 @@ def _fields(records: Sequence[Record], text: str | None, label: str | None) -> t
     for given, option in ((text, "--text-field"), (label, "--label-field")):
         if given is not None and given not in names:
             raise KgptError(
-                "No such field",
-                f"{records[0].place}: there is no field {given!r}; there are: {', '.join(names)}.",
-                f"Name one of them with {option}.",
+                _("No such field"),
+                _(
+                    "{place}: there is no field {given!r}; there are: {names}.",
+                    place=records[0].place,
+                    given=given,
+                    names=", ".join(names),
+                ),
+                _("Name one of them with {option}.", option=option),
             )
     if text is None:
         text = next((by_name[name] for name in TEXTS if name in by_name), None)
@@ -135,9 +141,12 @@ def _fields(records: Sequence[Record], text: str | None, label: str | None) -> t
         text, label = _told_by_rows(records, names, text, label)
     if text is None or label is None or text == label:
         raise KgptError(
-            "Fields not clear",
-            f"It is not clear which field holds the text, and which the label; there are: {', '.join(names)}.",
-            "Name them: --text-field NAME --label-field NAME.",
+            _("Fields not clear"),
+            _(
+                "It is not clear which field holds the text, and which the label; there are: {names}.",
+                names=", ".join(names),
+            ),
+            _("Name them: --text-field NAME --label-field NAME."),
         )
     return text, label
 
@@ -164,9 +173,14 @@ def _text(record: Record, name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise KgptError(
-            "No text",
-            f"{record.place}: the field {name!r} holds {quoted(str(value))} and no text.",
-            "Name the field that holds the text: --text-field NAME.",
+            _("No text"),
+            _(
+                "{place}: the field {name!r} holds {str} and no text.",
+                place=record.place,
+                name=name,
+                str=quoted(str(value)),
+            ),
+            _("Name the field that holds the text: --text-field NAME."),
         )
     return value
 
@@ -180,9 +194,14 @@ def _label(record: Record, name: str) -> str:
     if isinstance(value, float) and value.is_integer():  # a whole number in a table with gaps
         return str(int(value))
     raise KgptError(
-        "No label",
-        f"{record.place}: the field {name!r} holds {quoted(str(value))}; expected a text or a whole number.",
-        "Name the field that holds the label: --label-field NAME.",
+        _("No label"),
+        _(
+            "{place}: the field {name!r} holds {str}; expected a text or a whole number.",
+            place=record.place,
+            name=name,
+            str=quoted(str(value)),
+        ),
+        _("Name the field that holds the label: --label-field NAME."),
     )
 
 
@@ -190,9 +209,9 @@ def _no_label(record: Record, on_error: OnError) -> None:
     if on_error == "stop":
         shown = quoted("  ".join(str(value) for value in record.fields.values()))
         raise KgptError(
-            "No label",
-            f"{record.place}: the row has no label: {shown}.",
-            "Give it one, or leave such rows out with --on-error skip.",
+            _("No label"),
+            _("{place}: the row has no label: {shown}.", place=record.place, shown=shown),
+            _("Give it one, or leave such rows out with --on-error skip."),
         )
 
 
@@ -203,9 +222,14 @@ def _check_labels(examples: Sequence[Example], path: str | Path) -> None:
     counts = Counter(example.label for example in examples)
     if len(counts) > MOST_LABELS:
         raise KgptError(
-            "Too many labels",
-            f"{path} has {len(counts):,} different labels; {MOST_LABELS:,} are possible.",
-            "Name the field that holds the label: --label-field NAME.",
+            _("Too many labels"),
+            _(
+                "{path} has {count:,} different labels; {most_labels:,} are possible.",
+                path=path,
+                count=len(counts),
+                most_labels=MOST_LABELS,
+            ),
+            _("Name the field that holds the label: --label-field NAME."),
         )
     by_folded: dict[str, list[str]] = {}
     for label in sorted(counts):
@@ -214,9 +238,9 @@ def _check_labels(examples: Sequence[Example], path: str | Path) -> None:
         if len(alike) > 1:
             shown = " and ".join(f"{label!r} ({counts[label]:,})" for label in alike)
             raise KgptError(
-                "Labels differ by case or spaces",
-                f"{path} has {shown}, which look like one label.",
-                "Mend them in the file, or take upper and lower case for one with --fold-case.",
+                _("Labels differ by case or spaces"),
+                _("{path} has {shown}, which look like one label.", path=path, shown=shown),
+                _("Mend them in the file, or take upper and lower case for one with --fold-case."),
             )
 
 
@@ -238,7 +262,12 @@ def _without_copies(examples: Sequence[Example], left_out: Counter[str]) -> list
 def _one_label(found: Examples, path: str | Path) -> KgptError:
     only = f"{path} has the label {found.labels[0]!r} alone" if found.labels else f"{path} has none"
     return KgptError(
-        "Two labels are needed",
-        f"{only}, in the field {found.label_field!r} of {found.rows:,} rows.",
-        "Give a file with texts of both kinds, or name the field: --label-field NAME.",
+        _("Two labels are needed"),
+        _(
+            "{only}, in the field {label_field!r} of {rows:,} rows.",
+            only=only,
+            label_field=found.label_field,
+            rows=found.rows,
+        ),
+        _("Give a file with texts of both kinds, or name the field: --label-field NAME."),
     )

@@ -19,6 +19,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from kgpt.errors import KgptFailure
+from kgpt.language import _
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -74,9 +75,12 @@ class Workers:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise KgptFailure(
-                "A worker process died",
-                f"One of {self.count} processes ended unexpectedly; the system may have run out of memory.",
-                "Run the same command again, with fewer --workers: it goes on where it was.",
+                _("A worker process died"),
+                _(
+                    "One of {count} processes ended unexpectedly; the system may have run out of memory.",
+                    count=self.count,
+                ),
+                _("Run the same command again, with fewer --workers: it goes on where it was."),
             ) from None
 
 

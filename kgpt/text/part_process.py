@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.text.prepare import Progress, prepare
 
 ATTEMPTS = 3
@@ -76,16 +77,22 @@ def run_part(task: PartTask, on_progress: Callable[[Progress], None]) -> None:
     """
     _check_visible(task)
     codes = []
-    for _ in range(ATTEMPTS):
+    for _turn in range(ATTEMPTS):
         code = _attempt(task, on_progress)
         if code == 0:
             return
         codes.append(str(code))
     raise KgptFailure(
-        "A part cannot be prepared",
-        f"On {socket.gethostname()} the process for {task} ended {ATTEMPTS} times before its time"
-        f" (exit codes {', '.join(codes)}); the system may have run out of memory.",
-        "Run the same command again, with fewer workers on a machine: it goes on where it was.",
+        _("A part cannot be prepared"),
+        _(
+            "On {socket} the process for {task} ended {attempts} times before its time (exit "
+            "codes {codes}); the system may have run out of memory.",
+            socket=socket.gethostname(),
+            task=task,
+            attempts=ATTEMPTS,
+            codes=", ".join(codes),
+        ),
+        _("Run the same command again, with fewer workers on a machine: it goes on where it was."),
     )
 
 
@@ -94,17 +101,27 @@ def _check_visible(task: PartTask) -> None:
     while not task.call_file.is_file():
         if time.monotonic() > deadline:
             raise KgptFailure(
-                "A worker does not see the output",
-                f"{host} finds nothing at {task.call_file.parent}, where the parts are to be written.",
-                "Give an --output on a file system that all machines have at the same path.",
+                _("A worker does not see the output"),
+                _(
+                    "{host} finds nothing at {parent}, where the parts are to be written.",
+                    host=host,
+                    parent=task.call_file.parent,
+                ),
+                _("Give an --output on a file system that all machines have at the same path."),
             )
         time.sleep(LOOK_SECONDS)
     missing = [path for path in task.files if not os.path.exists(path)]
     if missing:
         raise KgptFailure(
-            "A worker does not see the sources",
-            f"{host} finds nothing at {missing[0]}, and so for {len(missing)} of {len(task.files)} files.",
-            "Put them on a file system that all machines have at the same path.",
+            _("A worker does not see the sources"),
+            _(
+                "{host} finds nothing at {missing}, and so for {count} of {count_2} files.",
+                host=host,
+                missing=missing[0],
+                count=len(missing),
+                count_2=len(task.files),
+            ),
+            _("Put them on a file system that all machines have at the same path."),
         )
 
 
@@ -181,7 +198,7 @@ def main() -> None:
             said = error
         except Exception as error:
             traceback.print_exc()
-            said = KgptFailure("A part failed", f"{task}: {type(error).__name__}: {error}")
+            said = KgptFailure(_("A part failed"), f"{task}: {type(error).__name__}: {error}")
         pickle.dump(said, output)
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.labelled import Example
 
 Share = tuple[float, float, float]
@@ -123,8 +124,16 @@ def _cut_label(
     needed = [index for index, share in enumerate(shares) if share > 0]
     if any(not parts[index] for index in needed):
         raise KgptError(
-            "Too few examples",
-            f"The label {label!r} has {len(examples)}; each of the {len(needed)} parts needs one at least.",
-            "Give more of them. If it is the heading of a column, name the fields: --text-field, --label-field.",
+            _("Too few examples"),
+            _(
+                "The label {label!r} has {count}; each of the {count_2} parts needs one at least.",
+                label=label,
+                count=len(examples),
+                count_2=len(needed),
+            ),
+            _(
+                "Give more of them. If it is the heading of a column, name the fields: --text-field, "
+                "--label-field."
+            ),
         )
     return parts

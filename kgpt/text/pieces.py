@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.documents import CUT
 
 PIECE_LENGTH = 1 << 15
@@ -34,7 +35,11 @@ def reject_surrogates(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise KgptError(
-            "Text is not valid Unicode",
-            f"Character {error.start} is half of a surrogate pair (U+{ord(text[error.start]):04X}).",
-            "Read the text as UTF-8, or replace it: text.encode('utf-8', 'replace').decode().",
+            _("Text is not valid Unicode"),
+            _(
+                "Character {start} is half of a surrogate pair (U+{text:04X}).",
+                start=error.start,
+                text=ord(text[error.start]),
+            ),
+            _("Read the text as UTF-8, or replace it: text.encode('utf-8', 'replace').decode()."),
         ) from None

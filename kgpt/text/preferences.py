@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.conversations import ASKED, Conversation, Turn, from_row, to_row, turns_of
 from kgpt.text.formats.reading import quoted
 from kgpt.text.records import OnError, Record, read_records
@@ -53,7 +54,7 @@ def read_preferences(path: str | Path, *, on_error: OnError = "stop") -> Prefere
     """
     left_out: Counter[str] = Counter()
     known = {*ASKED, *CHOSEN, *REJECTED}
-    records = read_records(path, known, on_error, lambda reason, _: left_out.update([reason]))
+    records = read_records(path, known, on_error, lambda reason, _record: left_out.update([reason]))
     found: dict[Preference, None] = {}
     for record in records:
         try:
@@ -73,9 +74,13 @@ def read_preferences(path: str | Path, *, on_error: OnError = "stop") -> Prefere
             found[preference] = None
     if not found:
         raise KgptError(
-            "Nothing to learn from",
-            f"None of the {len(records):,} rows of {path} prefers one answer to another.",
-            'Give rows such as {"prompt": "…", "chosen": "…", "rejected": "…"}.',
+            _("Nothing to learn from"),
+            _(
+                "None of the {count:,} rows of {path} prefers one answer to another.",
+                count=len(records),
+                path=path,
+            ),
+            _('Give rows such as {"prompt": "…", "chosen": "…", "rejected": "…"}.'),
         )
     rows = len(records) + sum(left_out[reason] for reason in left_out if reason[0].isupper())
     return Preferences(list(found), rows, dict(left_out))
@@ -114,9 +119,9 @@ def _answer(record: Record, value: Any) -> Turn:
 
 def _bad(record: Record, what: str) -> KgptError:
     return KgptError(
-        "Not a preference",
+        _("Not a preference"),
         f"{record.place}: {what}.",
-        'A row is such as {"prompt": "…", "chosen": "…", "rejected": "…"}.',
+        _('A row is such as {"prompt": "…", "chosen": "…", "rejected": "…"}.'),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from kgpt.errors import KgptError
 from kgpt.files import read_json
+from kgpt.language import _
 from kgpt.runs import data_folder
 from kgpt.text.chunks import Chunk
 from kgpt.text.encoding import Counts, encode
@@ -269,9 +270,13 @@ def is_current(folder: Path, plan: Mapping[str, Any], overwrite: bool) -> bool:
     changes = _changes(manifest, plan["sources"], plan["options"])
     if changes and not overwrite:
         raise KgptError(
-            "Output exists",
-            f"{folder} was prepared otherwise: {'; '.join(changes)}.",
-            "Replace it with --overwrite, or choose another --output.",
+            _("Output exists"),
+            _(
+                "{folder} was prepared otherwise: {changes}.",
+                folder=folder,
+                changes="; ".join(changes),
+            ),
+            _("Replace it with --overwrite, or choose another --output."),
         )
     return not changes
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.sorting_out import MOST_COPIES, DedupeOption
 from kgpt.text.sources import DocumentsOption, Source
 from kgpt.text.split import ValidationOption
@@ -59,14 +60,19 @@ class PrepareOptions:
         """Check what the types cannot say."""
         if not 0 < self.validation_fraction < 1:
             raise KgptError(
-                "Bad validation fraction",
-                f"Expected a share above 0 and below 1. Received: {self.validation_fraction}",
-                "For example: --validation-fraction 0.1",
+                _("Bad validation fraction"),
+                _(
+                    "Expected a share above 0 and below 1. Received: {validation_fraction}",
+                    validation_fraction=self.validation_fraction,
+                ),
+                _("For example: --validation-fraction 0.1"),
             )
         for name, value in (("workers", self.workers), ("tokenizer_sample", self.tokenizer_sample)):
             if value is not None and value < 1:
                 raise KgptError(
-                    f"Bad {name}", f"Expected 1 or more. Received: {value}", "Give more."
+                    _("Bad {name}", name=name),
+                    _("Expected 1 or more. Received: {value}", value=value),
+                    _("Give more."),
                 )
         if self.shard is not None:
             self._check_shard(*self.shard)
@@ -74,21 +80,28 @@ class PrepareOptions:
     def _check_shard(self, index: int, count: int) -> None:
         if not 1 <= index <= count:
             raise KgptError(
-                "Bad shard",
-                f"Expected I/N with I from 1 to N. Received: {index}/{count}",
-                "For example: --shard 1/8",
+                _("Bad shard"),
+                _(
+                    "Expected I/N with I from 1 to N. Received: {index}/{count}",
+                    index=index,
+                    count=count,
+                ),
+                _("For example: --shard 1/8"),
             )
         if self.tokenizer is None:
             raise KgptError(
-                "A shard needs a tokenizer",
-                "The parts of a corpus must have the same tokenizer, so one part cannot train its own.",
-                "Train one on a sample first, then give it to every part with --tokenizer.",
+                _("A shard needs a tokenizer"),
+                _(
+                    "The parts of a corpus must have the same tokenizer, so one part cannot train its "
+                    "own."
+                ),
+                _("Train one on a sample first, then give it to every part with --tokenizer."),
             )
         if self.validation == "tail":
             raise KgptError(
-                "A shard has no tail",
-                "The last documents of a part are not the last ones of the corpus.",
-                "Use --validation random.",
+                _("A shard has no tail"),
+                _("The last documents of a part are not the last ones of the corpus."),
+                _("Use --validation random."),
             )
 
     def identity(self) -> dict[str, Any]:
@@ -129,16 +142,26 @@ def source_weights(sources: Sequence[Source], given: Mapping[str, float]) -> lis
     for name, weight in given.items():
         if not 0 < weight <= MOST_COPIES:
             raise KgptError(
-                "Bad weight",
-                f"Expected a number above 0, {MOST_COPIES} at most, for {name}. Received: {weight}",
-                "To leave a source out, do not name it.",
+                _("Bad weight"),
+                _(
+                    "Expected a number above 0, {most_copies} at most, for {name}. Received: {weight}",
+                    most_copies=MOST_COPIES,
+                    name=name,
+                    weight=weight,
+                ),
+                _("To leave a source out, do not name it."),
             )
         meant = [index for index, source in enumerate(sources) if _is_called(source, name)]
         if not meant:
             raise KgptError(
-                "No such source",
-                f"--weight {name}={weight:g} is for none of {len(sources)} sources.",
-                f"Name one as it was given, or a file, such as {sources[0].name}.",
+                _("No such source"),
+                _(
+                    "--weight {name}={weight:g} is for none of {count} sources.",
+                    name=name,
+                    weight=weight,
+                    count=len(sources),
+                ),
+                _("Name one as it was given, or a file, such as {name}.", name=sources[0].name),
             )
         for index in meant:
             weights[index] = weight

@@ -18,6 +18,7 @@ from typing import Any
 from tokenizers import Regex, pre_tokenizers
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 _BETWEEN = "\ud800"
 
@@ -92,9 +93,13 @@ def pre_tokenization(name: str) -> PreTokenization:
     """
     if name not in PRE_TOKENIZATIONS:
         raise KgptError(
-            "Unknown pre-tokenization",
-            f"Expected one of {', '.join(PRE_TOKENIZATIONS)}. Received: {name!r}",
-            "gpt2 is the usual one.",
+            _("Unknown pre-tokenization"),
+            _(
+                "Expected one of {pre_tokenizations}. Received: {name!r}",
+                pre_tokenizations=", ".join(PRE_TOKENIZATIONS),
+                name=name,
+            ),
+            _("gpt2 is the usual one."),
         )
     return PRE_TOKENIZATIONS[name]
 

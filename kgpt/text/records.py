@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.formats import json_lines, json_values, parquet
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
 from kgpt.text.formats.kinds import KNOWN, advice, format_of
@@ -61,7 +62,9 @@ def read_records(
     records = list(found)
     if not records:
         raise KgptError(
-            "Empty file", f"There are no rows in {path}.", "Give a file with a text and more a row."
+            _("Empty file"),
+            _("There are no rows in {path}.", path=path),
+            _("Give a file with a text and more a row."),
         )
     return records
 
@@ -69,7 +72,11 @@ def read_records(
 def _source(path: Path) -> Source:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
-        raise KgptError("File not found", f"{path} {what}.", f"Give a file that ends in {KNOWN}.")
+        raise KgptError(
+            _("File not found"),
+            f"{path} {what}.",
+            _("Give a file that ends in {known}.", known=KNOWN),
+        )
     found = format_of(path.name)
     if found is not None and found.kind not in ("text", "xml"):
         return Source(str(path), found.kind, found.compression, path)
@@ -78,9 +85,13 @@ def _source(path: Path) -> Source:
     first = next(lines(escaped_blocks(reading)), "")
     if "\t" not in first:
         raise KgptError(
-            "No rows",
-            f"Expected a table or JSON: a file that ends in {KNOWN}. Received: {path}",
-            "A text file must have a tab between the fields of each line."
+            _("No rows"),
+            _(
+                "Expected a table or JSON: a file that ends in {known}. Received: {path}",
+                known=KNOWN,
+                path=path,
+            ),
+            _("A text file must have a tab between the fields of each line.")
             if found
             else advice(str(path)),
         )
@@ -98,7 +109,7 @@ def _objects(reading: Reading) -> Iterator[Record]:
         rows = json_values.values(reading)
     else:
         rows = parquet.values(reading)
-    for number, value, *_ in rows:
+    for number, value, *_rest in rows:
         place = reading.place(number)
         if not isinstance(value, dict):
             reading.damage(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
 from kgpt.files import read_json
+from kgpt.language import _
 from kgpt.runs import data_folder
 from kgpt.text.tokenizer import Tokenizer
 
@@ -178,14 +179,19 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         what = f"{folder} has no manifest.json." if folder.is_dir() else f"There is no {folder}."
         raise KgptError(
-            "No prepared data", what, "Make it with `kgpt prepare SOURCE --output DIR`."
+            _("No prepared data"), what, _("Make it with `kgpt prepare SOURCE --output DIR`.")
         )
     manifest = read_json(path)
     if manifest.get("format_version") != FORMAT_VERSION:
         raise KgptError(
-            "Data of another format version",
-            f"Expected version {FORMAT_VERSION} in {path}. Received: {manifest.get('format_version')!r}",
-            "Prepare the text again: `kgpt prepare ... --overwrite`.",
+            _("Data of another format version"),
+            _(
+                "Expected version {format_version} in {path}. Received: {format_version_2!r}",
+                format_version=FORMAT_VERSION,
+                path=path,
+                format_version_2=manifest.get("format_version"),
+            ),
+            _("Prepare the text again: `kgpt prepare ... --overwrite`."),
         )
     missing = {"shards", "dtype", "tokenizer_sha256", "documents", *_COUNTS} - manifest.keys()
     if missing:
@@ -203,7 +209,7 @@ def _check_size(path: Path, expected: int) -> None:
 
 def _damaged(folder: Path, reason: str) -> KgptError:
     return KgptError(
-        "Damaged data",
+        _("Damaged data"),
         f"{folder}: {reason}.",
-        "Prepare the text again: `kgpt prepare ... --overwrite`.",
+        _("Prepare the text again: `kgpt prepare ... --overwrite`."),
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.compression import cannot_read
 from kgpt.text.formats.names import SHUFFLED_ENCYCLOPEDIA, sources_of
@@ -61,7 +62,7 @@ def expand_sources(
         KgptFailure: standard input could not be copied to the disk.
     """
     if not sources:
-        raise KgptError("No source", "Expected a file, a folder or `encyclopedia`.", "")
+        raise KgptError(_("No source"), _("Expected a file, a folder or `encyclopedia`."), "")
     found: dict[Path | str, Source] = {}
     for name in sources:
         for source in sources_of(str(name), report):

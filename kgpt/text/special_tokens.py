@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 END_OF_TEXT = "<|endoftext|>"
 PADDING = "<|padding|>"
@@ -37,8 +38,12 @@ def special_literals(names: Sequence[str]) -> tuple[str, ...]:
     for literal in literals:
         if not SPECIAL_TOKEN.fullmatch(literal):
             raise KgptError(
-                "Not a special token",
-                f"Expected one of {', '.join(NAMED)}, or a literal such as <|name|>. Received: {literal!r}",
-                "A special token of your own is written between <| and |>.",
+                _("Not a special token"),
+                _(
+                    "Expected one of {named}, or a literal such as <|name|>. Received: {literal!r}",
+                    named=", ".join(NAMED),
+                    literal=literal,
+                ),
+                _("A special token of your own is written between <| and |>."),
             )
     return tuple(literals)

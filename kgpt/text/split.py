@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 ValidationOption = Literal["random", "tail"]
 
@@ -121,7 +122,7 @@ def _fill(order: NDArray[Any], sizes: NDArray[Any], target: float) -> NDArray[An
         return order[[int(np.argmin(sizes))]]
     chosen: list[NDArray[Any]] = []
     start, room = int(fitting[0]), target
-    for _ in range(_MOST_PASSED_OVER):
+    for _attempt in range(_MOST_PASSED_OVER):
         filled = np.cumsum(sizes[start:])
         count = int(np.searchsorted(filled, room, side="right"))
         chosen.append(order[start : start + count])
@@ -173,5 +174,7 @@ def _too_little(keys: NDArray[Any], sizes: NDArray[Any]) -> KgptError:
 def too_little(what: str) -> KgptError:
     """The error for text that cannot be split; `what` says why."""
     return KgptError(
-        "Too little text", f"{what}: none can be held out for validation.", "Give more."
+        _("Too little text"),
+        _("{what}: none can be held out for validation.", what=what),
+        _("Give more."),
     )

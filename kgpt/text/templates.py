@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.conversations import Turn
 from kgpt.text.special_tokens import END_OF_TEXT, SPECIAL_TOKEN, special_literals
 from kgpt.text.tokenizer import Tokenizer
@@ -60,9 +61,15 @@ class Template:
                 wanted = ", ".join(f"{{{place}}}" for place in sorted(places)) or "no place"
                 received = ", ".join(f"{{{place}}}" for place in sorted(found)) or "none"
                 raise KgptError(
-                    "Bad template",
-                    f"{self.name}: expected {wanted} in `{key}`, received {received}.",
-                    'For example: user = "Pergunta: {instruction}\\nResposta:"',
+                    _("Bad template"),
+                    _(
+                        "{name}: expected {wanted} in `{key}`, received {received}.",
+                        name=self.name,
+                        wanted=wanted,
+                        key=key,
+                        received=received,
+                    ),
+                    _('For example: user = "Pergunta: {instruction}\\nResposta:"'),
                 )
 
     @property
@@ -112,14 +119,22 @@ def find_template(name: str) -> Template:
     path = Path(name)
     if not path.is_file():
         raise KgptError(
-            "No such template",
-            f"Expected {', '.join(TEMPLATES)} or a TOML file. Received: {name}",
-            'A file has a line such as: user = "Pergunta: {instruction}\\nResposta:"',
+            _("No such template"),
+            _(
+                "Expected {templates} or a TOML file. Received: {name}",
+                templates=", ".join(TEMPLATES),
+                name=name,
+            ),
+            _('A file has a line such as: user = "Pergunta: {instruction}\\nResposta:"'),
         )
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise KgptError("Bad template", f"{path} is no TOML file: {error}.", "Mend it.") from None
+        raise KgptError(
+            _("Bad template"),
+            _("{path} is no TOML file: {error}.", path=path, error=error),
+            _("Mend it."),
+        ) from None
     return template_of({"name": path.stem, **values}, path)
 
 
@@ -131,17 +146,25 @@ def template_of(values: object, source: object = "run.json") -> Template:
     """
     fields = {item.name: item for item in dataclasses.fields(Template)}
     if not isinstance(values, Mapping):
-        raise KgptError("Bad template", f"{source} holds no template.", "Fine-tune again.")
+        raise KgptError(
+            _("Bad template"),
+            _("{source} holds no template.", source=source),
+            _("Fine-tune again."),
+        )
     unknown = sorted(set(values) - set(fields))
     if unknown or "user" not in values:
         what = f"there is no `{unknown[0]}`" if unknown else "`user` is missing"
         raise KgptError(
-            "Bad template",
+            _("Bad template"),
             f"{source}: {what}.",
-            f"A template has: {', '.join(fields)}; `user` must be there.",
+            _("A template has: {fields}; `user` must be there.", fields=", ".join(fields)),
         )
     if not all(isinstance(text, str) for text in values.values()):
-        raise KgptError("Bad template", f"{source}: expected texts alone.", "Put them in quotes.")
+        raise KgptError(
+            _("Bad template"),
+            _("{source}: expected texts alone.", source=source),
+            _("Put them in quotes."),
+        )
     return Template(**values)
 
 

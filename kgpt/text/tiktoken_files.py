@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.byte_symbols import spelled
 from kgpt.text.pretokenization import GPT2, GPT4
 from kgpt.text.special_tokens import END_OF_TEXT
@@ -49,10 +50,14 @@ def read_tiktoken(path: Path) -> tuple[dict[str, int], list[tuple[str, str]], st
     encoding = _ENCODINGS.get(path.stem)
     if encoding is None:
         raise KgptError(
-            "Unknown encoding",
-            f"Expected {', '.join(f'{name}.tiktoken' for name in _ENCODINGS)}: a .tiktoken file does not say how text"
-            f" is cut into words, its name does. Received: {path.name}",
-            "Rename the file if it is one of these, or give a tokenizer.json instead.",
+            _("Unknown encoding"),
+            _(
+                "Expected {encodings}: a .tiktoken file does not say how text is cut into words, its "
+                "name does. Received: {name}",
+                encodings=", ".join(f"{name}.tiktoken" for name in _ENCODINGS),
+                name=path.name,
+            ),
+            _("Rename the file if it is one of these, or give a tokenizer.json instead."),
         )
     ranks = _read_ranks(path)
     vocabulary = {spelled(token): rank for token, rank in ranks.items()}
@@ -109,4 +114,4 @@ def _parts(token: bytes, ranks: dict[bytes, int], path: Path) -> tuple[str, str]
 
 
 def _unreadable(path: Path, reason: str) -> KgptError:
-    return KgptError("Unreadable tokenizer", f"{path}: {reason}.", "Restore the file.")
+    return KgptError(_("Unreadable tokenizer"), f"{path}: {reason}.", _("Restore the file."))

@@ -28,6 +28,7 @@ from tokenizers import decoders, models
 
 from kgpt.errors import KgptError
 from kgpt.files import write_atomically
+from kgpt.language import _
 from kgpt.runs import data_folder, saved_models_folder
 from kgpt.text.byte_symbols import BYTE_OF, BYTE_SYMBOLS, bytes_of, spelled_words
 from kgpt.text.pieces import reject_surrogates
@@ -248,9 +249,13 @@ class Tokenizer:
         """
         if not 0 <= token < self.vocabulary_size:
             raise KgptError(
-                "Token id out of range",
-                f"Expected 0 to {self.vocabulary_size - 1}. Received: {token}",
-                "Decode ids with the tokenizer that made them.",
+                _("Token id out of range"),
+                _(
+                    "Expected 0 to {vocabulary_size}. Received: {token}",
+                    vocabulary_size=self.vocabulary_size - 1,
+                    token=token,
+                ),
+                _("Decode ids with the tokenizer that made them."),
             )
         return self._bytes[token]
 
@@ -322,12 +327,15 @@ def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> 
     found = next((path for path in places if path.exists()), None)
     if found is None:
         raise KgptError(
-            "No tokenizer found",
-            f"There is nothing called {name}: "
+            _("No tokenizer found"),
+            _("There is nothing called {name}: ", name=name)
             + ", ".join(f"no {path}" for path in dict.fromkeys(places))
             + ".",
-            "Give `bytes`, `gpt2`, a run (`kgpt runs` lists them), a folder made by `kgpt prepare`, a folder with"
-            " vocabulary.json and merges.txt, encoder.json and vocab.bpe or tokenizer.json, or a .tiktoken file.",
+            _(
+                "Give `bytes`, `gpt2`, a run (`kgpt runs` lists them), a folder made by `kgpt "
+                "prepare`, a folder with vocabulary.json and merges.txt, encoder.json and vocab.bpe "
+                "or tokenizer.json, or a .tiktoken file."
+            ),
         )
     return Tokenizer.load(found)
 
@@ -351,7 +359,7 @@ def _parts(ids: Any, counts: list[int]) -> Iterator[Any]:
 
 def _broken(reason: str) -> KgptError:
     return KgptError(
-        "Not a usable tokenizer",
-        f"Expected a byte-level BPE vocabulary as GPT-2's, but {reason}.",
-        "Give the folder of a run, of prepared data, or of a GPT-2 tokenizer.",
+        _("Not a usable tokenizer"),
+        _("Expected a byte-level BPE vocabulary as GPT-2's, but {reason}.", reason=reason),
+        _("Give the folder of a run, of prepared data, or of a GPT-2 tokenizer."),
     )

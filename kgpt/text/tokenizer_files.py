@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.pretokenization import GPT2, PRE_TOKENIZATIONS, recognise
 from kgpt.text.tiktoken_files import read_tiktoken
 
@@ -63,10 +64,14 @@ def _find(path: Path) -> Definition:
     if path.is_file():
         return _read_tokenizer_json(path)
     raise KgptError(
-        "No tokenizer found",
-        f"There is no tokenizer in {path}." if path.exists() else f"There is no folder {path}.",
-        "Give a run, a folder made by `kgpt prepare`, a folder with vocabulary.json and merges.txt, encoder.json and"
-        " vocab.bpe, or tokenizer.json, or a .tiktoken file.",
+        _("No tokenizer found"),
+        _("There is no tokenizer in {path}.", path=path)
+        if path.exists()
+        else _("There is no folder {path}.", path=path),
+        _(
+            "Give a run, a folder made by `kgpt prepare`, a folder with vocabulary.json and "
+            "merges.txt, encoder.json and vocab.bpe, or tokenizer.json, or a .tiktoken file."
+        ),
     )
 
 
@@ -133,10 +138,10 @@ def _require_known(values: dict[str, Any], model: dict[str, Any], path: Path) ->
 
 def _another_kind(path: Path, reason: str) -> KgptError:
     return KgptError(
-        "Another kind of tokenizer",
+        _("Another kind of tokenizer"),
         f"kgpt reads byte-level BPE with one of the pre-tokenizations {', '.join(PRE_TOKENIZATIONS)}, but in {path}"
         f" {reason}.",
-        "Train one on your text with `kgpt prepare --vocab-size N`.",
+        _("Train one on your text with `kgpt prepare --vocab-size N`."),
     )
 
 
@@ -166,7 +171,10 @@ def _read_text(path: Path) -> str:
 
 def _unreadable(path: Path, reason: str) -> KgptError:
     return KgptError(
-        "Unreadable tokenizer",
+        _("Unreadable tokenizer"),
         f"{path}: {reason}.",
-        "Restore the file, or name another: a folder with a tokenizer, tokenizer.json, or NAME.tiktoken.",
+        _(
+            "Restore the file, or name another: a folder with a tokenizer, tokenizer.json, or "
+            "NAME.tiktoken."
+        ),
     )

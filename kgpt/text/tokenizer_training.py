@@ -16,6 +16,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import models, pre_tokenizers, trainers
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.byte_symbols import BYTE_SYMBOLS, spelled_words
 from kgpt.text.encoder import Encoder
 from kgpt.text.pieces import pieces, reject_surrogates
@@ -56,15 +57,24 @@ def _check_size(vocabulary_size: int, special: int) -> None:
     if vocabulary_size < least:
         tokens = "the end of text" if special == 1 else f"{special} special tokens"
         raise KgptError(
-            "Vocabulary too small",
-            f"Expected at least {least} (256 bytes and {tokens}). Received: {vocabulary_size}",
-            "For text as bytes use --tokenizer bytes.",
+            _("Vocabulary too small"),
+            _(
+                "Expected at least {least} (256 bytes and {tokens}). Received: {vocabulary_size}",
+                least=least,
+                tokens=tokens,
+                vocabulary_size=vocabulary_size,
+            ),
+            _("For text as bytes use --tokenizer bytes."),
         )
     if vocabulary_size > MOST_TOKENS:
         raise KgptError(
-            "Vocabulary too large",
-            f"Expected at most {MOST_TOKENS:,} ids. Received: {vocabulary_size:,}",
-            "8,192 to 65,536 are usual.",
+            _("Vocabulary too large"),
+            _(
+                "Expected at most {most_tokens:,} ids. Received: {vocabulary_size:,}",
+                most_tokens=MOST_TOKENS,
+                vocabulary_size=vocabulary_size,
+            ),
+            _("8,192 to 65,536 are usual."),
         )
 
 

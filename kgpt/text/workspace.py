@@ -26,6 +26,7 @@ from kgpt.files import (
     remove_leftovers,
     write_json,
 )
+from kgpt.language import _
 
 LAYOUT_VERSION = 1
 """Raised when what lies in a work folder changes its meaning: older ones are then thrown away."""
@@ -85,15 +86,18 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
         return
     if not (folder / "manifest.json").is_file():
         raise KgptError(
-            "Output is in use",
-            f"{folder} exists and is not prepared data; nothing in it was touched.",
-            "Choose another --output.",
+            _("Output is in use"),
+            _(
+                "{folder} exists and is not prepared data; nothing in it was touched.",
+                folder=folder,
+            ),
+            _("Choose another --output."),
         )
     if not overwrite:
         raise KgptError(
-            "Output exists",
-            f"{folder} holds prepared data already.",
-            "Replace it with --overwrite, or choose another --output.",
+            _("Output exists"),
+            _("{folder} holds prepared data already.", folder=folder),
+            _("Replace it with --overwrite, or choose another --output."),
         )
 
 
@@ -109,7 +113,7 @@ def opened(target: Path, plan: Mapping[str, Any]) -> Iterator[Workspace]:
         KgptFailure: the disk is full or cannot be written.
     """
     target, folder = Path(os.path.realpath(target)), work_folder(target)
-    hint = "Free some space, then run the same command again: it goes on where it was."
+    hint = _("Free some space, then run the same command again: it goes on where it was.")
     made = [parent for parent in target.parents if not parent.exists()]
     try:
         with _locked(folder, target):
@@ -169,9 +173,13 @@ def _lock(folder: Path, target: Path) -> IO[str]:
             process = file.read().strip() or "?"
             file.close()
             raise KgptError(
-                "Output is in use",
-                f"Another process ({process}) prepares data into {target}.",
-                "Wait for it to end, or choose another --output.",
+                _("Output is in use"),
+                _(
+                    "Another process ({process}) prepares data into {target}.",
+                    process=process,
+                    target=target,
+                ),
+                _("Wait for it to end, or choose another --output."),
             ) from None
         # The process that held the lock before may have removed the folder in the meantime.
         with suppress(FileNotFoundError):

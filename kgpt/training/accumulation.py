@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 def accumulate(model: keras.Model, parts: int) -> None:
@@ -33,9 +34,9 @@ def accumulate(model: keras.Model, parts: int) -> None:
         from kgpt.training import accumulation_jax as kernel  # type: ignore[no-redef]
     else:
         raise KgptError(
-            "No gradient accumulation",
-            f"Keras' backend {backend} cannot accumulate gradients here.",
-            "Use --gradient-accumulation 1, or KERAS_BACKEND=tensorflow or jax.",
+            _("No gradient accumulation"),
+            _("Keras' backend {backend} cannot accumulate gradients here.", backend=backend),
+            _("Use --gradient-accumulation 1, or KERAS_BACKEND=tensorflow or jax."),
         )
     step: Any = functools.partial(kernel.train_step, model, parts)
     object.__setattr__(model, "train_step", step)

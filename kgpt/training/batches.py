@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from kgpt.errors import KgptError
 from kgpt.evaluation.tokens import TokenStream
+from kgpt.language import _
 from kgpt.training.step_batches import Array
 
 Ids = npt.NDArray[np.int32]
@@ -36,10 +37,15 @@ class Batches:
     def __post_init__(self) -> None:
         if len(self.tokens) <= self.context_length:
             raise KgptError(
-                "Corpus shorter than one context",
-                f"It has {len(self.tokens)} training tokens; context_length={self.context_length} needs at"
-                f" least {self.context_length + 1}.",
-                "Give more text, or a shorter --context-length.",
+                _("Corpus shorter than one context"),
+                _(
+                    "It has {count} training tokens; context_length={context_length} needs at least "
+                    "{context_length_2}.",
+                    count=len(self.tokens),
+                    context_length=self.context_length,
+                    context_length_2=self.context_length + 1,
+                ),
+                _("Give more text, or a shorter --context-length."),
             )
 
     @property

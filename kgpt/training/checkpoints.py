@@ -22,6 +22,7 @@ import numpy as np
 
 from kgpt.errors import KgptFailure
 from kgpt.files import disk_failure, put_in_place, read_json
+from kgpt.language import _
 from kgpt.model.gpt import GPT
 from kgpt.model.tensors import WEIGHTS_FILE, load_tensors, save_tensors, verify_checksum
 from kgpt.model.weights import check_fit, model_weights
@@ -212,12 +213,22 @@ def read_last(
         try:
             return _read(checkpoint, model)
         except KgptFailure as failure:
-            warn(f"{failure.title}: {failure.message} Going back to the checkpoint before it.")
+            warn(
+                _(
+                    "{title}: {message} Going back to the checkpoint before it.",
+                    title=failure.title,
+                    message=failure.message,
+                )
+            )
     if found:
         raise KgptFailure(
-            "No whole checkpoint",
-            f"None of the {len(found)} checkpoints of {run.path} can be read.",
-            "Start again under another --run NAME.",
+            _("No whole checkpoint"),
+            _(
+                "None of the {count} checkpoints of {path} can be read.",
+                count=len(found),
+                path=run.path,
+            ),
+            _("Start again under another --run NAME."),
         )
     return None
 
@@ -225,7 +236,11 @@ def read_last(
 def _read(checkpoint: Checkpoint, model: GPT) -> tuple[Progress, Tensors]:
     state = read_json(checkpoint.path / "state.json")
     if state.get("state_sha256") not in (None, state_digest(state)):
-        raise KgptFailure("Damaged checkpoint", f"{checkpoint.path / 'state.json'} is changed.", "")
+        raise KgptFailure(
+            _("Damaged checkpoint"),
+            _("{path} is changed.", path=checkpoint.path / "state.json"),
+            "",
+        )
     if OPTIMIZER_FILE not in state.get("sha256", {}):
         return Progress.from_dict(state), _beginning_with(model, checkpoint)
     files = [WEIGHTS_FILE, OPTIMIZER_FILE, *([AVERAGES_FILE] if _averages(model) else [])]
@@ -288,9 +303,13 @@ def _check_training_tensors(model: GPT, tensors: Tensors) -> None:
     if set(variables) != set(tensors):
         differing = sorted(set(variables) ^ set(tensors))
         raise KgptFailure(
-            "Optimiser state does not fit",
-            f"{len(differing)} entries differ, such as {differing[0]}.",
-            "Resume with the configuration that the run was started with.",
+            _("Optimiser state does not fit"),
+            _(
+                "{count} entries differ, such as {differing}.",
+                count=len(differing),
+                differing=differing[0],
+            ),
+            _("Resume with the configuration that the run was started with."),
         )
 
 

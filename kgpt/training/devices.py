@@ -18,6 +18,7 @@ from typing import Any
 from kgpt.config import Precision
 from kgpt.config_values import merged
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 TABLE = Path(__file__).with_name("devices.toml")
 
@@ -111,9 +112,13 @@ def read_assumptions(name: str, own_file: Path | None = None) -> tuple[Device, A
     if key not in devices:
         near = difflib.get_close_matches(key, devices, n=1, cutoff=0.4)
         raise KgptError(
-            "Unknown device",
-            f"There is no device {name!r}." + (f" Did you mean {near[0]}?" if near else ""),
-            f"Devices: {', '.join(devices)}. Others can be described in a file: --assumptions FILE.",
+            _("Unknown device"),
+            _("There is no device {name!r}.", name=name)
+            + (_(" Did you mean {near}?", near=near[0]) if near else ""),
+            _(
+                "Devices: {devices}. Others can be described in a file: --assumptions FILE.",
+                devices=", ".join(devices),
+            ),
         )
     device = _checked(Device, f"devices.{key}", devices[key])
     return device, _checked(Assumptions, "assumptions", tables["assumptions"])
@@ -123,16 +128,25 @@ def _own_tables(path: Path) -> dict[str, Any]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise KgptError("No such file", f"There is no file {path}.", HINT) from None
+        raise KgptError(_("No such file"), _("There is no file {path}.", path=path), HINT) from None
     except (OSError, ValueError) as error:
-        raise KgptError("File of assumptions not readable", f"{path}: {error}", HINT) from None
+        raise KgptError(_("File of assumptions not readable"), f"{path}: {error}", HINT) from None
     for key, table in tables.items():
         if key not in ("assumptions", "devices"):
-            message = f"{path} has {key!r}; [assumptions] and [devices.NAME] are known."
-            raise KgptError("Unknown assumption", message, HINT)
+            message = _(
+                "{path} has {key!r}; [assumptions] and [devices.NAME] are known.",
+                path=path,
+                key=key,
+            )
+            raise KgptError(_("Unknown assumption"), message, HINT)
         if not isinstance(table, Mapping):
-            message = f"{key} in {path} must be a table. Received: {table!r}"
-            raise KgptError("Bad assumption", message, HINT)
+            message = _(
+                "{key} in {path} must be a table. Received: {table!r}",
+                key=key,
+                path=path,
+                table=table,
+            )
+            raise KgptError(_("Bad assumption"), message, HINT)
     return tables
 
 
@@ -140,12 +154,25 @@ def _checked(kind: type[Any], place: str, values: Any) -> Any:
     """A dataclass from a table, its keys and numbers checked."""
     fields = {item.name: item for item in dataclasses.fields(kind)}
     if not isinstance(values, Mapping):
-        raise KgptError("Bad assumption", f"{place} must be a table. Received: {values!r}", HINT)
+        raise KgptError(
+            _("Bad assumption"),
+            _("{place} must be a table. Received: {values!r}", place=place, values=values),
+            HINT,
+        )
     for key, value in values.items():
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
             suggestion = f" Did you mean {near[0]}?" if near else ""
-            raise KgptError("Unknown assumption", f"There is no {place}.{key}.{suggestion}", HINT)
+            raise KgptError(
+                _("Unknown assumption"),
+                _(
+                    "There is no {place}.{key}.{suggestion}",
+                    place=place,
+                    key=key,
+                    suggestion=suggestion,
+                ),
+                HINT,
+            )
         _check_value(f"{place}.{key}", key, value)
     missing = [
         key
@@ -153,7 +180,11 @@ def _checked(kind: type[Any], place: str, values: Any) -> Any:
         if key not in values and item.default is dataclasses.MISSING
     ]
     if missing:
-        raise KgptError("Assumption missing", f"{place} has no {', '.join(missing)}.", HINT)
+        raise KgptError(
+            _("Assumption missing"),
+            _("{place} has no {missing}.", place=place, missing=", ".join(missing)),
+            HINT,
+        )
     return kind(**values)
 
 
@@ -172,5 +203,10 @@ def _check_value(place: str, key: str, value: Any) -> None:
             expected += f", or {lowest}"
             right = right or (is_number and value == lowest)
     if not right:
-        message = f"{place} must be {expected}. Received: {value!r}"
-        raise KgptError("Bad assumption", message, HINT)
+        message = _(
+            "{place} must be {expected}. Received: {value!r}",
+            place=place,
+            expected=expected,
+            value=value,
+        )
+        raise KgptError(_("Bad assumption"), message, HINT)

@@ -24,6 +24,7 @@ import keras
 
 from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.model.size import parameter_count
 from kgpt.training.accumulation import accumulate
 from kgpt.training.processes import NUM_PROCESSES, Processes, processes_asked_for
@@ -101,9 +102,12 @@ def training_devices(
     """
     if config.xla == "off" and keras.backend.backend() == "jax":
         raise KgptError(
-            "JAX needs XLA",
-            "Without it, JAX works through a step one operation after another, hundreds of times slower.",
-            "Leave xla at auto, or use KERAS_BACKEND=tensorflow.",
+            _("JAX needs XLA"),
+            _(
+                "Without it, JAX works through a step one operation after another, hundreds of times "
+                "slower."
+            ),
+            _("Leave xla at auto, or use KERAS_BACKEND=tensorflow."),
         )
     keep_memory(config)
     processes = get_ready(config.distribute)
@@ -148,21 +152,32 @@ def get_ready(distribute: str = "off") -> Processes:
     count, number, address = processes_asked_for()
     if count > 1 and (backend != "jax" or distribute not in ("auto", "data", "model")):
         raise KgptError(
-            "Several processes need JAX",
-            f"{NUM_PROCESSES} is {count}, and Keras joins processes with KERAS_BACKEND=jax and --distribute data or"
-            f" model alone. Received: {backend} and {distribute}",
-            "Set both, or leave the variable out.",
+            _("Several processes need JAX"),
+            _(
+                "{num_processes} is {count}, and Keras joins processes with KERAS_BACKEND=jax and "
+                "--distribute data or model alone. Received: {backend} and {distribute}",
+                num_processes=NUM_PROCESSES,
+                count=count,
+                backend=backend,
+                distribute=distribute,
+            ),
+            _("Set both, or leave the variable out."),
         )
     if backend == "tensorflow" and len(_workers()) > 1:
         raise KgptError(
-            "TensorFlow on one machine only",
-            "TF_CONFIG names several workers, with which Keras 3 cannot train.",
-            "Use JAX for several machines: KERAS_BACKEND=jax kgpt-train --distribute data.",
+            _("TensorFlow on one machine only"),
+            _("TF_CONFIG names several workers, with which Keras 3 cannot train."),
+            _("Use JAX for several machines: KERAS_BACKEND=jax kgpt-train --distribute data."),
         )
     cpus = _cpu_devices()
     if backend in ("tensorflow", "jax") and not _kernel(backend).get_ready(cpus):
-        message = f"{CPU_DEVICES}={cpus} comes too late: {backend} is in use already."
-        raise KgptError("Devices are fixed", message, "Set it before the process starts.")
+        message = _(
+            "{cpu_devices}={cpus} comes too late: {backend} is in use already.",
+            cpu_devices=CPU_DEVICES,
+            cpus=cpus,
+            backend=backend,
+        )
+        raise KgptError(_("Devices are fixed"), message, _("Set it before the process starts."))
     if count > 1:
         _kernel("jax").join(address, count, number)
     return Processes(count, number)
@@ -181,8 +196,16 @@ def _kernel(backend: str) -> Any:
 def _cpu_devices() -> int:
     text = os.environ.get(CPU_DEVICES, "")
     if text and not (text.isdecimal() and 1 <= int(text) <= 256):
-        message = f"{CPU_DEVICES} must be a whole number from 1 to 256. Received: {text!r}"
-        raise KgptError("Bad number of devices", message, f"For example {CPU_DEVICES}=2.")
+        message = _(
+            "{cpu_devices} must be a whole number from 1 to 256. Received: {text!r}",
+            cpu_devices=CPU_DEVICES,
+            text=text,
+        )
+        raise KgptError(
+            _("Bad number of devices"),
+            message,
+            _("For example {cpu_devices}=2.", cpu_devices=CPU_DEVICES),
+        )
     return int(text or 0)
 
 
@@ -210,9 +233,17 @@ def _chosen(config: TrainConfig, processes: Processes, say: Callable[[str], None
             return Devices()
     if len(names) < 2:
         raise KgptError(
-            "One device only",
-            f"--distribute {mode} needs two devices at least. Found: {len(names)} ({', '.join(names)})",
-            f"Use --distribute off, or try it on the CPU with {CPU_DEVICES}=2.",
+            _("One device only"),
+            _(
+                "--distribute {mode} needs two devices at least. Found: {count} ({names})",
+                mode=mode,
+                count=len(names),
+                names=", ".join(names),
+            ),
+            _(
+                "Use --distribute off, or try it on the CPU with {cpu_devices}=2.",
+                cpu_devices=CPU_DEVICES,
+            ),
         )
     if mode == "mirrored":
         _check_batch(config, len(names))
@@ -275,9 +306,14 @@ def _check_batch(config: TrainConfig, count: int) -> None:
 def _check_divides(name: str, value: int, count: int) -> None:
     if value % count:
         raise KgptError(
-            "Devices do not divide the work",
-            f"With --distribute, {name} must be a multiple of {count} here. Received: {value}",
-            f"For example {(value // count + 1) * count}, or fewer devices.",
+            _("Devices do not divide the work"),
+            _(
+                "With --distribute, {name} must be a multiple of {count} here. Received: {value}",
+                name=name,
+                count=count,
+                value=value,
+            ),
+            _("For example {count}, or fewer devices.", count=(value // count + 1) * count),
         )
 
 
@@ -285,7 +321,13 @@ def _wrong_backend(distribute: str, backend: str) -> KgptError:
     needed, other = BACKENDS[distribute], "mirrored" if backend == "tensorflow" else "data"
     has = f"--distribute {other}" if backend in BACKENDS.values() else "one device"
     return KgptError(
-        f"Not on {backend}",
-        f"Keras has --distribute {distribute} with {needed} alone; this is KERAS_BACKEND={backend}.",
-        f"Set KERAS_BACKEND={needed}, or use {has}.",
+        _("Not on {backend}", backend=backend),
+        _(
+            "Keras has --distribute {distribute} with {needed} alone; this is "
+            "KERAS_BACKEND={backend}.",
+            distribute=distribute,
+            needed=needed,
+            backend=backend,
+        ),
+        _("Set KERAS_BACKEND={needed}, or use {has}.", needed=needed, has=has),
     )

@@ -21,6 +21,7 @@ from kgpt.config_values import from_dict
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.evaluation.loss import LossEvaluator
 from kgpt.finetune_config import InstructConfig, instruct_config, to_values
+from kgpt.language import _
 from kgpt.model.tensors import checkpoint_tensors
 from kgpt.model.vocabulary import grown, with_tokens
 from kgpt.model.weights import assign
@@ -71,9 +72,13 @@ def conversation_parts(
     wanted = [index for index, share in enumerate(shares) if share > 0]
     if any(not parts[index] for index in wanted):
         raise KgptError(
-            "Too few conversations",
-            f"There are {len(conversations)}; each of the {len(wanted)} parts needs one at least.",
-            "Give more of them, or other shares: --split 0.8,0.1,0.1",
+            _("Too few conversations"),
+            _(
+                "There are {count}; each of the {count_2} parts needs one at least.",
+                count=len(conversations),
+                count_2=len(wanted),
+            ),
+            _("Give more of them, or other shares: --split 0.8,0.1,0.1"),
         )
     return dict(zip(NAMES, parts, strict=True))
 
@@ -116,9 +121,13 @@ def plan_instruct(
     for name in ("train", "validation"):
         if not task.rows[name].rows:
             raise KgptError(
-                "Nothing to learn from",
-                f"No answer of the {name} part begins within {longest:,} tokens.",
-                "Use a base with a longer context, or shorter conversations.",
+                _("Nothing to learn from"),
+                _(
+                    "No answer of the {name} part begins within {longest:,} tokens.",
+                    name=name,
+                    longest=longest,
+                ),
+                _("Use a base with a longer context, or shorter conversations."),
             )
     if settings.forgetting:
         _check_corpus(settings.forgetting, own)
@@ -239,7 +248,10 @@ def _check_corpus(folder: str, tokenizer: Tokenizer) -> None:
     corpus = Corpus.open(folder)
     if Tokenizer.load(corpus.tokenizer_folder).sha256 != tokenizer.sha256:
         raise KgptError(
-            "Another tokenizer",
-            f"{os.path.relpath(folder)} was prepared with another tokenizer than the base's.",
-            "Name the data that the base was trained on: --forgetting DIR.",
+            _("Another tokenizer"),
+            _(
+                "{folder} was prepared with another tokenizer than the base's.",
+                folder=os.path.relpath(folder),
+            ),
+            _("Name the data that the base was trained on: --forgetting DIR."),
         )

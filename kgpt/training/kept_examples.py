@@ -13,6 +13,7 @@ from typing import Any
 
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically
+from kgpt.language import _
 from kgpt.runs import RunFolder
 from kgpt.text.parting import NAMES
 
@@ -55,9 +56,12 @@ def read_examples(run: RunFolder, values: Mapping[str, Any]) -> dict[str, list[R
     for name, rows in parts.items():
         if known.get(name, {}).get("sha256") != _sha256(rows):
             raise KgptError(
-                "Examples changed",
-                f"{run.examples_folder / f'{name}.jsonl'} is not what the run was trained with.",
-                "Restore the file, or fine-tune under another --run NAME.",
+                _("Examples changed"),
+                _(
+                    "{examples_folder} is not what the run was trained with.",
+                    examples_folder=run.examples_folder / f"{name}.jsonl",
+                ),
+                _("Restore the file, or fine-tune under another --run NAME."),
             )
     return parts
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from kgpt.config import ModelConfig, TrainConfig
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.model.size import parameter_count, parameters_by_part, training_flops_per_token
 from kgpt.training.devices import Assumptions, Device
 from kgpt.training.memory import FLOAT32, optimizer_values, value_bytes
@@ -260,9 +261,9 @@ def _flops(task: Task) -> float:
     flops = task.device.flops(task.config.precision)
     if not flops:
         raise KgptError(
-            "The device lacks the precision",
-            f"{task.device.name} has no {task.config.precision}.",
-            "Choose another with --precision, or another --device.",
+            _("The device lacks the precision"),
+            _("{name} has no {precision}.", name=task.device.name, precision=task.config.precision),
+            _("Choose another with --precision, or another --device."),
         )
     return flops
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -142,7 +143,8 @@ def matrix_product_rate(seconds: float = 0.05) -> float:
         return float(done.stdout) * cores()
     except ValueError:
         raise KgptFailure(
-            "No matrix products", f"NumPy could not be timed: {done.stderr.strip()[-300:]}"
+            _("No matrix products"),
+            _("NumPy could not be timed: {stderr}", stderr=done.stderr.strip()[-300:]),
         ) from None
 
 
@@ -173,9 +175,9 @@ def parse_bytes(text: str) -> int:
         number, factor = 0.0, 0
     if not 1 <= number * factor < 1e30:
         raise KgptError(
-            "Bad amount of memory",
-            f"Expected a number of bytes such as 8GB. Received: {text!r}",
-            "Units are kB, MB, GB, TB (powers of 1,000) and KiB, MiB, GiB, TiB (of 1,024).",
+            _("Bad amount of memory"),
+            _("Expected a number of bytes such as 8GB. Received: {text!r}", text=text),
+            _("Units are kB, MB, GB, TB (powers of 1,000) and KiB, MiB, GiB, TiB (of 1,024)."),
         )
     return int(number * factor)
 
@@ -194,9 +196,12 @@ def parse_count(text: str) -> int:
     count = number * {**UNITS, "b": 10**9}[match[2]] if match else 0.0
     if not 1 <= count < 1e30:
         raise KgptError(
-            "Bad number of tokens",
-            f"Expected a number above 0, such as 300e9. Received: {text!r}",
-            "k, M, G or B, and T stand for thousands, millions, billions, and millions of millions.",
+            _("Bad number of tokens"),
+            _("Expected a number above 0, such as 300e9. Received: {text!r}", text=text),
+            _(
+                "k, M, G or B, and T stand for thousands, millions, billions, and millions of "
+                "millions."
+            ),
         )
     return round(count)
 

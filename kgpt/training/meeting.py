@@ -10,6 +10,7 @@ import socket
 import time
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 
 WAIT_SECONDS = 300.0
 PAUSE_SECONDS = 0.2
@@ -22,9 +23,11 @@ def meet(address: str, count: int, number: int, seconds: float = WAIT_SECONDS) -
         KgptError: the address cannot be had, or two processes have the same number.
         KgptFailure: they are not all there after `seconds`.
     """
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise KgptError("Bad address", f"Expected host:port. Received: {address!r}", "")
+        raise KgptError(
+            _("Bad address"), _("Expected host:port. Received: {address!r}", address=address), ""
+        )
     deadline = time.monotonic() + seconds
     if number == 0:
         _receive(int(port), count, deadline)
@@ -44,9 +47,13 @@ def _receive(port: int, count: int, deadline: float) -> None:
                 number = int.from_bytes(connection.recv(4), "big")
                 if number in here or not 0 < number < count:
                     raise KgptError(
-                        "Two processes with one number",
-                        f"Process {number} of {count} came twice, or does not belong here.",
-                        "Give each its own KERAS_DISTRIBUTION_PROCESS_ID, from 0 on.",
+                        _("Two processes with one number"),
+                        _(
+                            "Process {number} of {count} came twice, or does not belong here.",
+                            number=number,
+                            count=count,
+                        ),
+                        _("Give each its own KERAS_DISTRIBUTION_PROCESS_ID, from 0 on."),
                     )
                 here[number] = connection
         for connection in here.values():
@@ -56,8 +63,14 @@ def _receive(port: int, count: int, deadline: float) -> None:
         missing = sorted({*range(1, count)} - set(here))
         raise _not_met(f"Of {count} processes, these have not come: {missing}.") from None
     except OSError as error:
-        message = f"Port {port} cannot be used here: {error.strerror or error}"
-        raise KgptError("Port not free", message, "Give another port to all processes.") from None
+        message = _(
+            "Port {port} cannot be used here: {strerror}",
+            port=port,
+            strerror=error.strerror or error,
+        )
+        raise KgptError(
+            _("Port not free"), message, _("Give another port to all processes.")
+        ) from None
     finally:
         for connection in here.values():
             connection.close()
@@ -65,7 +78,7 @@ def _receive(port: int, count: int, deadline: float) -> None:
 
 def _call(host: str, port: int, number: int, deadline: float) -> None:
     """Another process: find the first one, and wait until it has heard from all."""
-    reason = "nobody listens"
+    reason = _("nobody listens")
     while time.monotonic() < deadline:
         left = max(0.01, deadline - time.monotonic())
         try:
@@ -73,7 +86,7 @@ def _call(host: str, port: int, number: int, deadline: float) -> None:
                 connection.sendall(number.to_bytes(4, "big"))
                 if connection.recv(2) == b"go":
                     return
-                reason = "it has gone again"
+                reason = _("it has gone again")
         except OSError as error:
             reason = str(error.strerror or error)
         time.sleep(PAUSE_SECONDS)
@@ -82,7 +95,7 @@ def _call(host: str, port: int, number: int, deadline: float) -> None:
 
 def _not_met(message: str) -> KgptFailure:
     return KgptFailure(
-        "The processes do not meet",
+        _("The processes do not meet"),
         message,
-        "Start all of them, and see that they reach that address.",
+        _("Start all of them, and see that they reach that address."),
     )

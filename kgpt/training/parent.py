@@ -20,6 +20,7 @@ from kgpt.config_values import from_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, remove, write_json
 from kgpt.finetune_config import LoraConfig
+from kgpt.language import _
 from kgpt.model.lora import check_adapters
 from kgpt.model.tensors import (
     WEIGHTS_FILE,
@@ -47,24 +48,35 @@ def check_base(
     base.read()
     if base.is_classifier:
         raise KgptError(
-            "No base",
-            f"Run {base.name} is a classifier itself; a base is a run that writes text.",
-            "Name the run that it was made from, or any other that was pretrained or imported.",
+            _("No base"),
+            _(
+                "Run {name} is a classifier itself; a base is a run that writes text.",
+                name=base.name,
+            ),
+            _("Name the run that it was made from, or any other that was pretrained or imported."),
         )
     for key, allowed in fixed.items():
         if getattr(config, key) != allowed:
             raise KgptError(
-                "Not in this fine-tuning",
-                f"Expected {key}={allowed!r}. Received: {key}={getattr(config, key)!r}",
-                "Leave it out; a smaller --batch-size needs less memory.",
+                _("Not in this fine-tuning"),
+                _(
+                    "Expected {key}={allowed!r}. Received: {key}={config!r}",
+                    key=key,
+                    allowed=allowed,
+                    config=getattr(config, key),
+                ),
+                _("Leave it out; a smaller --batch-size needs less memory."),
             )
     if lora.rank:
         check_adapters(config.model, lora)
     if config.model.vocabulary_size != Tokenizer.load(base.tokenizer_folder).vocabulary_size:
         raise KgptError(
-            "Vocabulary does not match the model",
-            f"The tokenizer of {base.name} is another than the one that its model was trained with.",
-            "Restore the run's tokenizer folder.",
+            _("Vocabulary does not match the model"),
+            _(
+                "The tokenizer of {name} is another than the one that its model was trained with.",
+                name=base.name,
+            ),
+            _("Restore the run's tokenizer folder."),
         )
 
 

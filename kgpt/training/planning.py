@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from kgpt.config import UNLIMITED_STEPS, TrainConfig
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.model.size import parameter_count, training_flops_per_token
 from kgpt.training.layout import divisors
 from kgpt.training.machine import Machine, gigabytes, this_machine
@@ -148,8 +149,12 @@ def check_fits(config: TrainConfig, machine: Machine | None = None) -> None:
     if fits(config, machine):
         return
     raise KgptError(
-        "Not enough memory",
-        f"{_need(config, machine)}; there is {machine.described}.",
+        _("Not enough memory"),
+        _(
+            "{config}; there is {described}.",
+            config=_need(config, machine),
+            described=machine.described,
+        ),
         advice(config, machine),
     )
 
@@ -165,8 +170,12 @@ def advice_after_out_of_memory(config: TrainConfig, machine: Machine | None = No
         machine, memory=min(machine.memory, int(0.8 * _peak(config, machine)))
     )
     return KgptFailure(
-        "Out of memory",
-        f"{_need(config, machine)} by calculation; there is {machine.described}.",
+        _("Out of memory"),
+        _(
+            "{config} by calculation; there is {described}.",
+            config=_need(config, machine),
+            described=machine.described,
+        ),
         advice(config, less),
     )
 

@@ -20,6 +20,7 @@ from kgpt.config_values import from_dict
 from kgpt.errors import KgptError
 from kgpt.evaluation.answers import AnswerLoss
 from kgpt.finetune_config import PreferConfig, prefer_config, to_values
+from kgpt.language import _
 from kgpt.model.gpt import build_gpt
 from kgpt.model.tensors import checkpoint_tensors
 from kgpt.model.vocabulary import grown, with_tokens
@@ -103,9 +104,14 @@ def plan_prefer(
     for name, share in zip(NAMES, settings.split, strict=True):
         if share and not task.pairs[name].kept:
             raise KgptError(
-                "Too few preferences",
-                f"There are {len(preferences)}; none of the {name} part can be learned within {longest:,} tokens.",
-                "Give more of them, shorter ones, or other shares: --split 0.8,0.1,0.1",
+                _("Too few preferences"),
+                _(
+                    "There are {count}; none of the {name} part can be learned within {longest:,} tokens.",
+                    count=len(preferences),
+                    name=name,
+                    longest=longest,
+                ),
+                _("Give more of them, shorter ones, or other shares: --split 0.8,0.1,0.1"),
             )
     cut_pairs = sum(pairs.cut for pairs in task.pairs.values())
     dropped = sum(pairs.dropped for pairs in task.pairs.values())

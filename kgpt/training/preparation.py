@@ -22,6 +22,7 @@ from kgpt.config import BUILT_IN_CORPUS, BUILT_IN_VOCABULARY_SIZE, TrainConfig
 from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
+from kgpt.language import _
 from kgpt.model.gpt import GPT, build_gpt
 from kgpt.model.hardware import gpus
 from kgpt.model.size import parameter_count
@@ -47,9 +48,9 @@ def open_corpus(data: str, reporter: Reporter | None = None, resume: bool = Fals
     folder = next((path for path in (Path(data), data_folder() / data) if path.is_dir()), None)
     if folder is None and resume and data != BUILT_IN_CORPUS:
         raise KgptError(
-            "No prepared data",
-            f"There is no {data}, which the run was trained on.",
-            "If it was moved, say where it is now: --data DIR.",
+            _("No prepared data"),
+            _("There is no {data}, which the run was trained on.", data=data),
+            _("If it was moved, say where it is now: --data DIR."),
         )
     if folder is None and data == BUILT_IN_CORPUS:
         from kgpt.text.prepare import prepare
@@ -91,17 +92,34 @@ def check_same_data(run: RunFolder, corpus: Corpus, tokenizer: Tokenizer) -> Non
     values = run.read()
     if values.get("tokenizer_sha256") != tokenizer.sha256:
         raise KgptError(
-            "Tokenizer changed",
-            f"Run {run.name} was trained with another tokenizer than the one in {corpus.tokenizer_folder}.",
-            f"Prepare the text with `kgpt prepare ... --tokenizer {run.path}`, or train a new --run NAME.",
+            _("Tokenizer changed"),
+            _(
+                "Run {name} was trained with another tokenizer than the one in {tokenizer_folder}.",
+                name=run.name,
+                tokenizer_folder=corpus.tokenizer_folder,
+            ),
+            _(
+                "Prepare the text with `kgpt prepare ... --tokenizer {path}`, or train a new --run "
+                "NAME.",
+                path=run.path,
+            ),
         )
     data = values.get("data", {})
     changed = _changes(data, corpus_contents(corpus))
     if changed:
         raise KgptError(
-            "Data changed",
-            f"Run {run.name} was trained on {data.get('path')}; in {corpus.folder} {changed}.",
-            "Resume it with the data it was started with (--data DIR if that was moved), or train a new --run NAME.",
+            _("Data changed"),
+            _(
+                "Run {name} was trained on {path}; in {folder} {changed}.",
+                name=run.name,
+                path=data.get("path"),
+                folder=corpus.folder,
+                changed=changed,
+            ),
+            _(
+                "Resume it with the data it was started with (--data DIR if that was moved), or "
+                "train a new --run NAME."
+            ),
         )
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 
 ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 NUM_PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
@@ -56,9 +57,13 @@ class Processes:
         if failed:
             self._has_ended = True
             raise KgptFailure(
-                "Another process failed",
-                f"Process {failed[0]} of {self.count} has ended; it says why.",
-                "Start all of them again, with --resume if the run has a checkpoint.",
+                _("Another process failed"),
+                _(
+                    "Process {failed} of {count} has ended; it says why.",
+                    failed=failed[0],
+                    count=self.count,
+                ),
+                _("Start all of them again, with --resume if the run has a checkpoint."),
             )
         return int(rows[:, 0].max()) or None
 
@@ -76,9 +81,9 @@ class Processes:
         if self.is_alone or not _is_of_backend(error) or "RESOURCE_EXHAUSTED" in str(error):
             return error
         return KgptFailure(
-            "Another process is lost",
+            _("Another process is lost"),
             (str(error).splitlines() or ["It is gone."])[0][:300],
-            "Start all of them again, with --resume if the run has a checkpoint.",
+            _("Start all of them again, with --resume if the run has a checkpoint."),
         )
 
     def from_first(self, make: Callable[[], Any]) -> Any:
@@ -132,9 +137,19 @@ def processes_asked_for(environment: Mapping[str, str] = os.environ) -> tuple[in
     if not whole or ":" not in addresses[0] or len(addresses) not in (1, int(count)):
         received = ", ".join(f"{name}={value!r}" for name, value in values.items())
         raise KgptError(
-            "Processes not understood",
-            f"Expected how many, which one from 0 on, and host:port of the first. Received: {received}",
-            f"For example {NUM_PROCESSES}=2 {PROCESS_ID}=0 {ADDRESSES}=10.0.0.1:1234, and 1 for the other.",
+            _("Processes not understood"),
+            _(
+                "Expected how many, which one from 0 on, and host:port of the first. Received: "
+                "{received}",
+                received=received,
+            ),
+            _(
+                "For example {num_processes}=2 {process_id}=0 {addresses}=10.0.0.1:1234, and 1 for "
+                "the other.",
+                num_processes=NUM_PROCESSES,
+                process_id=PROCESS_ID,
+                addresses=ADDRESSES,
+            ),
         )
     return int(count), int(number), addresses[0]
 

@@ -15,6 +15,7 @@ import numpy as np
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict
 from kgpt.errors import KgptFailure
+from kgpt.language import _
 from kgpt.model.gpt import GPT
 from kgpt.runs import RunFolder
 from kgpt.training.checkpoints import (
@@ -104,7 +105,7 @@ def recover(
         KgptFailure: the run shall stop instead, or there is nowhere to go back to.
     """
     reason = _reason(progress, gone_wrong)
-    advice = "Try a lower --learning-rate under another --run NAME."
+    advice = _("Try a lower --learning-rate under another --run NAME.")
     if config.on_divergence == "stop":
         raise _diverged(reason, f"Resume with --set on_divergence=rollback. {advice}")
     if progress.rollbacks >= config.max_rollbacks:
@@ -134,4 +135,8 @@ def _reason(progress: Progress, gone_wrong: int) -> str:
 
 
 def _diverged(message: str, hint: str) -> KgptFailure:
-    return KgptFailure("Training diverged", f"{message} The last good checkpoint is kept.", hint)
+    return KgptFailure(
+        _("Training diverged"),
+        _("{message} The last good checkpoint is kept.", message=message),
+        hint,
+    )

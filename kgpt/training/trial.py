@@ -21,6 +21,7 @@ from pathlib import Path
 from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptFailure
+from kgpt.language import _
 
 STEPS = 3
 """Steps that are timed after the first, which compiles."""
@@ -56,12 +57,14 @@ def try_out(config: TrainConfig, steps: int = STEPS) -> Trial:
     if finished.returncode:
         lines = finished.stderr.strip().splitlines() or ["It said nothing."]
         reason = (
-            f"It was killed by signal {-finished.returncode}." if finished.returncode < 0 else ""
+            _("It was killed by signal {returncode}.", returncode=-finished.returncode)
+            if finished.returncode < 0
+            else ""
         )
         raise KgptFailure(
-            "The trial failed",
+            _("The trial failed"),
             f"{reason} {lines[-1][:500]}".strip(),
-            "Plan without --measure, or with a smaller --batch-size.",
+            _("Plan without --measure, or with a smaller --batch-size."),
         )
     return Trial(**json.loads(finished.stdout.splitlines()[-1]))
 

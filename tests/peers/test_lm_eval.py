@@ -225,7 +225,9 @@ def manager():
     return TaskManager(include_defaults=False)
 
 
-def harness_results(model, task: str, file: Path, cache: Path, manager) -> tuple[dict[str, float], list]:
+def harness_results(
+    model, task: str, file: Path, cache: Path, manager
+) -> tuple[dict[str, float], list]:
     """lm-eval's own task, its wording and its metrics, over the rows of a file; and what it noted of each row."""
     splits = dict.fromkeys(("train", "validation", "test"), str(file))
     local = {

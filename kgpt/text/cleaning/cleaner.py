@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.text.cleaning import characters, filters, lines, masks, words
 from kgpt.text.cleaning.values import Change, Keep
 
@@ -87,11 +88,11 @@ class Cleaner:
             step = known.get(name.strip())
             if step is None:
                 raise _unknown(name)
-            if any(step.name == built for built, _, _ in self._steps):
+            if any(step.name == built for built, _value, _function in self._steps):
                 raise KgptError(
-                    "A cleaning step is given twice",
-                    f"{step.name} occurs more than once.",
-                    "Give it once.",
+                    _("A cleaning step is given twice"),
+                    _("{name} occurs more than once.", name=step.name),
+                    _("Give it once."),
                 )
             value = value.strip()
             _check_presence(step, bool(has_value), value)
@@ -148,22 +149,27 @@ def describe_steps() -> tuple[tuple[str, str, str], ...]:
 def _unknown(name: str) -> KgptError:
     close = difflib.get_close_matches(name.strip().lower(), step_names(), 1)
     return KgptError(
-        "Unknown cleaning step",
-        f"There is no step {name.strip()!r}." + (f" Did you mean {close[0]}?" if close else ""),
-        f"The steps are: {', '.join(step_names())}.",
+        _("Unknown cleaning step"),
+        _("There is no step {name!r}.", name=name.strip())
+        + (_(" Did you mean {close}?", close=close[0]) if close else ""),
+        _("The steps are: {step_names}.", step_names=", ".join(step_names())),
     )
 
 
 def _check_presence(step: Step, has_value: bool, value: str) -> None:
     if not step.value and has_value:
         raise KgptError(
-            "A cleaning step takes no value",
-            f"{step.name}={value} was given.",
-            f"Write {step.name} alone.",
+            _("A cleaning step takes no value"),
+            _("{name}={value} was given.", name=step.name, value=value),
+            _("Write {name} alone.", name=step.name),
         )
     if step.value and not value and (has_value or not step.value.startswith("[")):
         raise KgptError(
-            "A cleaning step needs a value",
-            f"{step.name} was given without one.",
-            f"Write {step.name}={step.value.strip('[]') if step.value.startswith('[') else step.value}.",
+            _("A cleaning step needs a value"),
+            _("{name} was given without one.", name=step.name),
+            _(
+                "Write {name}={strip}.",
+                name=step.name,
+                strip=step.value.strip("[]") if step.value.startswith("[") else step.value,
+            ),
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 Change = Callable[[str], str]
 """From a text to the changed one."""
@@ -82,7 +83,14 @@ def whole_number(value: str, step: str, largest: int) -> int:
 def bad_value(step: str, value: str, expected: str, hint: str) -> KgptError:
     """The error for a value that a step does not take."""
     return KgptError(
-        "Bad value of a cleaning step", f"{step} expects {expected}; received {value!r}.", hint
+        _("Bad value of a cleaning step"),
+        _(
+            "{step} expects {expected}; received {value!r}.",
+            step=step,
+            expected=expected,
+            value=value,
+        ),
+        hint,
     )
 
 
@@ -96,7 +104,11 @@ def one_of(value: str, known: Iterable[str], step: str, what: str) -> str:
     if value in known:
         return value
     close = difflib.get_close_matches(value, known, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}."
+    hint = (
+        _("Did you mean {close}?", close=close[0])
+        if close
+        else _("There are: {known}.", known=", ".join(known))
+    )
     raise bad_value(step, value, what, hint)
 
 
@@ -128,9 +140,14 @@ def _entries(path: Path, step: str, shipped: str) -> set[str]:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise KgptError(
-            "A word list is not UTF-8",
-            f"{path}, for {step}: the byte at offset {error.start} does not decode.",
-            "Save the file as UTF-8.",
+            _("A word list is not UTF-8"),
+            _(
+                "{path}, for {step}: the byte at offset {start} does not decode.",
+                path=path,
+                step=step,
+                start=error.start,
+            ),
+            _("Save the file as UTF-8."),
         ) from error
     except OSError as error:
         raise bad_value(step, str(path), expected, f"{path}: {error.strerror or error}.") from error
@@ -140,6 +157,8 @@ def _entries(path: Path, step: str, shipped: str) -> set[str]:
     }
     if not entries:
         raise KgptError(
-            "A word list is empty", f"{path}, for {step}, has no words.", "Write one word a line."
+            _("A word list is empty"),
+            _("{path}, for {step}, has no words.", path=path, step=step),
+            _("Write one word a line."),
         )
     return entries

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptFailure
+from kgpt.language import _
 from kgpt.text.formats.reading import Reading, Source
 
 BLOCK = 1 << 20
@@ -54,9 +55,9 @@ def file_of(source: Source) -> Path:
 def cannot_read(error: OSError, source: Source) -> KgptFailure:
     """The failure that tells a user that the system does not give a file."""
     return KgptFailure(
-        "Cannot read",
+        _("Cannot read"),
         f"{source.name}: {error.strerror or error}.",
-        "Check the file and its permissions.",
+        _("Check the file and its permissions."),
     )
 
 

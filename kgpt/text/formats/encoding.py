@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from kgpt.language import _
 from kgpt.text.formats.compression import blocks
 from kgpt.text.formats.reading import MEND_HINT, NUL_HINT, Reading
 
@@ -147,7 +148,11 @@ def _not_utf8_line(
     else:
         encoding = _likely_encoding(block)
         kind = f"the file is probably {encoding}"
-        hint = f"Convert it: iconv -f {encoding} -t UTF-8 {name} > utf8.txt"
+        hint = _(
+            "Convert it: iconv -f {encoding} -t UTF-8 {name} > utf8.txt",
+            encoding=encoding,
+            name=name,
+        )
     reading.damage(
         "Not UTF-8",
         f"{name}: byte {offset} (line {line}) is 0x{byte:02X}, which is not UTF-8 there; {kind}.",

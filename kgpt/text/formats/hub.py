@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.text.documents import Piece
 from kgpt.text.formats.kinds import format_of
@@ -88,8 +89,10 @@ def whole_rows(name: str) -> Iterator[dict[str, Any]]:
     except ConnectionError as error:
         raise _no_network(name, error) from None
     except Exception as error:  # whatever the readers of a hundred formats raise
-        message = f"{name} cannot be read ({_first_line(error)})."
-        raise KgptError("Damaged data set", message, "Download its files and give them.") from None
+        message = _("{name} cannot be read ({error}).", name=name, error=_first_line(error))
+        raise KgptError(
+            _("Damaged data set"), message, _("Download its files and give them.")
+        ) from None
 
 
 def configurations(name: str) -> list[str]:
@@ -125,8 +128,8 @@ def describe(name: str) -> tuple[int, str]:
 @functools.cache
 def _open(source: str) -> tuple[Any, str]:
     """The builder of a data set, and its split to read."""
-    name, _, rest = source.removeprefix("hf:").partition(":")
-    config, _, split = rest.partition(":")
+    name, _colon, rest = source.removeprefix("hf:").partition(":")
+    config, _second, split = rest.partition(":")
     datasets = optional_package("datasets", "hub", source)
     datasets.disable_progress_bars()
     path = Path(name)
@@ -141,9 +144,12 @@ def _open(source: str) -> tuple[Any, str]:
         raise _no_network(source, error) from None
     except FileNotFoundError as error:
         raise KgptError(
-            "Data set not found",
+            _("Data set not found"),
             f"{source}: {_first_line(error)}",
-            "Look for its name on https://huggingface.co/datasets, or give a folder. Private ones need HF_TOKEN.",
+            _(
+                "Look for its name on https://huggingface.co/datasets, or give a folder. Private "
+                "ones need HF_TOKEN."
+            ),
         ) from None
     except Exception as error:
         raise _not_opened(source, name, config, error) from None
@@ -152,10 +158,18 @@ def _open(source: str) -> tuple[Any, str]:
         split = "train" if "train" in splits else splits[0]
     if split not in splits:
         raise KgptError(
-            "Which split?",
-            f"{source}: {f'there is no split {split!r}' if split else 'no split is named'};"
-            f" there are: {', '.join(map(str, splits)) or 'none'}.",
-            f"Name one: hf:{name}:{config or builder.config.name}:SPLIT",
+            _("Which split?"),
+            _(
+                "{source}: {value}; there are: {str}.",
+                source=source,
+                value=f"there is no split {split!r}" if split else "no split is named",
+                str=", ".join(map(str, splits)) or "none",
+            ),
+            _(
+                "Name one: hf:{name}:{config}:SPLIT",
+                name=name,
+                config=config or builder.config.name,
+            ),
         )
     return builder, split
 
@@ -169,23 +183,33 @@ def _not_opened(source: str, name: str, config: str, error: Exception) -> KgptEr
         configs = []
     if configs and config not in configs:
         return KgptError(
-            "Which configuration?",
-            f"{source}: {f'there is no configuration {config!r}' if config else 'no configuration is named'};"
-            f" there are: {', '.join(configs)}.",
-            f"Name one: hf:{name}:CONFIG",
+            _("Which configuration?"),
+            _(
+                "{source}: {value}; there are: {configs}.",
+                source=source,
+                value=f"there is no configuration {config!r}"
+                if config
+                else "no configuration is named",
+                configs=", ".join(configs),
+            ),
+            _("Name one: hf:{name}:CONFIG", name=name),
         )
     return KgptError(
-        "Data set not readable",
+        _("Data set not readable"),
         f"{source}: {_first_line(error)}",
-        "Download its files and give them instead.",
+        _("Download its files and give them instead."),
     )
 
 
 def _no_network(source: str, error: Exception) -> KgptFailure:
     return KgptFailure(
-        "No network",
-        f"{source}: the Hugging Face Hub cannot be reached ({_first_line(error)}).",
-        "Check the connection, or download the data set's files elsewhere and give them.",
+        _("No network"),
+        _(
+            "{source}: the Hugging Face Hub cannot be reached ({error}).",
+            source=source,
+            error=_first_line(error),
+        ),
+        _("Check the connection, or download the data set's files elsewhere and give them."),
     )
 
 

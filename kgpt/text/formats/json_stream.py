@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kgpt.language import _
 from kgpt.text.formats.json_lines import describe
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -91,7 +92,7 @@ class JsonStream:
 
     def _error_at(self, place: int, message: str) -> NotJsonError:
         if place >= len(self._text) and self._ended:
-            message = f"the file ends here; {message}"
+            message = _("the file ends here; {message}", message=message)
         line = self.line + self._text.count("\n", self._counted, place)
         start = self._text.rfind("\n", 0, place)
         column = place - start + (self._column if start < 0 else 0)

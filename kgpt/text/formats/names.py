@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.text.formats.kinds import KNOWN, advice, format_of
 from kgpt.text.formats.reading import Source
 
@@ -48,9 +49,9 @@ def sources_of(name: str, report: Report) -> list[Source]:
         return _on_disk(name, report)
     except OSError as error:
         raise KgptFailure(
-            "Cannot read",
+            _("Cannot read"),
             f"{error.filename}: {error.strerror}.",
-            "Check the folder and its permissions.",
+            _("Check the folder and its permissions."),
         ) from None
 
 
@@ -62,9 +63,9 @@ def _on_disk(name: str, report: Report) -> list[Source]:
         return _readable(_files(path), f"are in {name}", report)
     if path.exists():
         raise KgptError(
-            "Source not readable",
-            f"Expected a file or a folder. Received a device or pipe: {name}",
-            "Let kgpt read standard input: give - as the source, and < to the shell.",
+            _("Source not readable"),
+            _("Expected a file or a folder. Received a device or pipe: {name}", name=name),
+            _("Let kgpt read standard input: give - as the source, and < to the shell."),
         )
     return _glob(name, report)
 
@@ -73,8 +74,8 @@ def _file(path: Path) -> Source:
     found = format_of(path.name)
     if found is None:
         raise KgptError(
-            "Source not readable",
-            f"Expected a file that ends in {KNOWN}. Received: {path}",
+            _("Source not readable"),
+            _("Expected a file that ends in {known}. Received: {path}", known=KNOWN, path=path),
             advice(str(path)),
         )
     return Source(str(path), found.kind, found.compression, path)
@@ -84,9 +85,12 @@ def _glob(name: str, report: Report) -> list[Source]:
     matches = [Path(match) for match in glob.glob(name, recursive=True)]
     if not matches:
         raise KgptError(
-            "Source not found",
-            f"There is no file, folder or built-in corpus {name!r}.",
-            "Give files, a folder of them, a glob in quotes, - for standard input, hf:NAME or encyclopedia.",
+            _("Source not found"),
+            _("There is no file, folder or built-in corpus {name!r}.", name=name),
+            _(
+                "Give files, a folder of them, a glob in quotes, - for standard input, hf:NAME or "
+                "encyclopedia."
+            ),
         )
     files = {path for path in matches if path.is_file()}
     if "**" not in name:
@@ -118,11 +122,11 @@ def _readable(files: Iterable[Path], where: str, report: Report) -> list[Source]
     others = ", ".join(f"{count} {kind}" for kind, count in passed_over.most_common())
     if not found:
         raise KgptError(
-            "Source not found",
-            f"Of the files that {where}, none can be read: {others}."
+            _("Source not found"),
+            _("Of the files that {where}, none can be read: {others}.", where=where, others=others)
             if others
-            else f"No files {where}.",
-            f"Give files that end in {KNOWN}.",
+            else _("No files {where}.", where=where),
+            _("Give files that end in {known}.", known=KNOWN),
         )
     if others:
         report(f"Passed over files that {where}: {others}")

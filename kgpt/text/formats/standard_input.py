@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure
+from kgpt.language import _
 from kgpt.text.formats.kinds import Format, advice, format_of
 from kgpt.text.formats.reading import Source
 
@@ -33,8 +34,8 @@ def copy_of(name: str) -> Source:
     found = Format("text") if name == "-" else format_of(name)
     if found is None:
         raise KgptError(
-            "Source not readable",
-            f"Expected a known format after -. Received: {name}",
+            _("Source not readable"),
+            _("Expected a known format after -. Received: {name}", name=name),
             advice(name),
         )
     path, sha256 = _copy()
@@ -45,7 +46,9 @@ def copy_of(name: str) -> Source:
 def _copy() -> tuple[Path, str]:
     """The file that holds all of standard input, and its sha256."""
     if sys.stdin is None:
-        raise KgptError("No standard input", "It is closed.", "Pipe a text into the command.")
+        raise KgptError(
+            _("No standard input"), _("It is closed."), _("Pipe a text into the command.")
+        )
     number, name = tempfile.mkstemp(prefix="kgpt-stdin-")
     atexit.register(_remove, name, os.getpid())
     digest = hashlib.sha256()
