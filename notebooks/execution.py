@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import time
 from typing import Any
@@ -36,7 +37,8 @@ def execute(notebook: Any, name: str) -> float:
         environment = {**os.environ, STRICT: "1", "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
         environment.pop("MPLBACKEND", None)
         try:
-            client.execute(env=environment)
+            # What libraries say about the machine is not part of a lesson.
+            client.execute(env=environment, stderr=subprocess.DEVNULL)
         except CellExecutionError as error:
             raise LessonError(f"{name}: a cell fails\n{error}") from error
     for cell in notebook.cells:
