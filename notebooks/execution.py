@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,7 @@ from notebooks.lessons import ROOT, LessonError
 
 SECONDS = 600
 """A lesson that is not done by then is given up."""
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def execute(notebook: Any, name: str) -> float:
@@ -40,7 +42,7 @@ def execute(notebook: Any, name: str) -> float:
             # What libraries say about the machine is not part of a lesson.
             client.execute(env=environment, stderr=subprocess.DEVNULL)
         except CellExecutionError as error:
-            raise LessonError(f"{name}: a cell fails\n{error}") from error
+            raise LessonError(f"{name}: a cell fails\n{_COLOURS.sub('', str(error))}") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _tidy(cell, name)
