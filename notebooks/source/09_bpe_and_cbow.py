@@ -90,8 +90,8 @@ def likeness(one: str, other: str) -> float:
     return float(word_vector(one) @ word_vector(other))
 
 
-known = ["tajiquistão", "uzbequistão", "nióbio", "califórnio"]
-invented = ["xilobaquistão", "trombônio"]
+known = ["tajiquistão", "uzbequistão", "rutênio", "promécio"]
+invented = ["xilobaquistão", "brasilênio"]
 for word in (*known, *invented):
     cut = [tokenizer.decode([id]) for id in tokenizer.encode(" " + word)]
     print(
@@ -112,7 +112,7 @@ check(
 
 # %%
 countries = ["tajiquistão", "uzbequistão", "cazaquistão", "paquistão"]
-elements = ["califórnio", "nióbio", "rutênio", "promécio"]
+elements = ["rutênio", "promécio", "germânio", "berquélio"]
 rows = [*countries, invented[0], *elements, invented[1]]
 table = np.array([[likeness(one, other) for other in rows] for one in rows])
 drawing, axes = figure(8.4, 5.2)
@@ -137,14 +137,14 @@ for word, family, strangers in (
     )
 
 # %% [markdown] lang="pt"
-# Os sufixos *-quistão* e *-ônio* carregam sentido, e os pedaços o aprenderam. Um GPT faz o mesmo, camada após camada, com muito mais contexto.
+# Os finais *-istão* e *-ênio* são pedaços, e carregam sentido. Mas a média é grosseira, e nem sempre acerta: experimente `carambônio`, que ela põe entre os países. Um GPT faz o mesmo, camada após camada, com muito mais contexto.
 #
 # ## Quebre e veja
 #
 # E se o vocabulário for só de bytes (256 ids, nenhuma mesclagem)? Nada é desconhecido, mas uma letra sozinha diz pouco, e todas as palavras começam a se parecer:
 
 # %% [markdown] lang="en"
-# The endings *-quistão* (-stan) and *-ônio* (-ium) carry meaning, and the pieces have learned it. A GPT does the same, layer after layer, with far more context.
+# The endings *-istão* (-stan) and *-ênio* (-ium) are pieces, and they carry meaning. But a mean is crude and not always right: try `carambônio`, which it puts among the countries. A GPT does the same, layer after layer, with far more context.
 #
 # ## Break it
 #
