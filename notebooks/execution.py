@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from kgpt.learning.checking import NOT_YET, STRICT
 from notebooks.lessons import ROOT, LessonError
@@ -41,7 +41,7 @@ def execute(notebook: Any, name: str) -> float:
         try:
             # What libraries say about the machine is not part of a lesson.
             client.execute(env=environment, stderr=subprocess.DEVNULL)
-        except CellExecutionError as error:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise LessonError(f"{name}: a cell fails\n{_COLOURS.sub('', str(error))}") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -4,7 +4,7 @@
 # question_pt: Que vetor cabe a uma palavra que nunca apareceu no texto?
 # question_en: Which vector belongs to a word that never occurred in the text?
 # minutes: 12
-# picture: 1
+# picture: 2
 
 # %% [markdown] lang="pt"
 # O CBoW da [aula 8](lesson:8) dava vetores a palavras inteiras, e tudo o que não estava entre as 700 virava `?`. A [aula 4](lesson:4) tem o remédio: com o BPE não há palavra
