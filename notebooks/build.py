@@ -57,7 +57,7 @@ def is_current(lesson: Lesson, language: str, lessons: list[Lesson]) -> bool:
 def take_outputs(notebook: Any, lesson: Lesson, language: str) -> bool:
     """Give `notebook` the outputs of the built one, if there is one of the same code; whether it did."""
     path = lesson.notebook(language)
-    if not path.is_file() or not lesson.thumbnail(language).is_file():
+    if not path.is_file():
         return False
     built = _code(nbformat.read(path, 4))
     wanted = _code(notebook)
@@ -127,6 +127,7 @@ def _build_all(chosen: list[Lesson], lessons: list[Lesson], *, anew: bool) -> No
         for language in LANGUAGES:
             path = Path(os.path.relpath(lesson.notebook(language)))
             if not anew and is_current(lesson, language, lessons):
+                write_thumbnail(nbformat.read(path, 4), lesson, language)  # another may be wanted
                 print(f"{path}  up to date")
             else:
                 seconds = build(lesson, language, lessons, anew=anew)
@@ -137,11 +138,18 @@ def _time(chosen: list[Lesson], lessons: list[Lesson]) -> int:
     language = LANGUAGES[0]
     total, slow = 0.0, 0
     for lesson in chosen:
+        before = os.times()
         seconds = execute(notebook_of(lesson, language, lessons), lesson.path.name)
         total += seconds
         slow += seconds > LIMIT
+        after = os.times()
+        busy = after.children_user + after.children_system
+        busy -= before.children_user + before.children_system
         note = f"  more than {LIMIT:.0f} s" if seconds > LIMIT else ""
-        print(f"{lesson.number:>3}  {seconds:6.1f} s  {lesson.titles[language]}{note}", flush=True)
+        print(
+            f"{lesson.number:>3}  {seconds:6.1f} s  {busy:6.1f} s of processor  {lesson.titles[language]}{note}",
+            flush=True,
+        )
     print(f"all  {total:6.1f} s")
     return 1 if slow else 0
 

@@ -173,13 +173,13 @@ check_below(say("erros no fim", "mistakes in the end"), 1 - accuracy, 0.05)
 # %%
 start = by_hand.new_network(2, 4, 2, seed=3)
 wrong_loss_of = keras.losses.SparseCategoricalCrossentropy()  # from_logits is missing
-true_loss = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="true_loss")
 curves = {}
 for name, one_loss in (
     (say("certo", "right"), loss_of),
     (say("sem from_logits", "without from_logits"), wrong_loss_of),
 ):
     model.set_weights(start)
+    true_loss = keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="true_loss")
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss=one_loss, metrics=[true_loss])
     fitted = model.fit(xor_NI, xor_N, batch_size=4, shuffle=False, epochs=60, verbose=0)
     curves[name] = fitted.history["true_loss"]

@@ -159,41 +159,79 @@ for word in ("japão", "cobre", "leão", "violino", "europa"):
 groups = {
     say(
         "países", "countries"
-    ): "japão nepal vietnã chile peru frança espanha egito mali brasil".split(),
-    say(
-        "elementos", "elements"
-    ): "hélio lítio carbono oxigênio ferro cobre zinco ouro urânio neônio".split(),
+    ): "japão nepal chile egito mali brasil espanha argentina colômbia tailândia",
+    say("elementos", "elements"): "hélio lítio carbono ferro cobre zinco ouro urânio neônio prata",
     say(
         "instrumentos", "instruments"
-    ): "violino violão harpa banjo trombone oboé piano tuba flauta alaúde".split(),
-    say(
-        "animais", "animals"
-    ): "leão tigre lobo gato cavalo boi camelo pombo corvo elefante".split(),
+    ): "violino violão banjo oboé piano harpa tuba flauta guitarra viola",
+    say("animais", "animals"): "leão tigre lobo gato cavalo boi elefante raposa onça águia baleia",
 }
-groups = {name: [word for word in members if word in id_of] for name, members in groups.items()}
+groups = {name: [word for word in text.split() if word in id_of] for name, text in groups.items()}
+feminine = set(
+    "espanha argentina colômbia tailândia prata harpa tuba flauta guitarra viola raposa onça águia baleia".split()
+)
 shown = [word for members in groups.values() for word in members]
 points_ND = vectors[0][[id_of[word] for word in shown]]
 points_ND = points_ND / np.linalg.norm(points_ND, axis=1, keepdims=True)
 centred_ND = points_ND - points_ND.mean(axis=0)
 _, _, directions = np.linalg.svd(centred_ND, full_matrices=False)
 flat_N2 = centred_ND @ directions[:2].T
+is_feminine_N = np.array([word in feminine for word in shown])
+gap = flat_N2[is_feminine_N, 0].mean() - flat_N2[~is_feminine_N, 0].mean()
+flat_N2[:, 0] *= np.sign(
+    gap
+)  # a direction and its opposite are as good; feminine words to the right
 
-drawing, axes = figure(9, 5.6)
+drawing, axes = figure(9, 6)
 first = 0
 for index, (name, members) in enumerate(groups.items()):
-    part = flat_N2[first : first + len(members)]
-    axes.scatter(
-        *part.T, color=colour((0, 1, 2, 3)[index]), marker="o^sD"[index], s=42, label=name, zorder=3
-    )
-    for word, (across, up) in zip(members, part):
-        axes.annotate(word, (across, up), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    axes.scatter([], [], color=colour(index), marker="o^sD"[index], s=42, label=name)
+    for word, (across, up) in zip(members, flat_N2[first : first + len(members)]):
+        fill = "white" if word in feminine else colour(index)
+        axes.scatter(
+            across,
+            up,
+            marker="o^sD"[index],
+            s=42,
+            facecolor=fill,
+            edgecolor=colour(index),
+            linewidth=1.8,
+            zorder=3,
+        )
+        axes.annotate(word, (across, up), xytext=(6, 3), textcoords="offset points", fontsize=8.5)
     first += len(members)
+axes.scatter(
+    [],
+    [],
+    facecolor="white",
+    edgecolor="#444444",
+    s=42,
+    label=say("femininas: vazadas", "feminine: hollow"),
+)
 axes.set_xticks([])
 axes.set_yticks([])
 axes.set_title(say("o que a rede descobriu sozinha", "what the network found out by itself"))
 axes.legend(loc="best")
 show(drawing)
+check(
+    say("femininas e masculinas se separam", "feminine and masculine lie apart"),
+    bool(abs(gap) > 0.3),
+    True,
+)
 
+# %% [markdown] lang="pt"
+# Duas descobertas de uma vez. Na vertical, as coisas se juntam com as da sua espécie. E na horizontal? É o **gênero**: *harpa*, *tuba* e *Espanha* de um lado, *violino*, *ouro* e *Japão* do outro. Ninguém lhe
+# falou de gênero; ela o tirou dos artigos e das preposições da vizinhança (*a, da, na* ou *o, do, no*).
+#
+# Meçamos o primeiro achado, comparando os cossenos dentro de um grupo com os de grupos diferentes:
+
+# %% [markdown] lang="en"
+# Two discoveries at once. From top to bottom, things gather with their own kind. And from left to right? That is **grammatical gender**: *harpa* (harp), *tuba* and *Espanha* (Spain) on one side, *violino*, *ouro*
+# (gold) and *Japão* on the other. Nobody told it about gender; it took that from the articles and prepositions nearby (*a, da, na* or *o, do, no*).
+#
+# Let us measure the first finding, comparing the cosines within a group with those of different groups:
+
+# %%
 similar_NN = points_ND @ points_ND.T
 group_N = np.repeat(np.arange(len(groups)), [len(members) for members in groups.values()])
 same = group_N[:, None] == group_N

@@ -4,7 +4,7 @@
 # question_pt: Que vetor cabe a uma palavra que nunca apareceu no texto?
 # question_en: Which vector belongs to a word that never occurred in the text?
 # minutes: 12
-# picture: 1
+# picture: 2
 
 # %% [markdown] lang="pt"
 # O CBoW da [aula 8](lesson:8) dava vetores a palavras inteiras, e tudo o que não estava entre as 700 virava `?`. A [aula 4](lesson:4) tem o remédio: com o BPE não há palavra
@@ -64,7 +64,7 @@ show(drawing)
 vectors = cbow.new_vectors(tokenizer.vocabulary_size, 24, seed=0)
 losses = cbow.train(vectors, ids, window=3, steps=3_000)
 print(number(np.mean(losses[:20])), "→", number(np.mean(losses[-200:])))
-check_below(say("perda", "loss"), np.mean(losses[-200:]), 2.5)
+check_below(say("perda", "loss"), np.mean(losses[-200:]), 3.0)
 
 # %% [markdown] lang="pt"
 # Repare que a perda não se compara com a da aula 8: lá eram palavras, aqui são pedaços, e um pedaço do meio de uma palavra é fácil de adivinhar. (É por isso que o kgpt mede
@@ -90,8 +90,8 @@ def likeness(one: str, other: str) -> float:
     return float(word_vector(one) @ word_vector(other))
 
 
-known = ["tajiquistão", "uzbequistão", "nióbio", "califórnio"]
-invented = ["xilobaquistão", "trombônio"]
+known = ["tajiquistão", "uzbequistão", "rutênio", "promécio"]
+invented = ["xilobaquistão", "brasilênio"]
 for word in (*known, *invented):
     cut = [tokenizer.decode([id]) for id in tokenizer.encode(" " + word)]
     print(
@@ -112,7 +112,7 @@ check(
 
 # %%
 countries = ["tajiquistão", "uzbequistão", "cazaquistão", "paquistão"]
-elements = ["califórnio", "nióbio", "rutênio", "promécio"]
+elements = ["rutênio", "promécio", "germânio", "berquélio"]
 rows = [*countries, invented[0], *elements, invented[1]]
 table = np.array([[likeness(one, other) for other in rows] for one in rows])
 drawing, axes = figure(8.4, 5.2)
@@ -137,14 +137,14 @@ for word, family, strangers in (
     )
 
 # %% [markdown] lang="pt"
-# Os sufixos *-quistão* e *-ônio* carregam sentido, e os pedaços o aprenderam. Um GPT faz o mesmo, camada após camada, com muito mais contexto.
+# Os finais *-istão* e *-ênio* são pedaços, e carregam sentido. Mas a média é grosseira, e nem sempre acerta: experimente `carambônio`, que ela põe entre os países. Um GPT faz o mesmo, camada após camada, com muito mais contexto.
 #
 # ## Quebre e veja
 #
 # E se o vocabulário for só de bytes (256 ids, nenhuma mesclagem)? Nada é desconhecido, mas uma letra sozinha diz pouco, e todas as palavras começam a se parecer:
 
 # %% [markdown] lang="en"
-# The endings *-quistão* (-stan) and *-ônio* (-ium) carry meaning, and the pieces have learned it. A GPT does the same, layer after layer, with far more context.
+# The endings *-istão* (-stan) and *-ênio* (-ium) are pieces, and they carry meaning. But a mean is crude and not always right: try `carambônio`, which it puts among the countries. A GPT does the same, layer after layer, with far more context.
 #
 # ## Break it
 #

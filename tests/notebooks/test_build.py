@@ -78,8 +78,11 @@ def test_a_lesson_is_built_in_both_languages_and_then_left_alone(
     assert "pt/01-uma-aula-pequena.ipynb" in (folder / "LEIAME.md").read_text(encoding="utf-8")
 
     capsys.readouterr()
+    picture = (folder / "pictures" / "01-pt.png").read_bytes()
+    (folder / "pictures" / "01-pt.png").write_bytes(b"another")
     assert building.main([]) == 0
     assert capsys.readouterr().out.count("up to date") == 2
+    assert (folder / "pictures" / "01-pt.png").read_bytes() == picture
 
     write(folder, LESSON.replace("Uma soma.", "Uma soma simples."))
     assert building.main([]) == 0
