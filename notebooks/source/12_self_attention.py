@@ -1,25 +1,19 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       format_name: percent
-# ---
-
 # %% [raw]
 # pt: Autoatenção sem pesos
 # en: Self-attention without weights
+# question_pt: Como o vetor de uma palavra fica sabendo das palavras vizinhas?
+# question_en: How does the vector of a word get to know the words around it?
 # minutes: 12
-# picture: each word as a point, and the mix that attention makes of them
+# picture: 1
 
 # %% [markdown] lang="pt"
-# **A pergunta.** Em "A cachorra correu atrás da bola", o que *bola* quer dizer depende de quem está em volta: é
-# a bola de uma brincadeira, em movimento, perseguida. Até aqui cada token tinha um vetor só seu, o mesmo em
-# qualquer frase. **Como um vetor fica sabendo dos vizinhos?**
+# Em "A cachorra correu atrás da bola", o que *bola* quer dizer depende de quem está em volta: é a bola de uma
+# brincadeira, em movimento, perseguida. Até aqui cada token tinha um vetor só seu, o mesmo em qualquer frase.
 
 # %% [markdown] lang="en"
-# **The question.** In "A cachorra correu atrás da bola" (the dog ran after the ball), what *bola* means depends
-# on the words around it: it is the ball of a game, moving, chased. So far each token has had a vector of its
-# own, the same in every sentence. **How does a vector get to know its neighbours?**
+# In "A cachorra correu atrás da bola" (the dog ran after the ball), what *bola* means depends on the words
+# around it: it is the ball of a game, moving, chased. So far each token has had a vector of its own, the same
+# in every sentence.
 
 # %%
 import numpy as np
@@ -97,7 +91,7 @@ for word, weights_T in zip(words, weights_TT, strict=True):
 # Leia a última linha: de tudo o que *bola* passa a ser, 56% vem dela mesma, 15% de *correu*, 15% de *atrás*, e
 # quase nada de *cachorra*. É a **autoatenção**: "auto" porque a frase presta atenção em si mesma, e "sem pesos"
 # porque não há nada para aprender. (Os "pesos de atenção" da tabela são calculados de novo para cada frase; os
-# *pesos do modelo*, que se aprendem, chegam na lição 13.)
+# *pesos do modelo*, que se aprendem, chegam na aula 13.)
 
 # %% [markdown] lang="en"
 # Read the last row: of all that *bola* becomes, 56% comes from itself, 15% from *correu*, 15% from *atrás*, and
@@ -119,7 +113,7 @@ for word, weights_T in zip(words, weights_TT, strict=True):
 # star is where it ends up: it has gained movement. On the right, the weights of all words: a row for the one
 # that looks, a column for the one looked at.
 
-# %% tags=["picture"]
+# %%
 picture, (plane, grid) = figure(10, 4.2, columns=2)
 looking = words.index("bola")
 for place, word in enumerate(words):
@@ -148,7 +142,7 @@ grid.set(title=say("Quem olha (linha) para quem (coluna)", "Who looks (row) at w
 show(picture)
 
 # %% [markdown] lang="pt"
-# ## Quebre
+# ## Quebre e veja
 #
 # "A cachorra correu atrás da bola" e "A bola correu atrás da cachorra" contam histórias opostas. Troque as duas
 # de lugar e compare o que a atenção faz de cada palavra:
@@ -159,7 +153,7 @@ show(picture)
 # "A cachorra correu atrás da bola" and "A bola correu atrás da cachorra" (the ball ran after the dog) tell
 # opposite stories. Swap the two and compare what attention makes of each word:
 
-# %% tags=["break"]
+# %%
 order = [0, 5, 2, 3, 4, 1]
 print(" ".join(words[place] for place in order))
 swapped_TC = x_TC[order]
@@ -176,8 +170,8 @@ check(
 
 # %% [markdown] lang="pt"
 # Nada mudou! Para a atenção, a frase é um saco de palavras: ela soma, e soma não tem ordem. Quem traz a ordem
-# são as **posições** da lição 11, somadas aos vetores antes da atenção. Sem elas, um GPT não saberia quem
-# correu atrás de quem.
+# são as **posições** da aula 11, somadas aos vetores antes da atenção. Sem elas, um GPT não saberia quem correu
+# atrás de quem.
 
 # %% [markdown] lang="en"
 # Nothing changed! To attention a sentence is a bag of words: it adds up, and sums have no order. Order is
@@ -277,11 +271,11 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Onde isso mora no kgpt
+# ## Onde isto mora no kgpt
 #
 # Em [`kgpt/model/causal_attention.py`](../../kgpt/model/causal_attention.py): `attention_weights` são os passos
-# 1 e 2, e `masked_attention` os três. Os mesmos números? Consultas, chaves e valores (lição 13) são aqui a
-# mesma coisa, os próprios vetores, e todos podem olhar para todos.
+# 1 e 2, e `masked_attention` os três. Os mesmos números? Consultas, chaves e valores (aula 13) são aqui a mesma
+# coisa, os próprios vetores, e todos podem olhar para todos.
 
 # %% [markdown] lang="en"
 # ## Where this lives in kgpt
@@ -299,13 +293,13 @@ from_kgpt = np.asarray(masked_attention(x_BKTC[:, :, None], x_BKTC, x_BKTC, ever
 check(say("igual ao kgpt", "equal to kgpt's"), y_TC, from_kgpt, tolerance=1e-6)
 
 # %% [markdown] lang="pt"
-# ## Depois
+# ## O que vem depois
 #
-# Aqui *parecido* é tudo o que a atenção sabe procurar: um verbo nunca acharia seu sujeito. Na [lição
-# 13](13-autoatencao-treinavel.ipynb) ela aprende **o que** procurar.
+# Aqui *parecido* é tudo o que a atenção sabe procurar: um verbo nunca acharia seu sujeito. Na [aula
+# 13](lesson:13) ela aprende **o que** procurar.
 
 # %% [markdown] lang="en"
 # ## What comes next
 #
 # Here *similar* is all that attention knows to look for: a verb would never find its subject. In [lesson
-# 13](13-trainable-self-attention.ipynb) it learns **what** to look for.
+# 13](lesson:13) it learns **what** to look for.

@@ -1,24 +1,18 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       format_name: percent
-# ---
-
 # %% [raw]
 # pt: Autoatenção treinável
 # en: Trainable self-attention
+# question_pt: Como a atenção aprende o que procurar?
+# question_en: How does attention learn what to look for?
 # minutes: 15
-# picture: attention before and after training, and what the scale is for
+# picture: 1
 
 # %% [markdown] lang="pt"
-# **A pergunta.** Na lição 12 cada palavra olhava para quem se parecia com ela. Mas quem pergunta raramente se
-# parece com a resposta: "de que cor é a bola da Bia?" não se parece com *azul*. **Como a atenção aprende o que
-# procurar?**
+# Na aula 12 cada palavra olhava para quem se parecia com ela. Mas quem pergunta raramente se parece com a
+# resposta: "de que cor é a bola da Bia?" não se parece com *azul*.
 
 # %% [markdown] lang="en"
-# **The question.** In lesson 12 each word looked at whatever resembled it. But who asks rarely resembles the
-# answer: "what colour is Bia's ball?" does not look like *blue*. **How does attention learn what to look for?**
+# In lesson 12 each word looked at whatever resembled it. But who asks rarely resembles the answer: "what colour
+# is Bia's ball?" does not look like *blue*.
 
 # %%
 import keras
@@ -164,7 +158,7 @@ check_below(say("a perda em rodadas novas", "the loss on new rounds"), loss, 0.0
 # colour, does no harm. And the other rows, which the model does not even use, find their own names too: the
 # three matrices are the same for all words.
 
-# %% tags=["picture"]
+# %%
 picture, (left, right) = figure(10.5, 4.4, columns=2)
 labels = tokens_of(test_BTC[0])
 heatmap(left, before_TT, labels, labels, digits=2, largest=1)
@@ -176,7 +170,7 @@ for axes in (left, right):
 show(picture)
 
 # %% [markdown] lang="pt"
-# ## Quebre: tire a escala
+# ## Quebre e veja: tire a escala
 #
 # Por que dividir as notas por √D? Uma nota é uma soma de D produtos. Se consultas e chaves têm números de
 # tamanho 1, a soma tem tamanho √D: com D = 512 as notas passam de 20, o softmax dá tudo a uma palavra só, e o
@@ -191,7 +185,7 @@ show(picture)
 # goes through p (1 − p), vanishes. Without a gradient nothing more is learned. See it with random queries and
 # keys:
 
-# %% tags=["break"]
+# %%
 sizes = [4, 16, 64, 256, 1024]
 random = np.random.default_rng(7)
 
@@ -268,7 +262,7 @@ deviation = ((q_ND * k_ND).sum(axis=1) / np.sqrt(64)).std()
 check(say("2: desvio padrão", "2: standard deviation"), deviation, 1.0, tolerance=0.01)
 
 # %% [markdown] lang="pt"
-# **3.** E a atenção sem pesos da lição 12, neste jogo? O produto escalar da pergunta com a criança certa é 1 (o
+# **3.** E a atenção sem pesos da aula 12, neste jogo? O produto escalar da pergunta com a criança certa é 1 (o
 # mesmo nome), consigo mesma também, com as outras cinco é 0. Que peso ela dá à criança certa? Só papel, lápis e
 # `np.exp`.
 
@@ -301,7 +295,7 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Onde isso mora no kgpt
+# ## Onde isto mora no kgpt
 #
 # As três matrizes são `query`, `key` e `value` de `CausalSelfAttention` em
 # [`kgpt/model/attention.py`](../../kgpt/model/attention.py); a escala está no fim de `project`, multiplicada já
@@ -332,13 +326,13 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Depois
+# ## O que vem depois
 #
 # A pergunta vinha no fim e podia olhar a rodada inteira. Mas um GPT escreve da esquerda para a direita, e quem
-# vê a resposta antes de responder não aprende nada. A [lição 14](14-atencao-causal.ipynb) esconde o futuro.
+# vê a resposta antes de responder não aprende nada. A [aula 14](lesson:14) esconde o futuro.
 
 # %% [markdown] lang="en"
 # ## What comes next
 #
 # The question came last and could look at the whole round. But a GPT writes from left to right, and who sees
-# the answer before answering learns nothing. [Lesson 14](14-causal-attention.ipynb) hides the future.
+# the answer before answering learns nothing. [Lesson 14](lesson:14) hides the future.

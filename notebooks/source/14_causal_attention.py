@@ -1,25 +1,18 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       format_name: percent
-# ---
-
 # %% [raw]
 # pt: Atenção causal, com dropout
 # en: Causal attention, with dropout
+# question_pt: O que acontece com quem estuda tendo o gabarito ao lado da prova?
+# question_en: What becomes of somebody who studies with the answers beside the exam?
 # minutes: 15
-# picture: the loss of each position with the future in sight and with the future hidden
+# picture: 1
 
 # %% [markdown] lang="pt"
-# **A pergunta.** Um GPT aprende adivinhando a próxima palavra, em todas as posições da frase ao mesmo tempo.
-# Mas na atenção da lição 13 cada palavra vê todas, também a próxima. **O que acontece com quem estuda tendo o
-# gabarito ao lado da prova?**
+# Um GPT aprende adivinhando a próxima palavra, em todas as posições da frase ao mesmo tempo. Mas na atenção da
+# aula 13 cada palavra vê todas, também a próxima.
 
 # %% [markdown] lang="en"
-# **The question.** A GPT learns by guessing the next word, at all positions of the sentence at once. But in
-# lesson 13's attention each word sees all of them, the next one too. **What becomes of somebody who studies
-# with the answers beside the exam?**
+# A GPT learns by guessing the next word, at all positions of the sentence at once. But in lesson 13's attention
+# each word sees all of them, the next one too.
 
 # %%
 import keras
@@ -126,7 +119,7 @@ check_below(
     0.1,
 )
 
-# %% tags=["picture"]
+# %%
 picture, axes = figure(8, 3.4)
 place = np.arange(1, 9)
 axes.bar(
@@ -201,7 +194,7 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Quebre: esconda tarde demais
+# ## Quebre e veja: esconda tarde demais
 #
 # E se a máscara viesse **depois** do softmax, zerando os pesos do futuro? Parece o mesmo. Troque só a última
 # palavra e veja em que posições o resultado muda:
@@ -213,7 +206,7 @@ check(
 # last word alone and see at which positions the result changes:
 
 
-# %% tags=["break"]
+# %%
 def masked_too_late(q_TD, k_TD, v_TD):
     weights_TT = np.array(ops.softmax(q_TD @ k_TD.T / math.sqrt(8), axis=-1))
     return np.tril(weights_TT) @ v_TD
@@ -323,7 +316,7 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Onde isso mora no kgpt
+# ## Onde isto mora no kgpt
 #
 # Em [`kgpt/model/causal_attention.py`](../../kgpt/model/causal_attention.py), de três modos com os mesmos
 # números: `plain`, como aqui; `blockwise`, que anda pela frase em blocos, não guarda as notas e pula o futuro;
@@ -368,13 +361,13 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Depois
+# ## O que vem depois
 #
-# Uma camada de atenção faz uma pergunta por palavra. E quando é preciso fazer duas ao mesmo tempo? Na [lição
-# 15](15-atencao-com-varias-cabecas.ipynb) ela ganha mais cabeças.
+# Uma camada de atenção faz uma pergunta por palavra. E quando é preciso fazer duas ao mesmo tempo? Na [aula
+# 15](lesson:15) ela ganha mais cabeças.
 
 # %% [markdown] lang="en"
 # ## What comes next
 #
 # A layer of attention asks one question for each word. And when two have to be asked at once? In [lesson
-# 15](15-multi-head-attention.ipynb) it grows more heads.
+# 15](lesson:15) it grows more heads.
