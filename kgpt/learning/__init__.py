@@ -19,8 +19,8 @@ from kgpt.learning.drawing import (
     show,
     token_boxes,
 )
+from kgpt.learning.earlier import parts
 from kgpt.learning.language import language, number, say
-from kgpt.learning.parts import parts
 from kgpt.learning.texts import corpus, sentences
 
 __all__ = [

@@ -16,8 +16,8 @@ RIGHT = "✓"
 NOT_YET = "○"
 
 
-def check(name: str, got: Any, expected: Any, tolerance: float = 0.0) -> bool:
-    """Print whether `got` is `expected`, and return it.
+def check(name: str, got: Any, expected: Any, tolerance: float = 0.0) -> None:
+    """Print whether `got` is `expected`.
 
     Args:
         name: what is checked, in the notebook's language.
@@ -29,47 +29,43 @@ def check(name: str, got: Any, expected: Any, tolerance: float = 0.0) -> bool:
         ValueError: it is not, and `KGPT_LEARN_STRICT` is 1.
     """
     if _is_unsolved(got):
-        return _not_solved(name)
-    problem = _difference(got, expected, tolerance)
-    if problem:
-        return _wrong(name, problem)
-    print(f"{RIGHT} {name}: {say('certo', 'right')}")
-    return True
+        _not_solved(name)
+    elif problem := _difference(got, expected, tolerance):
+        _wrong(name, problem)
+    else:
+        print(f"{RIGHT} {name}: {say('certo', 'right')}")
 
 
-def check_below(name: str, got: Any, bound: float) -> bool:
-    """Print whether the number `got` lies below `bound`, and return it.
+def check_below(name: str, got: Any, bound: float) -> None:
+    """Print whether the number `got` lies below `bound`.
 
     Raises:
         ValueError: it does not, and `KGPT_LEARN_STRICT` is 1.
     """
     if _is_unsolved(got):
-        return _not_solved(name)
-    value = float(got)
-    if not value < bound:
+        _not_solved(name)
+    elif float(got) < bound:
+        print(f"{RIGHT} {name}: {_figure(float(got))} < {_figure(bound)}")
+    else:
         above = say("não é menor que", "is not below")
-        return _wrong(name, f"{number(value, 4)} {above} {number(bound, 4)}")
-    print(f"{RIGHT} {name}: {number(value, 4)} < {number(bound, 4)}")
-    return True
+        _wrong(name, f"{_figure(float(got))} {above} {_figure(bound)}")
 
 
 def _is_unsolved(got: Any) -> bool:
     return got is None or got is ...
 
 
-def _not_solved(name: str) -> bool:
+def _not_solved(name: str) -> None:
     waits = say(
         "sua vez: troque os ... pela sua resposta", "your turn: put your answer for the ..."
     )
     print(f"{NOT_YET} {name}: {waits}")
-    return False
 
 
-def _wrong(name: str, problem: str) -> bool:
+def _wrong(name: str, problem: str) -> None:
     if os.environ.get(STRICT) == "1":
         raise ValueError(f"{name}: {problem}")
     print(f"{NOT_YET} {name}: {say('ainda não', 'not yet')}; {problem}")
-    return False
 
 
 def _difference(got: Any, expected: Any, tolerance: float) -> str:
@@ -107,6 +103,10 @@ def _numeric_difference(got: Any, expected: Any, tolerance: float) -> str:
     if largest <= tolerance:  # false for NaN
         return ""
     return say("maior diferença", "largest difference") + f": {largest:.3g}"
+
+
+def _figure(value: float) -> str:
+    return number(value, 4) if value == 0 or abs(value) >= 1e-3 else f"{value:.0e}"
 
 
 def _short(value: Any) -> str:

@@ -166,7 +166,7 @@ def token_boxes(
             axes.text(middle, -row - 0.45, str(ids[index]), fontsize=8.5, color="#555555", **style)
         left += width
     axes.set_xlim(0, line)
-    axes.set_ylim(-row - 0.65, 0.25)
+    axes.set_ylim(-row - (0.65 if ids else 0.35), 0.25)
     axes.axis("off")
 
 
