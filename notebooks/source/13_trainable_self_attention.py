@@ -170,20 +170,20 @@ for axes in (left, right):
 show(picture)
 
 # %% [markdown] lang="pt"
-# ## Quebre e veja: tire a escala
+# ## Quebre e veja
 #
-# Por que dividir as notas por √D? Uma nota é uma soma de D produtos. Se consultas e chaves têm números de
-# tamanho 1, a soma tem tamanho √D: com D = 512 as notas passam de 20, o softmax dá tudo a uma palavra só, e o
-# gradiente, que passa por p (1 − p), desaparece. Sem gradiente, nada mais se aprende. Veja com consultas e
-# chaves ao acaso:
+# **Tire a escala.** Por que dividir as notas por √D? Uma nota é uma soma de D produtos. Se consultas e chaves
+# têm números de tamanho 1, a soma tem tamanho √D: com D = 512 as notas passam de 20, o softmax dá tudo a uma
+# palavra só, e o gradiente, que passa por p (1 − p), desaparece. Sem gradiente, nada mais se aprende. Veja com
+# consultas e chaves ao acaso:
 
 # %% [markdown] lang="en"
-# ## Break it: take the scale away
+# ## Break it
 #
-# Why divide scores by √D? A score is a sum of D products. If queries and keys hold numbers of size 1, the sum
-# has size √D: with D = 512 scores pass 20, softmax gives everything to a single word, and the gradient, which
-# goes through p (1 − p), vanishes. Without a gradient nothing more is learned. See it with random queries and
-# keys:
+# **Take the scale away.** Why divide scores by √D? A score is a sum of D products. If queries and keys hold
+# numbers of size 1, the sum has size √D: with D = 512 scores pass 20, softmax gives everything to a single
+# word, and the gradient, which goes through p (1 − p), vanishes. Without a gradient nothing more is learned.
+# See it with random queries and keys:
 
 # %%
 sizes = [4, 16, 64, 256, 1024]

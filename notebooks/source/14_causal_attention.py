@@ -194,16 +194,16 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ## Quebre e veja: esconda tarde demais
+# ## Quebre e veja
 #
-# E se a máscara viesse **depois** do softmax, zerando os pesos do futuro? Parece o mesmo. Troque só a última
-# palavra e veja em que posições o resultado muda:
+# **Esconda tarde demais.** E se a máscara viesse **depois** do softmax, zerando os pesos do futuro? Parece o
+# mesmo. Troque só a última palavra e veja em que posições o resultado muda:
 
 # %% [markdown] lang="en"
-# ## Break it: hide too late
+# ## Break it
 #
-# What if the mask came **after** softmax, setting the future's weights to zero? It looks the same. Change the
-# last word alone and see at which positions the result changes:
+# **Hide too late.** What if the mask came **after** softmax, setting the future's weights to zero? It looks the
+# same. Change the last word alone and see at which positions the result changes:
 
 
 # %%

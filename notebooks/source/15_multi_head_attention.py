@@ -187,18 +187,18 @@ for axes, round_TC in zip(panels, x_test[:2], strict=True):
 show(picture)
 
 # %% [markdown] lang="pt"
-# ## Quebre e veja: esqueça a transposição
+# ## Quebre e veja
 #
-# Para separar as cabeças, corta-se (B, T, C) em (B, T, H, D) e **troca-se** a ordem para (B, H, T, D). E se
-# alguém pedir a forma final de uma vez? As formas batem, nada reclama, e a rede até treina. Mas mude só a
-# última palavra:
+# **Esqueça a transposição.** Para separar as cabeças, corta-se (B, T, C) em (B, T, H, D) e **troca-se** a ordem
+# para (B, H, T, D). E se alguém pedir a forma final de uma vez? As formas batem, nada reclama, e a rede até
+# treina. Mas mude só a última palavra:
 
 # %% [markdown] lang="en"
-# ## Break it: forget the transposition
+# ## Break it
 #
-# To separate the heads, (B, T, C) is cut into (B, T, H, D), and then the order is **swapped** to (B, H, T, D).
-# What if somebody asks for the final shape at once? The shapes fit, nothing complains, and the net even trains.
-# But change the last word alone:
+# **Forget the transposition.** To separate the heads, (B, T, C) is cut into (B, T, H, D), and then the order is
+# **swapped** to (B, H, T, D). What if somebody asks for the final shape at once? The shapes fit, nothing
+# complains, and the net even trains. But change the last word alone:
 
 
 # %%

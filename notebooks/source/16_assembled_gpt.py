@@ -299,18 +299,18 @@ for _ in range(120):
 print(bytes(written).decode(errors="replace"))
 
 # %% [markdown] lang="pt"
-# ## Quebre e veja: tire as somas
+# ## Quebre e veja
 #
-# E se o bloco não somasse nada ao corredor, mas o substituísse pelo que achou? Empilhamos 24 blocos com pesos
-# sorteados e medimos o que resta de **diferente entre as palavras** de uma frase: o tamanho do que distingue
-# cada vetor da média deles, em relação ao todo.
+# **Tire as somas.** E se o bloco não somasse nada ao corredor, mas o substituísse pelo que achou? Empilhamos 24
+# blocos com pesos sorteados e medimos o que resta de **diferente entre as palavras** de uma frase: o tamanho do
+# que distingue cada vetor da média deles, em relação ao todo.
 
 # %% [markdown] lang="en"
-# ## Break it: take the sums away
+# ## Break it
 #
-# What if the block added nothing to the corridor, but replaced it by what it found? We stack 24 blocks with
-# random weights and measure what is left of the **difference between the words** of a sentence: the size of
-# what sets each vector apart from their mean, as a share of the whole.
+# **Take the sums away.** What if the block added nothing to the corridor, but replaced it by what it found? We
+# stack 24 blocks with random weights and measure what is left of the **difference between the words** of a
+# sentence: the size of what sets each vector apart from their mean, as a share of the whole.
 
 
 # %%
