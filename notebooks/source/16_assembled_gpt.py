@@ -9,13 +9,13 @@
 # %% [markdown] lang="pt"
 # A atenção leva informação de uma palavra a outra, e só. Alguém precisa *pensar* sobre o que chegou; o sinal
 # precisa sobreviver a dezenas de camadas; e no começo e no fim há números de tokens, não vetores. Tudo isso
-# cabe em sessenta linhas. Nesta aula você as escreve com as peças das aulas anteriores, e confere: com os
-# mesmos pesos, os logits são os do kgpt.
+# cabe em oitenta linhas. Nesta aula você as escreve com as peças das aulas anteriores, e confere: com os mesmos
+# pesos, os logits são os do kgpt.
 
 # %% [markdown] lang="en"
 # Attention carries information from one word to another, and that is all. Somebody has to *think* about what
 # has arrived; the signal has to survive dozens of layers; and at the beginning and the end there are numbers of
-# tokens, not vectors. All this fits into sixty lines. In this lesson you write them with the parts of the
+# tokens, not vectors. All this fits into eighty lines. In this lesson you write them with the parts of the
 # earlier ones, and check: with the same weights, the logits are kgpt's.
 
 # %%
