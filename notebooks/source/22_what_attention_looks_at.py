@@ -285,18 +285,27 @@ for axes, link in zip(panels, LINKS, strict=True):
 show(picture)
 
 # %% [markdown] lang="pt"
-# O antecedente está em laranja. Compare as linhas: nem sempre a atenção de *ela* vai a ele, e a camada 2 pode
-# preferir uma palavrinha como *mas*, que não quer dizer nada. Não é distração. Ao ler *mas*, o modelo já tinha
-# de adivinhar o pronome, e para isso achou o antecedente **ali**; *ela* busca a resposta pronta. Depois da
-# primeira camada, o vetor numa posição já não é "a palavra" daquela posição. A ablação não se importa com o
-# caminho: pergunta só de que palavras a resposta depende.
+# O antecedente está em laranja. Na linha da ablação, dos dois substantivos só ele importa: tire o outro, e nada
+# muda. A atenção conta outra história: a camada 1 olha mais para *bola* nas **duas** frases, também quando
+# *ela* é a cachorra, e a camada 2 se espalha por palavrinhas como *atrás* e *porque*. Não é distração. Ao ler
+# *mas* ou *porque* o modelo já tinha de adivinhar o pronome, e pode ter deixado ali o que achou: depois da
+# primeira camada, o vetor numa posição já não é só "a palavra" daquela posição.
+#
+# A ablação também pede cuidado. Sem *ela* a frase acaba antes da hora, e sem o primeiro *A* ela começa como o
+# modelo nunca viu: a queda aí não diz que *A* seja o antecedente. Por isso comparamos só os dois substantivos
+# entre si.
 
 # %% [markdown] lang="en"
-# The antecedent is in orange. Compare the rows: *ela*'s attention does not always go to it, and layer 2 may
-# prefer a small word such as *mas*, which means nothing. It is no distraction. When it read *mas*, the model
-# had to guess the pronoun already, and for that it found the antecedent **there**; *ela* fetches the ready
-# answer. After the first layer, the vector at a position is no longer "the word" of that position. Ablation
-# does not care about the way: it only asks which words the answer depends on.
+# The antecedent is in orange. In the row of the ablation, of the two nouns it alone matters: take the other one
+# out, and nothing changes. Attention tells another story: layer 1 looks at *bola* more in **both** sentences,
+# also when *ela* is the dog, and layer 2 spreads over small words such as *atrás* and *porque*. It is no
+# distraction. When it read *mas* or *porque* the model had to guess the pronoun already, and may have left
+# there what it found: after the first layer, the vector at a position is no longer just "the word" of that
+# position.
+#
+# Ablation needs care too. Without *ela* the sentence ends too early, and without the first *A* it begins as the
+# model has never seen: the drop there does not say that *A* is the antecedent. This is why we compare only the
+# two nouns with each other.
 
 # %% [markdown] lang="pt"
 # ## Uma frase não prova nada
@@ -373,9 +382,9 @@ for head in range(4):
 # %% [markdown] lang="pt"
 # A camada 1 acha o antecedente quando basta concordar em gênero, e chuta quando não basta: cada cabeça dela
 # acerta **exatamente** a metade, e nem poderia ser diferente. Ela compara *ela* com cada substantivo sem ter
-# lido o *mas* ou o *porque*, que ainda são outros vetores; com um ou com outro, prefere o mesmo. A camada 2 já
-# pode usar o que a primeira juntou, mas os lugares para onde olha são outros, e como apontador de antecedentes
-# ela é fraca, embora sem ela o modelo não soubesse a resposta. A ablação acerta quase sempre.
+# lido o *mas* ou o *porque*, que ainda são outros vetores; com um ou com outro, prefere o mesmo. A camada 2
+# poderia usar o que a primeira juntou, mas como apontador de antecedentes fica até abaixo do acaso. E o modelo
+# acerta tudo, e a ablação também.
 #
 # Num modelo deste tamanho treinado em prosa de verdade é pior: nenhuma leitura da atenção saiu do acaso, e a
 # ablação só num de dois modelos ([medidas do kgpt](../../benchmarks/RESULTS.md)). Um desenho de atenção mostra
@@ -385,9 +394,8 @@ for head in range(4):
 # Layer 1 finds the antecedent when it is enough to agree in gender, and guesses when it is not: each of its
 # heads is right **exactly** half of the time, and it could not be otherwise. It compares *ela* with each noun
 # without having read the *mas* or the *porque*, which are still other vectors; with either of them, it prefers
-# the same noun. Layer 2 can use what the first has gathered, but the places where it looks are others, and as a
-# pointer to antecedents it is weak, although without it the model would not know the answer. Ablation is right
-# nearly always.
+# the same noun. Layer 2 could use what the first has gathered, but as a pointer to antecedents it even stays
+# below chance. And the model is right every time, and so is ablation.
 #
 # In a model of this size that was trained on real prose it is worse: no reading of attention got away from
 # chance, and ablation in one of two models only ([kgpt's measurements](../../benchmarks/RESULTS.md)). A picture
@@ -396,27 +404,31 @@ for head in range(4):
 # %% [markdown] lang="pt"
 # ## Quebre e veja
 #
-# **A cabeça mágica.** É fácil se enganar. Pegue um modelo **sem treino nenhum**, escolha entre suas oito
-# cabeças a que mais acerta em doze frases, e conte só o resultado dela. Depois meça a mesma cabeça nas outras:
+# **A cabeça mágica.** É fácil se enganar. Pegue cinco modelos **sem treino nenhum**, escolha entre suas
+# quarenta cabeças a que mais acerta em doze frases, e conte só o resultado dela. Depois meça a mesma cabeça nas
+# outras frases:
 
 # %% [markdown] lang="en"
 # ## Break it
 #
-# **The magic head.** It is easy to fool oneself. Take a model **without any training**, choose among its eight
-# heads the one that is right most often in twelve sentences, and report that one alone. Then measure the same
-# head on the others:
+# **The magic head.** It is easy to fool oneself. Take five models **without any training**, choose among their
+# forty heads the one that is right most often in twelve sentences, and report that one alone. Then measure the
+# same head on the other sentences:
 
 # %%
-untrained = Reading(build_gpt(config, seed=5), test)
+untrained = [Reading(build_gpt(config, seed=seed), test) for seed in range(5)]
 chosen = random.Random(3).sample(test, 12)
 others = [each for each in test if each not in chosen]
 heads = {
-    (layer + 1, head + 1): untrained.draws(untrained.layers[layer][:, head])
+    (number + 1, layer + 1, head + 1): without_training.draws(
+        without_training.layers[layer][:, head]
+    )
+    for number, without_training in enumerate(untrained)
     for layer, head in itertools.product(range(2), range(4))
 }
 best = max(heads, key=lambda place: agreement(chosen, heads[place]).share)
 on_chosen, on_others = agreement(chosen, heads[best]), agreement(others, heads[best])
-print(say("melhor cabeça:", "best head:"), best)
+print(say("melhor de 40 (modelo, camada, cabeça):", "best of 40 (model, layer, head):"), best)
 print(
     f"{on_chosen.share:.0%}",
     say("nas doze em que foi escolhida", "on the twelve by which it was chosen"),
