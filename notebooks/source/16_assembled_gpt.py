@@ -146,7 +146,7 @@ show(picture)
 # **The block** is two lines.
 
 
-# %% tags=["part"]
+# %%
 class FeedForward(keras.layers.Layer):
     """Each vector by itself: (B, T, C) to (B, T, C) through 4 C hidden units."""
 
