@@ -29,6 +29,7 @@ from keras import ops
 from kgpt.learning import check, check_below, colour, corpus, figure, number, parts, say, show
 
 keras.utils.set_random_seed(16)
+TokensAndPositions = parts("11").TokensAndPositions
 MultiHeadAttention = parts("15").MultiHeadAttention
 
 # %% [markdown] lang="pt"
@@ -178,18 +179,16 @@ class MyGPT(keras.Model):
 
     def __init__(self, vocabulary_size, context_length, num_layers, num_heads, width):
         super().__init__()
-        small = keras.initializers.RandomNormal(stddev=0.02)
-        self.token_embedding = keras.layers.Embedding(vocabulary_size, width, small)
-        self.position_embedding = keras.layers.Embedding(context_length, width, small)
+        self.embedding = TokensAndPositions(vocabulary_size, context_length, width)
         self.blocks = [Block(width, num_heads) for _ in range(num_layers)]
         self.final_norm = keras.layers.LayerNormalization(epsilon=1e-5)
 
     def call(self, ids_BT):
-        positions_T = ops.arange(ids_BT.shape[1])
-        x_BTC = self.token_embedding(ids_BT) + self.position_embedding(positions_T)
+        x_BTC = self.embedding(ids_BT)
         for block in self.blocks:
             x_BTC = block(x_BTC)
-        return ops.matmul(self.final_norm(x_BTC), ops.transpose(self.token_embedding.embeddings))
+        table_VC = self.embedding.token_embedding.embeddings
+        return ops.matmul(self.final_norm(x_BTC), ops.transpose(table_VC))
 
 
 # %% [markdown] lang="pt"
@@ -224,7 +223,7 @@ ours = MyGPT(**shape)
 ids_BT = random.integers(300, size=(2, 32)).astype("int32")
 ours(ids_BT)  # the first call creates the weights
 
-pairs = [(ours, theirs)] + list(zip(ours.blocks, theirs.blocks, strict=True))
+pairs = [(ours.embedding, theirs), (ours, theirs), *zip(ours.blocks, theirs.blocks, strict=True)]
 names = ["token_embedding", "position_embedding", "final_norm"]
 names += ["attention_norm", "feed_forward_norm"]
 names += [f"attention.{name}" for name in ("query", "key", "value", "output_projection")]

@@ -382,9 +382,10 @@ for head in range(4):
 # %% [markdown] lang="pt"
 # A camada 1 acha o antecedente quando basta concordar em gênero, e chuta quando não basta: cada cabeça dela
 # acerta **exatamente** a metade, e nem poderia ser diferente. Ela compara *ela* com cada substantivo sem ter
-# lido o *mas* ou o *porque*, que ainda são outros vetores; com um ou com outro, prefere o mesmo. A camada 2
-# poderia usar o que a primeira juntou, mas como apontador de antecedentes fica até abaixo do acaso. E o modelo
-# acerta tudo, e a ablação também.
+# lido o *mas* ou o *porque*, que ainda são outros vetores; com um ou com outro, prefere o mesmo. (Na média das
+# cabeças sobram uns pontos, porque *mas* e *porque* tiram atenção de cabeças diferentes.) A camada 2 poderia
+# usar o que a primeira juntou, mas como apontador de antecedentes fica até abaixo do acaso. E o modelo acerta
+# tudo, e a ablação também.
 #
 # Num modelo deste tamanho treinado em prosa de verdade é pior: nenhuma leitura da atenção saiu do acaso, e a
 # ablação só num de dois modelos ([medidas do kgpt](../../benchmarks/RESULTS.md)). Um desenho de atenção mostra
@@ -394,8 +395,9 @@ for head in range(4):
 # Layer 1 finds the antecedent when it is enough to agree in gender, and guesses when it is not: each of its
 # heads is right **exactly** half of the time, and it could not be otherwise. It compares *ela* with each noun
 # without having read the *mas* or the *porque*, which are still other vectors; with either of them, it prefers
-# the same noun. Layer 2 could use what the first has gathered, but as a pointer to antecedents it even stays
-# below chance. And the model is right every time, and so is ablation.
+# the same noun. (In the mean of the heads a few points are left, because *mas* and *porque* take attention away
+# from different heads.) Layer 2 could use what the first has gathered, but as a pointer to antecedents it even
+# stays below chance. And the model is right every time, and so is ablation.
 #
 # In a model of this size that was trained on real prose it is worse: no reading of attention got away from
 # chance, and ablation in one of two models only ([kgpt's measurements](../../benchmarks/RESULTS.md)). A picture
