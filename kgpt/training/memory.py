@@ -106,7 +106,7 @@ class MemoryPlan:
     evaluation: int
     """What a forward pass over a batch of the validation split takes, in place of the three above."""
     checkpoint: int
-    """What saving takes, in place of the four above."""
+    """What saving takes, in place of the four above; nothing of a GPU's."""
     saves_while_training: bool
     """Whether checkpoints are written in the background, while the next steps are made: then both add up."""
 
@@ -156,7 +156,8 @@ def memory_plan(config: TrainConfig, *, on_gpu: bool = False) -> MemoryPlan:
         activations=round(kept + part["scores_once"]),
         logits=round(part["logits"] + part["head"]),
         evaluation=evaluation_bytes(config),
-        checkpoint=round(SAVING * (weights + FLOAT32 * slots)),
+        # a snapshot lies in main memory
+        checkpoint=0 if on_gpu else round(SAVING * (weights + FLOAT32 * slots)),
         saves_while_training=config.checkpoint_every % config.evaluate_every != 0,
     )
 

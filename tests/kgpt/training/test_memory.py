@@ -160,3 +160,12 @@ def test_what_an_option_costs():
     half = dataclasses.replace(plain, precision="bfloat16", xla="on")
     assert memory_plan(half).activations < before.activations
     assert memory_plan(dataclasses.replace(plain, xla="off")) != before
+
+
+def test_saving_takes_nothing_of_a_gpu():
+    """A snapshot is copied into main memory before it is written."""
+    config = preset("gpt2-1558m")
+    plan = memory_plan(config, on_gpu=True)
+    assert plan.checkpoint == 0
+    assert plan.phases["saving"] == plan.held
+    assert memory_plan(config).checkpoint > plan.weights
