@@ -1,17 +1,21 @@
 # Needs Python 3.11-3.13 and make; builds its own environment in .venv.
 #   make demo    install, train the demo model, let it write       make test    all tests
 #   make check   lint, types, import contracts                     make bench   compare with peers
+#   make learn   the lessons of notebooks/ in Jupyter
 #   make test-peers   the same numbers as transformers and PyTorch (installs both)
 
 PYTHON ?= $(shell for v in 3.12 3.13 3.11; do command -v python$$v >/dev/null 2>&1 && python$$v -c '' 2>/dev/null && echo python$$v && exit; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
+LEARN := $(VENV)/learn/bin
 RUNS := $(or $(KGPT_SAVED_MODELS),saved_models)
 
-.PHONY: demo test test-peers test-long check bench pictures lock clean
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "kgpt needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12 ..."; exit 2; }
+
+.PHONY: demo learn test test-peers test-long check bench pictures lock clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "kgpt needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12 ..."; exit 2; }
+	@$(CHECK_PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
@@ -23,6 +27,17 @@ $(VENV)/.dev: $(VENV)/.core
 $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@touch $@
+
+# The lessons have an environment of their own: Jupyter's many packages stay out of the others.
+$(VENV)/learn/.ready: pyproject.toml constraints.txt
+	@$(CHECK_PYTHON)
+	@test -x $(LEARN)/python || $(PYTHON) -m venv $(VENV)/learn
+	$(LEARN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[learn]'
+	@touch $@
+
+learn: $(VENV)/learn/.ready
+	@echo 'Each lesson opens with a double click, in pt or in en; Ctrl-C here ends Jupyter.'
+	$(LEARN)/jupyter lab --notebook-dir=. notebooks/README.md
 
 demo: $(VENV)/.core
 	@$(BIN)/kgpt prepare encyclopedia

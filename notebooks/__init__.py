@@ -1,0 +1,1 @@
+"""The learning path: lessons as text in `source`, and the notebooks built from them."""

@@ -1,0 +1,145 @@
+"""What lessons share: words in two languages, checks, pictures, text, parts of earlier lessons."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import kgpt
+from kgpt.errors import KgptError
+from kgpt.learning import begin, check, check_below, corpus, number, parts, say, sentences
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGPT_LEARN_LANGUAGE", "en")
+    monkeypatch.delenv("KGPT_LEARN_STRICT", raising=False)
+
+
+def test_words_and_numbers_follow_the_language(monkeypatch: pytest.MonkeyPatch):
+    assert say("gato", "cat") == "cat" and number(1234.5) == "1,234.50"
+    monkeypatch.setenv("KGPT_LEARN_LANGUAGE", "pt")
+    assert say("gato", "cat") == "gato" and number(1234.5) == "1.234,50"
+
+
+def test_a_lesson_begins_in_its_language_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    begin("pt")
+    assert capsys.readouterr().out.startswith("Tudo pronto") and say("gato", "cat") == "gato"
+    with pytest.raises(KgptError, match="Unknown language"):
+        begin("fr")
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "tolerance"),
+    [
+        (3, 3, 0), (3.04, 3, 0.05), ([1, 2], np.array([1.0, 2.0]), 0), ("rio", "rio", 0),
+        ({"a": 1}, {"a": 1}, 0), (True, True, 0), ([], [], 0), (["a", 1], ["a", 1], 0),
+        (np.float32(1.5), 1.5, 0), ([[1, 2], [3, 4]], ((1, 2), (3, 4)), 0),
+    ],
+)  # fmt: skip
+def test_right_answers_are_right(got, expected, tolerance, monkeypatch, capsys):
+    monkeypatch.setenv("KGPT_LEARN_STRICT", "1")
+    check("answer", got, expected, tolerance)
+    assert capsys.readouterr().out == "✓ answer: right\n"
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "tolerance", "said"),
+    [
+        (3.06, 3, 0.05, "largest difference: 0.06"), ("mar", "rio", 0, "received: 'mar'"),
+        ([1, 2, 3], [1, 2], 0, "got (3,), expected (2,)"), (float("nan"), 1.0, 9, "nan"),
+        ("rio", 3, 0, "expected numbers"), ([1, "x"], [1, 2], 0, "expected numbers"),
+        ([[1], [2, 3]], [1, 2], 0, "expected numbers"), (False, True, 0, "False"),
+    ],
+)  # fmt: skip
+def test_wrong_answers_say_what_is_wrong_and_stop_only_the_build(
+    got, expected, tolerance, said, monkeypatch, capsys
+):
+    check("answer", got, expected, tolerance)
+    out = capsys.readouterr().out
+    assert out.startswith("○ answer: not yet") and said in out
+    monkeypatch.setenv("KGPT_LEARN_STRICT", "1")
+    with pytest.raises(ValueError, match="^answer: "):
+        check("answer", got, expected, tolerance)
+
+
+@pytest.mark.parametrize("got", [None, ...])
+def test_an_exercise_not_yet_solved_stops_nothing(got, monkeypatch, capsys):
+    monkeypatch.setenv("KGPT_LEARN_STRICT", "1")
+    check("answer", got, 3)
+    check_below("loss", got, 3)
+    assert capsys.readouterr().out.count("your turn") == 2
+
+
+def test_a_number_is_below_its_bound_or_not(monkeypatch, capsys):
+    check_below("loss", np.float32(1.25), 1.5)
+    assert capsys.readouterr().out == "✓ loss: 1.2500 < 1.5000\n"
+    check_below("loss", 1.5, 1.5)
+    assert "1.5000 is not below 1.5000" in capsys.readouterr().out
+    monkeypatch.setenv("KGPT_LEARN_STRICT", "1")
+    with pytest.raises(ValueError, match="is not below"):
+        check_below("loss", float("nan"), 1.5)
+
+
+def test_the_text_is_portuguese_of_the_size_and_seed_asked_for():
+    text = corpus(30_000)
+    assert 30_000 <= len(text.encode()) < 33_000 and " é " in text
+    assert text == corpus(30_000) and text != corpus(30_000, seed=2)
+    lines = sentences(30_000)
+    assert len(lines) > 200 and all(line[-1] in ".!?" and "\n" not in line for line in lines)
+    assert all(line in text for line in lines)
+
+
+def test_parts_of_a_lesson_are_its_tagged_cells(tmp_path, monkeypatch):
+    package = tmp_path / "kgpt"
+    (tmp_path / "notebooks" / "source").mkdir(parents=True)
+    source = tmp_path / "notebooks" / "source" / "91_parts.py"
+    source.write_text(
+        '# %% [raw]\n# pt: x\n\n# %% tags=["part"]\nimport math\n\n\n# %% tags=["part"]\n'
+        "def half(value):\n    return math.floor(value / 2)\n\n\n# %%\nother = 1\n",
+        encoding="utf-8",
+    )
+    (source.parent / "92_none.py").write_text("# %%\nother = 1\n", encoding="utf-8")
+    monkeypatch.setattr(kgpt, "__file__", str(package / "__init__.py"))
+    module = parts("91")
+    assert module.half(7) == 3 and not hasattr(module, "other") and parts("91") is module
+    with pytest.raises(KgptError, match="No cell of 92_none.py"):
+        parts("92")
+    with pytest.raises(KgptError, match="source is missing"):
+        parts("93")
+    sys.modules.pop("kgpt_lesson_91")
+
+
+def test_pictures_are_drawn_and_nothing_heavy_is_loaded_before_they_are():
+    code = """
+import sys
+import kgpt.learning as learning
+print(sorted({"numpy", "matplotlib", "keras", "tensorflow", "IPython"} & set(sys.modules)))
+drawing, (a, b, c, d) = learning.figure(9, 3, columns=4)
+learning.bars(a, ["um", "dois"], [1, 2], highlighted=[1])
+learning.heatmap(b, [[0.0, -1.0], [float("nan"), 0.5]], ["x", "y"], ["casa", "mar"], digits=1, centred=True)
+learning.token_boxes(c, ["O", " rio", " nasce", "\\n"], [5, 17, 300, 1], line=12)
+learning.named_points(d, [(0, 1), (2, 3)], ["gato", "rio"], [0, 1])
+print([bar.get_facecolor() == a.patches[1].get_facecolor() for bar in a.patches])
+print([text.get_text() for text in b.texts], [text.get_text() for text in c.texts])
+print([text.get_text() for text in d.texts])
+learning.show(drawing)
+from matplotlib import pyplot
+print(pyplot.get_fignums())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "[]",
+        "[False, True]",
+        "['0.0', '-1.0', '', '0.5'] ['O', '5', '·rio', '17', '·nasce', '300', '↵', '1']",
+        "['gato', 'rio']",
+        "[]",
+    ]
