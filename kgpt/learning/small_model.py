@@ -32,7 +32,7 @@ STEPS = 300
 
 
 def lesson_folder() -> Path:
-    """This user's folder for what the lessons make: data, runs, exports. It may be deleted at any time.
+    """The user's folder for what the lessons make: data, runs, exports. It may be deleted at any time.
 
     Raises:
         KgptError: somebody else has made a folder of that name.

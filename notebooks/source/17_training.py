@@ -32,7 +32,10 @@ tokenizer = corpus.tokenizer
 train_ids = np.asarray(corpus.tokens("train"))
 validation_ids = np.asarray(corpus.tokens("validation"))
 print(say("tokens para treinar:", "tokens to train on:"), number(len(train_ids), 0))
-print(say("tokens guardados para a prova:", "tokens kept for the exam:"), number(len(validation_ids), 0))
+print(
+    say("tokens guardados para a prova:", "tokens kept for the exam:"),
+    number(len(validation_ids), 0),
+)
 print(tokenizer.decode(train_ids[:60]))
 
 # %% [markdown] lang="pt"
@@ -52,6 +55,7 @@ print(tokenizer.decode(train_ids[:60]))
 #
 # At each position the model gives each token a probability. The loss of that position is `-ln` of the probability it gave
 # to the token *that really came*: sure and right, near 0; sure and wrong, a large number. The text's loss is the mean.
+
 
 # %%
 def loss_by_hand(logits_TV, targets_T):
@@ -170,6 +174,7 @@ little = train(model, train_ids[:2000])
 for step, seen, exam in little[[0, 2, 4, 6, 10]]:
     print(f"{step:4.0f}   {number(seen, 2)}   {number(exam, 2)}")
 
+
 # %%
 def draw(axis, rows, title, ceiling=7.2):
     axis.plot(rows[:, 0], rows[:, 1], "--", color=colour(0), label=say("treino", "training"))
@@ -186,26 +191,28 @@ fig, axis = figure(8, 3.8)
 draw(axis, little, say("2.000 tokens: o modelo decora", "2,000 tokens: the model learns by heart"))
 axis.fill_between(little[:, 0], little[:, 1], little[:, 2], color=colour(5), alpha=0.08)
 axis.set_ylabel(say("perda (nats por token)", "loss (nats a token)"))
-axis.annotate(say("só contando", "counting alone"), (84, frequency_loss + 0.12), color="#777777")
+axis.annotate(say("só contando", "counting alone"), (13, frequency_loss + 0.1), color="#777777")
 axis.annotate(say("decoreba", "by heart"), (70, 3), color=colour(5), fontsize=13)
 axis.legend(loc="upper right")
 show(fig)
 
 # %% [markdown] lang="pt"
-# Eis a assinatura do sobreajuste: a linha tracejada desce sem parar, a cheia desce, vira e **sobe**. No passo 120 o
-# modelo sabe seu pedacinho de texto quase palavra por palavra e está pior na prova do que no melhor momento (a bolinha).
-# A perda de treino, sozinha, mentiria para você.
+# Eis a assinatura do sobreajuste: a linha tracejada desce sem parar, a cheia desce, vira e **sobe**. No passo 120 o modelo
+# sabe seu pedacinho de texto quase palavra por palavra e está pior na prova do que no melhor momento (a bolinha), pior até do que quem só conta. A perda de treino, sozinha, mentiria para você.
 
 # %% [markdown] lang="en"
 # This is the signature of overfitting: the dashed line falls and falls, the solid one falls, turns and **rises**. At step
 # 120 the model knows its little piece of text almost word for word, and does worse in the exam than at its best moment
-# (the dot). The training loss alone would lie to you.
+# (the dot), worse even than counting alone. The training loss alone would lie to you.
 
 # %%
 best = little[:, 2].min()
 check_below(say("decorou: perda de treino", "by heart: training loss"), little[-1, 1], 0.6)
 check_below(
-    say("piorou na prova: o melhor momento contra o fim", "worse in the exam: best moment against the end"),
+    say(
+        "piorou na prova: o melhor momento contra o fim",
+        "worse in the exam: best moment against the end",
+    ),
     best + 0.3,
     little[-1, 2],
 )
@@ -231,39 +238,45 @@ plenty = train(trained, train_ids)
 
 fig, axes = figure(9.5, 3.8, columns=3, sharey=True)
 draw(axes[0], little, say("2.000 tokens", "2,000 tokens"))
-draw(axes[1], dropped, "2.000 + dropout 0,4" if say("pt", "en") == "pt" else "2,000 + dropout 0.4")
+draw(axes[1], dropped, say("2.000 + dropout 0,4", "2,000 + dropout 0.4"))
 draw(axes[2], plenty, say("64 mil tokens", "64 thousand tokens"))
 for axis, rows in zip(axes, (little, dropped, plenty), strict=True):
     axis.fill_between(rows[:, 0], rows[:, 1], rows[:, 2], color=colour(5), alpha=0.08)
-    axis.annotate(number(rows[-1, 2], 2), (104, rows[-1, 2] + 0.2), color=colour(5), fontweight="bold")
+    axis.annotate(
+        number(rows[-1, 2], 2), (104, rows[-1, 2] + 0.2), color=colour(5), fontweight="bold"
+    )
 axes[0].set_ylabel(say("perda (nats por token)", "loss (nats a token)"))
 axes[2].legend(loc="upper right")
 show(fig)
 
 # %% [markdown] lang="pt"
-# O dropout freia a decoreba (a tracejada desce menos, o fim é menos ruim), mas não faz milagre: em 2.000 tokens
-# simplesmente não está escrito o que a prova pergunta. Com 64 mil, o mesmo modelo, com o mesmo número de passos, chega
+# O dropout freia a decoreba (a tracejada desce bem menos), mas na prova quase nada muda: em 2.000 tokens simplesmente não
+# está escrito o que ela pergunta. Com 64 mil, o mesmo modelo, com o mesmo número de passos, chega
 # muito mais baixo, e as duas linhas andam juntas: o que ele aprende serve para texto que nunca viu.
 
 # %% [markdown] lang="en"
-# Dropout slows learning by heart (the dashed line falls less, the end is less bad), but works no wonders: what the exam
-# asks simply is not written in 2,000 tokens. With 64 thousand the same model, in the same number of steps, gets far lower,
+# Dropout slows learning by heart (the dashed line falls much less), but in the exam next to nothing changes: what it asks
+# simply is not written in 2,000 tokens. With 64 thousand the same model, in the same number of steps, gets far lower,
 # and the two lines walk together: what it learns holds for text it has never seen.
 
 # %%
 check_below(say("prova com muito texto", "the exam, with much text"), plenty[-1, 2], 2.0)
-check_below(say("distância entre prova e treino", "distance of exam and training"), plenty[-1, 2] - plenty[-1, 1], 0.6)
+check_below(
+    say("distância entre prova e treino", "distance of exam and training"),
+    plenty[-1, 2] - plenty[-1, 1],
+    0.6,
+)
 check_below(say("melhor do que contar", "better than counting"), plenty[-1, 2], frequency_loss)
 print(say("perplexidade na prova:", "perplexity in the exam:"), number(np.exp(plenty[-1, 2]), 1))
 
 # %% [markdown] lang="pt"
-# ## Quebre e veja quebrar
+# ## Quebre e veja
 #
 # O botão mais perigoso do treino é a **taxa de aprendizado**, o tamanho do passo. Multiplique-a por 100 e cada passo pula
 # por cima do vale.
 
 # %% [markdown] lang="en"
-# ## Break it and see it break
+# ## Break it
 #
 # Training's most dangerous knob is the **learning rate**, the size of the step. Make it a hundred times larger, and each
 # step jumps right over the valley.
@@ -285,7 +298,9 @@ axis.set_xlabel(say("passo", "step"))
 axis.set_ylabel(say("perda na prova", "loss in the exam"))
 axis.legend()
 show(fig)
-check_below(say("pior do que não saber nada", "worse than knowing nothing"), np.log(1024), broken[-1, 2])
+check_below(
+    say("pior do que não saber nada", "worse than knowing nothing"), np.log(1024), broken[-1, 2]
+)
 
 # %% [markdown] lang="pt"
 # Pior do que não saber nada: o modelo ficou *muito seguro de bobagens*. Quando a perda de um treino seu passar de
@@ -332,14 +347,18 @@ print(number(bits_per_byte, 3))
 # there have been `patience` measurements in a row without a validation loss lower than the best so far. (If that never
 # happens, the last step.)
 
+
 # %% tags=["exercise"]
 def stop_step(rows, patience):
     return ...  # your answer
 
 
-example = np.array([[0, 0, 5.0], [10, 0, 3.0], [20, 0, 3.5], [30, 0, 2.9], [40, 0, 3.0], [50, 0, 3.1]])
+example = np.array(
+    [[0, 0, 5.0], [10, 0, 3.0], [20, 0, 3.5], [30, 0, 2.9], [40, 0, 3.0], [50, 0, 3.1]]
+)
 check(say("paciência 2", "patience 2"), stop_step(example, 2), 50)
 check(say("paciência 1", "patience 1"), stop_step(example, 1), 20)
+
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 def stop_step(rows, patience):
@@ -353,7 +372,13 @@ def stop_step(rows, patience):
 
 check(say("paciência 2", "patience 2"), stop_step(example, 2), 50)
 check(say("paciência 1", "patience 1"), stop_step(example, 1), 20)
-print(say("no treino curto, paciência 3 pararia no passo", "on little text, patience 3 would stop at step"), stop_step(little, 3))
+print(
+    say(
+        "no treino curto, paciência 3 pararia no passo",
+        "on little text, patience 3 would stop at step",
+    ),
+    stop_step(little, 3),
+)
 
 # %% [markdown] lang="pt"
 # **3. Quantas épocas?** Cada passo leu 16 janelas de 32 tokens. Em 120 passos, quantas vezes o modelo leu, em média, cada
@@ -366,7 +391,10 @@ print(say("no treino curto, paciência 3 pararia no passo", "on little text, pat
 # %% tags=["exercise"]
 times_read = ...  # your answer: (short, long)
 
-expected_times = [round(120 * Batches(stream(ids), 16, 32, 1).tokens_until(1) / len(ids)) for ids in (train_ids[:2000], train_ids)]
+expected_times = [
+    round(120 * Batches(stream(ids), 16, 32, 1).tokens_until(1) / len(ids))
+    for ids in (train_ids[:2000], train_ids)
+]
 check(say("vezes lido", "times read"), times_read, expected_times)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -375,7 +403,7 @@ check(say("vezes lido", "times read"), times_read, expected_times)
 print(times_read)
 
 # %% [markdown] lang="pt"
-# ## Onde isto vive no kgpt
+# ## Onde isto mora no kgpt
 #
 # * [`kgpt/training/trainer.py`](../../kgpt/training/trainer.py): o laço de verdade, que salva, retoma e mede.
 # * [`kgpt/training/batches.py`](../../kgpt/training/batches.py): o lote de cada passo, a partir de `(semente, passo)`.
@@ -389,7 +417,9 @@ print(times_read)
 # kgpt evaluate machado
 # ```
 #
-# **Depois daqui:** o modelo treinado dá notas. Na [aula 18](lesson:18), as notas viram texto.
+# ## O que vem depois
+#
+# O modelo treinado dá notas. Na [aula 18](lesson:18), as notas viram texto.
 
 # %% [markdown] lang="en"
 # ## Where this lives in kgpt
@@ -406,4 +436,6 @@ print(times_read)
 # kgpt evaluate machado
 # ```
 #
-# **What comes next:** the trained model gives scores. In [lesson 18](lesson:18) scores become text.
+# ## What comes next
+#
+# The trained model gives scores. In [lesson 18](lesson:18) scores become text.

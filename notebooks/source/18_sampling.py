@@ -57,6 +57,7 @@ print(scores.shape, number(scores.min(), 1), number(scores.max(), 1))
 # Scores can be any number. *Softmax* makes them positive, with sum 1: the exponential of each, divided by the sum of all.
 # Taking the largest score off first does not change the result, and keeps the exponential from overflowing.
 
+
 # %%
 def softmax(scores):
     exponentials = np.exp(scores - scores.max())
@@ -96,6 +97,7 @@ show(fig)
 # ## Greedy: always the most probable
 #
 # The simplest knob has no setting. Take the token with the highest score, append it, ask again.
+
 
 # %%
 def write_greedily(prompt, length=24):
@@ -142,6 +144,7 @@ check(say("o texto que o kgpt escreve", "the text that kgpt writes"), mine, prom
 # Divide the scores by a number `T` before the softmax. With a small `T` differences grow and the favourite takes all;
 # with a large `T` they shrink and everybody looks alike.
 
+
 # %%
 def with_temperature(scores, temperature):
     return softmax(scores / temperature)
@@ -181,6 +184,7 @@ show(fig)
 # * **top-p** (or *nucleus*) keeps the smallest group of tokens whose probabilities reach the sum `p`.
 #
 # After the cut, what is left is made to sum to 1 again.
+
 
 # %%
 def top_k(probabilities, k):
@@ -266,6 +270,7 @@ show(fig)
 # What is left is to choose. Stack the probabilities on a ruler from 0 to 1, draw a point, and see which piece it fell on.
 # One random number a token; the same seed, the same text.
 
+
 # %%
 def draw(probabilities, random):
     return int(np.searchsorted(np.cumsum(probabilities), random.random(), side="right"))
@@ -289,13 +294,13 @@ for seed in (1, 2, 3):
     print(seed, "No Sistema Solar," + generator.generate("No Sistema Solar,", options).text)
 
 # %% [markdown] lang="pt"
-# ## Quebre e veja quebrar
+# ## Quebre e veja
 #
 # Suba a temperatura sem cortar a cauda. Em cada passo a cauda ganha um pouco mais, um token absurdo entra no texto, e o
 # modelo tem de continuar a partir dele: o erro se alimenta.
 
 # %% [markdown] lang="en"
-# ## Break it and see it break
+# ## Break it
 #
 # Turn the heat up without cutting the tail. At each step the tail gains a little more, an absurd token enters the text,
 # and the model has to go on from there: the error feeds itself.
@@ -360,6 +365,7 @@ print(number(effective_options, 1))
 # **2. Min-p.** A newer cut: keep the tokens that have at least `p` times the probability of the *most probable* one.
 # Write `min_p(probabilities, p)`.
 
+
 # %% tags=["exercise"]
 def min_p(probabilities, p):
     return ...  # your answer
@@ -367,6 +373,7 @@ def min_p(probabilities, p):
 
 expected_cut = distribution(scores, GenerateOptions(temperature=1.0, min_p=0.1), seen=[])
 check("min-p = 0.1", min_p(probabilities, 0.1), expected_cut, 1e-12)
+
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 def min_p(probabilities, p):
@@ -401,7 +408,7 @@ check(say("menor k", "smallest k"), smallest_k, expected_k)
 print(smallest_k)
 
 # %% [markdown] lang="pt"
-# ## Onde isto vive no kgpt
+# ## Onde isto mora no kgpt
 #
 # * [`kgpt/inference/sampling.py`](../../kgpt/inference/sampling.py): `distribution`, `keep_top_k`, `keep_top_p`,
 #   `keep_min_p` e `choose`; tudo NumPy, em `float64`, sem rede nenhuma dentro.
@@ -413,7 +420,9 @@ print(smallest_k)
 # kgpt sample demo "Marte é" --temperature 0.8 --top-p 0.9 --seed 1
 # ```
 #
-# **Depois daqui:** você já sabe treinar e já sabe escrever. Na [aula 19](lesson:19) o modelo vem de fora: os pesos do
+# ## O que vem depois
+#
+# Você já sabe treinar e já sabe escrever. Na [aula 19](lesson:19) o modelo vem de fora: os pesos do
 # GPT-2, lidos de um arquivo.
 
 # %% [markdown] lang="en"
@@ -429,5 +438,7 @@ print(smallest_k)
 # kgpt sample demo "Marte é" --temperature 0.8 --top-p 0.9 --seed 1
 # ```
 #
-# **What comes next:** you can train and you can write. In [lesson 19](lesson:19) the model comes from elsewhere: GPT-2's
+# ## What comes next
+#
+# You can train and you can write. In [lesson 19](lesson:19) the model comes from elsewhere: GPT-2's
 # weights, read from a file.
