@@ -7,7 +7,7 @@
 # picture: 1
 
 # %% [markdown] lang="pt"
-# Em 2019 a OpenAI publicou o GPT-2, e os pesos estão até hoje na internet: um arquivo de 548 MB. Carregá-lo parece magia,
+# Em 2019 a OpenAI publicou o GPT-2, e os pesos estão até hoje na internet: um arquivo de meio gigabyte. Carregá-lo parece magia,
 # mas é contabilidade: cada número tem um nome e um lugar, e tudo o que há para fazer é pôr cada um no lugar certo. Errar é
 # fácil, e o erro costuma ser **silencioso**: o programa roda e escreve bobagens.
 #
@@ -16,7 +16,7 @@
 # aos mesmos números. O que vale para a miniatura vale para o original: no fim está o comando.
 
 # %% [markdown] lang="en"
-# In 2019 OpenAI published GPT-2, and its weights are on the net to this day: a file of 548 MB. Loading it looks like magic
+# In 2019 OpenAI published GPT-2, and its weights are on the net to this day: a file of half a gigabyte. Loading it looks like magic
 # and is book-keeping: each number has a name and a place, and all there is to do is to put each into its place. Mistakes
 # are easy to make and mostly **silent**: the program runs, and writes nonsense.
 #
@@ -104,12 +104,12 @@ for name in list(shapes)[:8]:
 print("...", number(sum(value.size for value in tensors.values()), 0), say("números", "numbers"))
 
 # %% [markdown] lang="pt"
-# E o GPT-2 de verdade? O mesmo inventário com `(50257, 1024, 12, 768)`. Desenhado na ordem do arquivo, do primeiro ao
-# último byte:
+# E o GPT-2 de verdade? O mesmo inventário com `(50257, 1024, 12, 768)`. Aqui está, tensor por tensor, cada um
+# tão comprido quanto os bytes que ocupa:
 
 # %% [markdown] lang="en"
-# And the real GPT-2? The same inventory with `(50257, 1024, 12, 768)`. Drawn in the order of the file, from its first byte
-# to its last:
+# And the real GPT-2? The same inventory with `(50257, 1024, 12, 768)`. Here it is, tensor by tensor, each as
+# long as the bytes it takes:
 
 # %%
 kinds = {
@@ -146,7 +146,7 @@ upper.set_title(say("O arquivo do GPT-2 (124M): 148 tensores", "GPT-2's file (12
 upper.set_xlabel("MB (float32)")
 upper.set_yticks([])
 upper.set_xlim(0, end)
-for row, (size, (layers, width)) in enumerate(SIZES.items()):
+for row, (layers, width) in enumerate(SIZES.values()):
     parts = inventory(50257, 1024, layers, width)
     total = sum(np.prod(shape) for shape in parts.values())
     by_kind = {
@@ -243,8 +243,8 @@ def gelu(x):
 
 def attention(w, name, x_TC):
     time, width = x_TC.shape
-    heads_of = lambda part: part.reshape(time, HEADS, width // HEADS).transpose(1, 0, 2)
-    q, k, v = map(heads_of, np.split(dense(w, f"{name}.c_attn", x_TC), 3, axis=-1))
+    parts = np.split(dense(w, f"{name}.c_attn", x_TC), 3, axis=-1)
+    q, k, v = (part.reshape(time, HEADS, -1).transpose(1, 0, 2) for part in parts)
     scores = q @ k.transpose(0, 2, 1) / np.sqrt(width // HEADS)
     scores = np.where(np.tril(np.ones((time, time), bool)), scores, -np.inf)
     chances = np.exp(scores - scores.max(-1, keepdims=True))
