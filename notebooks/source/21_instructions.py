@@ -183,7 +183,7 @@ before = draw_nats(
 )
 axis.plot([], [], color=colour(5), linewidth=8, label=say("conta na perda", "counts in the loss"))
 axis.plot([], [], color="#C9CED6", linewidth=8, label=say("peso 0", "weight 0"))
-axis.legend(loc="upper left", bbox_to_anchor=(0.3, 1.0))
+axis.legend(loc="upper left", bbox_to_anchor=(0.63, 1.02))
 show(fig)
 print(number(before, 3))
 
