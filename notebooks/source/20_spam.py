@@ -119,7 +119,7 @@ config = dataclasses.replace(
     from_dict(base.configuration()),
     run="spam",
     data=str(file),
-    epochs=4.0,
+    epochs=6.0,
     batch_size=32,
     optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=5, weight_decay=0.01),
 )
@@ -255,7 +255,7 @@ axes[2].axvline(0.5, color="#444444", linestyle="--", linewidth=1.2)
 axes[2].set_yscale("symlog", linthresh=1)
 axes[2].set_title(say("probabilidade de spam, pelo GPT", "probability of spam, by the GPT"))
 axes[2].set_ylabel(say("mensagens", "messages"))
-axes[2].legend(loc="upper center")
+axes[2].legend(loc="upper left", bbox_to_anchor=(0.06, 1.0))
 show(fig)
 
 # %% [markdown] lang="pt"
@@ -295,7 +295,10 @@ random = np.random.default_rng(21)
 new = {
     label: messages(moulds, 100, random) for label, moulds in (("ham", NEW_HAM), ("spam", NEW_SPAM))
 }
-disguised = [example.text.translate(DIGITS) for example in test if example.label == "spam"]
+disguised, disguised_ham = (
+    [example.text.translate(DIGITS) for example in test if example.label == label]
+    for label in ("spam", "ham")
+)
 
 
 def caught(texts):
@@ -311,20 +314,21 @@ situations = {
     say("spam de moldes novos", "spam of new moulds"): caught(new["spam"]),
     say("spam disfarçado", "spam in disguise"): caught(disguised),
     say("honestas de moldes novos", "honest, of new moulds"): caught(new["ham"]),
+    say("honestas disfarçadas", "honest, in disguise"): caught(disguised_ham),
 }
-fig, axis = figure(8.5, 3.8)
+fig, axis = figure(9.5, 4)
 for index, label in enumerate(
     (say("contando palavras", "counting words"), say("GPT afinado", "fine-tuned GPT"))
 ):
     heights = [100 * shares[index] for shares in situations.values()]
-    where = np.arange(4) + 0.38 * index
+    where = np.arange(5) + 0.38 * index
     axis.bar(where, heights, 0.36, color=colour(index), label=label)
     for left, height in zip(where, heights, strict=True):
         axis.text(left, height + 1.5, number(height, 0), ha="center", fontsize=9.5)
-axis.set_xticks(np.arange(4) + 0.19, situations)
+axis.set_xticks(np.arange(5) + 0.19, [name.replace(" ", "\n", 1) for name in situations])
 axis.set_ylabel(say("% ditas spam", "% called spam"))
-axis.set_ylim(0, 112)
-axis.legend(loc="upper right")
+axis.set_ylim(0, 128)
+axis.legend(loc="upper center", ncols=2)
 show(fig)
 check_below(
     say("moldes novos derrubam os dois", "new moulds bring both down"),
@@ -333,6 +337,10 @@ check_below(
 )
 
 # %% [markdown] lang="pt"
+# Leia as colunas da direita com calma. Um detector que chama de spam o disfarçado *e também* o recado honesto disfarçado
+# não entendeu o golpe: aprendeu que algarismo é coisa de spam. E um GPT que só leu 250 kB traz pouco português de casa;
+# contar palavras, de graça, não fica atrás. Meça sempre o simples antes de pagar pelo complicado.
+#
 # O número do teste era de um mundo que não existe. Por isso o teste tem de vir de onde o detector vai trabalhar: outras
 # pessoas, outros meses, outros golpes. É a mesma decoreba da [aula 17](lesson:17), um andar acima: não se decorou o texto,
 # decorou-se o *molde*.
@@ -343,6 +351,11 @@ check_below(
 # pegou? (*revocação*) Responda com um par, a partir de `chances > 0.5` e `is_spam`.
 
 # %% [markdown] lang="en"
+# Take your time over the columns on the right. A detector that calls the disguised fraud spam, *and the disguised honest
+# note as well*, has not understood the fraud: it has learned that digits mean spam. And a GPT that has read 250 kB brings
+# little Portuguese along; counting words, for free, is not behind it. Always measure what is simple before paying for what
+# is complicated.
+#
 # The test's figure was from a world that does not exist. This is why a test has to come from where the detector will work:
 # other people, other months, other frauds. It is the learning by heart of [lesson 17](lesson:17), one floor up: not the
 # text was learned by heart, but the *mould*.
