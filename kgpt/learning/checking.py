@@ -45,10 +45,10 @@ def check_below(name: str, got: Any, bound: float) -> None:
     if _is_unsolved(got):
         _not_solved(name)
     elif float(got) < bound:
-        print(f"{RIGHT} {name}: {number(float(got), 4)} < {number(bound, 4)}")
+        print(f"{RIGHT} {name}: {_figure(float(got))} < {_figure(bound)}")
     else:
         above = say("não é menor que", "is not below")
-        _wrong(name, f"{number(float(got), 4)} {above} {number(bound, 4)}")
+        _wrong(name, f"{_figure(float(got))} {above} {_figure(bound)}")
 
 
 def _is_unsolved(got: Any) -> bool:
@@ -103,6 +103,10 @@ def _numeric_difference(got: Any, expected: Any, tolerance: float) -> str:
     if largest <= tolerance:  # false for NaN
         return ""
     return say("maior diferença", "largest difference") + f": {largest:.3g}"
+
+
+def _figure(value: float) -> str:
+    return number(value, 4) if value == 0 or abs(value) >= 1e-3 else f"{value:.0e}"
 
 
 def _short(value: Any) -> str:

@@ -79,6 +79,8 @@ def test_an_exercise_not_yet_solved_stops_nothing(got, monkeypatch, capsys):
 def test_a_number_is_below_its_bound_or_not(monkeypatch, capsys):
     check_below("loss", np.float32(1.25), 1.5)
     assert capsys.readouterr().out == "✓ loss: 1.2500 < 1.5000\n"
+    check_below("difference", 5.4e-11, 1e-8)
+    assert capsys.readouterr().out == "✓ difference: 5e-11 < 1e-08\n"
     check_below("loss", 1.5, 1.5)
     assert "1.5000 is not below 1.5000" in capsys.readouterr().out
     monkeypatch.setenv("KGPT_LEARN_STRICT", "1")
