@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
+import hashlib
 import json
 import os
 import tempfile
@@ -59,19 +60,20 @@ def small_corpus() -> Corpus:
     from kgpt.text.prepare import prepare
     from kgpt.text.shards import Corpus
 
-    folder = lesson_folder() / "small-data"
+    subjects = [subject for subject in load_subjects() if subject.key in SUBJECTS]
+    documents = write_documents(subjects, 1, target_bytes=BYTES)
+    rows = "".join(json.dumps({"text": one}, ensure_ascii=False) + "\n" for one in documents)
+    digest = hashlib.sha256(f"{VOCABULARY} {rows}".encode()).hexdigest()
+    folder = lesson_folder() / f"small-data-{digest[:12]}"
     try:
         found = Corpus.open(folder)
         found.verify()
         return found
     except (KgptError, KgptFailure):  # not there yet, or no longer whole
         pass
-    subjects = [subject for subject in load_subjects() if subject.key in SUBJECTS]
     with tempfile.TemporaryDirectory(dir=lesson_folder()) as aside:
         source = Path(aside) / "small.jsonl"
-        with open(source, "w", encoding="utf-8") as file:
-            for document in write_documents(subjects, 1, target_bytes=BYTES):
-                file.write(json.dumps({"text": document}, ensure_ascii=False) + "\n")
+        source.write_text(rows, encoding="utf-8")
         made = prepare([source], Path(aside) / "data", vocabulary_size=VOCABULARY)
         put_in_place(made.folder, folder)
     return Corpus.open(folder)
@@ -112,7 +114,7 @@ def small_run() -> RunFolder:
 
     config = small_config()
     run = RunFolder(lesson_folder() / config.run)
-    if _is_trained(run, config):
+    if is_trained(run, config):
         return run
     print(
         say(
@@ -135,7 +137,8 @@ def small_generator() -> Generator:
     return load_generator(run, run.checkpoint(), "keras")
 
 
-def _is_trained(run: RunFolder, config: TrainConfig) -> bool:
+def is_trained(run: RunFolder, config: TrainConfig) -> bool:
+    """Whether `run` was trained as `config` says, and its weights are whole."""
     from kgpt.config_values import from_dict
     from kgpt.model.tensors import verify_checksum
 

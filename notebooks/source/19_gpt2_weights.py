@@ -269,7 +269,7 @@ print(len(ids), "tokens →", mine.shape)
 # %% [markdown] lang="pt"
 # ## Agora o kgpt
 #
-# Importar é uma chamada. Sai uma *run* como qualquer outra: dá para escrever com ela, medir, afinar, exportar, servir.
+# Importar é uma chamada. Sai uma *run* como qualquer outra: dá para escrever com ela, medir, ajustar, exportar, servir.
 
 # %% [markdown] lang="en"
 # ## Now kgpt

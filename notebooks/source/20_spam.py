@@ -8,7 +8,7 @@
 
 # %% [markdown] lang="pt"
 # "PARABÉNS! Você ganhou..." Antes mesmo de terminar de ler, você já sabe. Um computador também aprende, e de dois jeitos que
-# vale comparar: **contando palavras**, que cabe em dez linhas e é difícil de bater, e **afinando um GPT**, que já chega
+# vale comparar: **contando palavras**, que cabe em dez linhas e é difícil de bater, e **fazendo o ajuste fino de um GPT**, que já chega
 # sabendo ler um pouco de português. No fim você vai atacar os dois e ver quem cai.
 #
 # As mensagens são feitas na hora, de moldes e palavras sorteadas: recados de família, trabalho e médico de um lado; prêmios,
@@ -20,7 +20,7 @@
 # worth comparing: **counting words**, which takes ten lines and is hard to beat, and **fine-tuning a GPT**, which arrives
 # knowing how to read a little Portuguese. At the end you will attack both, and see which one falls.
 #
-# The messages are made on the spot, from moulds and words drawn at random: notes from family, work and the doctor on one
+# The messages are made on the spot, from templates and words drawn at random: notes from family, work and the doctor on one
 # side; prizes, loans and Pix frauds on the other. To confuse matters there are honest notes that speak of banks and
 # discounts, and frauds that begin like a note from the family.
 
@@ -73,12 +73,12 @@ SPAM = [
 ]
 
 
-def messages(moulds, count, random):
-    """Different messages from moulds, their gaps filled at random."""
+def messages(templates, count, random):
+    """Different messages from templates, their gaps filled at random."""
     found = set()
     while len(found) < count:
-        mould = moulds[random.integers(len(moulds))]
-        found.add(re.sub(r"\{(\w+)\}", lambda gap: str(random.choice(WORDS[gap[1]])), mould))
+        template = templates[random.integers(len(templates))]
+        found.add(re.sub(r"\{(\w+)\}", lambda gap: str(random.choice(WORDS[gap[1]])), template))
     return sorted(found)
 
 
@@ -87,8 +87,8 @@ place = tempfile.TemporaryDirectory()
 file = Path(place.name) / "messages.tsv"
 rows = [
     f"{text}\t{label}"
-    for label, moulds in (("ham", HAM), ("spam", SPAM))
-    for text in messages(moulds, 400, random)
+    for label, templates in (("ham", HAM), ("spam", SPAM))
+    for text in messages(templates, 400, random)
 ]
 file.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
 for row in rows[::97]:
@@ -195,7 +195,7 @@ show(fig)
 print(say("acertos no teste:", "right in the test:"), number(100 * words_accuracy, 1), "%")
 
 # %% [markdown] lang="pt"
-# ## Afinar o GPT
+# ## O ajuste fino
 #
 # Do modelo que continua textos, troque só a última peça: em vez da tabela que dá notas a 1.024 tokens, uma matriz que dá
 # notas a 2 etiquetas, lida da média dos vetores da mensagem. Todo o resto começa com o que a enciclopédia ensinou.
@@ -237,7 +237,7 @@ said_by_words = np.array([by_words(example.text) > 0 for example in test])
 fig, axes = figure(9.5, 3.5, columns=3, width_ratios=[1, 1, 1.7])
 for axis, said, title in (
     (axes[0], said_by_words, say("contando palavras", "counting words")),
-    (axes[1], chances > 0.5, say("GPT afinado", "fine-tuned GPT")),
+    (axes[1], chances > 0.5, say("GPT ajustado", "fine-tuned GPT")),
 ):
     heatmap(axis, confusion(said), [honest, spam], [honest, spam], digits=0)
     axis.set_title(title)
@@ -268,12 +268,12 @@ show(fig)
 # teste, com letras trocadas por algarismos (`gr4t1s`), o truque mais velho do ramo.
 
 # %% [markdown] lang="en"
-# Two detectors, almost the same result. Be impressed by neither: **the test came from the same twenty moulds as the
-# training**. Whoever has the moulds by heart passes.
+# Two detectors, almost the same result. Be impressed by neither: **the test came from the same twenty templates as the
+# training**. Whoever has the templates by heart passes.
 #
 # ## Break it
 #
-# Spammers follow no moulds. First attack: messages from moulds that neither has seen. Second: the frauds of the test, with
+# Spammers follow no templates. First attack: messages from templates that neither has seen. Second: the frauds of the test, with
 # letters replaced by digits (`fr33`), the oldest trick of the trade.
 
 # %%
@@ -293,7 +293,8 @@ DIGITS = str.maketrans("aeioAEIO", "43104310")
 
 random = np.random.default_rng(21)
 new = {
-    label: messages(moulds, 100, random) for label, moulds in (("ham", NEW_HAM), ("spam", NEW_SPAM))
+    label: messages(templates, 100, random)
+    for label, templates in (("ham", NEW_HAM), ("spam", NEW_SPAM))
 }
 disguised, disguised_ham = (
     [example.text.translate(DIGITS) for example in test if example.label == label]
@@ -311,14 +312,14 @@ def caught(texts):
 
 situations = {
     say("spam do teste", "the test's spam"): caught([e.text for e in test if e.label == "spam"]),
-    say("spam de moldes novos", "spam of new moulds"): caught(new["spam"]),
+    say("spam de moldes novos", "spam of new templates"): caught(new["spam"]),
     say("spam disfarçado", "spam in disguise"): caught(disguised),
-    say("honestas de moldes novos", "honest, of new moulds"): caught(new["ham"]),
+    say("honestas de moldes novos", "honest, of new templates"): caught(new["ham"]),
     say("honestas disfarçadas", "honest, in disguise"): caught(disguised_ham),
 }
 fig, axis = figure(9.5, 4)
 for index, label in enumerate(
-    (say("contando palavras", "counting words"), say("GPT afinado", "fine-tuned GPT"))
+    (say("contando palavras", "counting words"), say("GPT ajustado", "fine-tuned GPT"))
 ):
     heights = [100 * shares[index] for shares in situations.values()]
     where = np.arange(5) + 0.38 * index
@@ -331,8 +332,8 @@ axis.set_ylim(0, 128)
 axis.legend(loc="upper center", ncols=2)
 show(fig)
 check_below(
-    say("moldes novos derrubam os dois", "new moulds bring both down"),
-    max(situations[say("spam de moldes novos", "spam of new moulds")]),
+    say("moldes novos derrubam os dois", "new templates bring both down"),
+    max(situations[say("spam de moldes novos", "spam of new templates")]),
     0.999,
 )
 
@@ -358,7 +359,7 @@ check_below(
 #
 # The test's figure was from a world that does not exist. This is why a test has to come from where the detector will work:
 # other people, other months, other frauds. It is the learning by heart of [lesson 17](lesson:17), one floor up: not the
-# text was learned by heart, but the *mould*.
+# text was learned by heart, but the *template*.
 #
 # ## Exercises
 #
@@ -387,7 +388,7 @@ check(
 
 # %% [markdown] lang="en"
 # **2. The threshold.** Losing a note from your mother is worse than reading some spam. Find the smallest threshold `t`
-# (with two decimals, from 0.00 to 1.00) such that `chances > t` accuses no honest message **of new moulds**.
+# (with two decimals, from 0.00 to 1.00) such that `chances > t` accuses no honest message **of new templates**.
 
 # %% tags=["exercise"]
 new_chances = classifier.probabilities(new["ham"])[:, column]
