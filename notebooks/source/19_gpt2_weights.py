@@ -269,7 +269,8 @@ print(len(ids), "tokens →", mine.shape)
 # %% [markdown] lang="pt"
 # ## Agora o kgpt
 #
-# Importar é uma chamada. Sai uma *run* como qualquer outra: dá para escrever com ela, medir, ajustar, exportar, servir.
+# Importar é uma chamada. Sai um treino (*run*) como qualquer outro: dá para escrever com ele, medir, ajustar, exportar,
+# servir.
 
 # %% [markdown] lang="en"
 # ## Now kgpt
@@ -363,7 +364,9 @@ try:
 except kgpt.KgptError as error:
     message = error.message.replace(place.name, "...")
     print(error.title, message, error.hint, sep="\n")
-check(say("nenhuma run pela metade", "no half-made run"), (saved_models / "broken").exists(), False)
+check(
+    say("nenhum treino pela metade", "no half-made run"), (saved_models / "broken").exists(), False
+)
 
 # %% [markdown] lang="pt"
 # ## Exercícios

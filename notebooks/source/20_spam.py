@@ -4,7 +4,7 @@
 # question_pt: Como um modelo que só sabe continuar textos passa a pôr etiquetas neles?
 # question_en: How does a model that can only continue texts come to put labels on them?
 # minutes: 15
-# picture: 2
+# picture: 3
 
 # %% [markdown] lang="pt"
 # "PARABÉNS! Você ganhou..." Antes mesmo de terminar de ler, você já sabe. Um computador também aprende, e de dois jeitos que
@@ -349,7 +349,7 @@ check_below(
 # ## Exercícios
 #
 # **1. Precisão e revocação.** De tudo o que o GPT disse ser spam, que parte era? (*precisão*) De todo o spam, que parte ele
-# pegou? (*revocação*) Responda com um par, a partir de `chances > 0.5` e `is_spam`.
+# pegou? (*revocação*) Responda com um par, para as mensagens de moldes novos: `said` é o que ele disse, `truth` o que é.
 
 # %% [markdown] lang="en"
 # Take your time over the columns on the right. A detector that calls the disguised fraud spam, *and the disguised honest
@@ -364,23 +364,29 @@ check_below(
 # ## Exercises
 #
 # **1. Precision and recall.** Of all that the GPT called spam, how much was? (*precision*) Of all the spam, how much did it
-# catch? (*recall*) Answer with a pair, from `chances > 0.5` and `is_spam`.
+# catch? (*recall*) Answer with a pair, for the messages of new templates: `said` is what it said, `truth` what they are.
 
 # %% tags=["exercise"]
+from kgpt.evaluation.classification import figures
+
+new_probabilities = classifier.probabilities(new["ham"] + new["spam"])
+truth = np.repeat([False, True], 100)
+said = new_probabilities[:, column] > 0.5
+
 precision_and_recall = ...  # your answer
 
-figures = outcome.results["test"]["by_label"]["spam"]
-expected_pair = [figures["precision"], figures["recall"]]
+measured = figures(new_probabilities, truth.astype(int), classifier.labels)
+expected_pair = [measured.precision[column], measured.recall[column]]
 check(
     say("precisão e revocação", "precision and recall"), precision_and_recall, expected_pair, 1e-9
 )
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-said = chances > 0.5
-precision_and_recall = [is_spam[said].mean(), said[is_spam].mean()]
+precision_and_recall = [truth[said].mean(), said[truth].mean()]
 check(
     say("precisão e revocação", "precision and recall"), precision_and_recall, expected_pair, 1e-9
 )
+print([number(share, 2) for share in precision_and_recall])
 
 # %% [markdown] lang="pt"
 # **2. O limiar.** Perder um recado da sua mãe é pior do que ler um spam. Ache o menor limiar `t` (com duas casas decimais,
