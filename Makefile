@@ -37,7 +37,7 @@ $(VENV)/learn/.ready: pyproject.toml constraints.txt
 
 learn: $(VENV)/learn/.ready
 	@echo 'Each lesson opens with a double click, in pt or in en; Ctrl-C here ends Jupyter.'
-	$(LEARN)/jupyter lab --notebook-dir=. notebooks/README.md
+	$(LEARN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
 
 demo: $(VENV)/.core
 	@$(BIN)/kgpt prepare encyclopedia

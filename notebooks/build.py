@@ -137,11 +137,18 @@ def _time(chosen: list[Lesson], lessons: list[Lesson]) -> int:
     language = LANGUAGES[0]
     total, slow = 0.0, 0
     for lesson in chosen:
+        before = os.times()
         seconds = execute(notebook_of(lesson, language, lessons), lesson.path.name)
         total += seconds
         slow += seconds > LIMIT
+        after = os.times()
+        busy = after.children_user + after.children_system
+        busy -= before.children_user + before.children_system
         note = f"  more than {LIMIT:.0f} s" if seconds > LIMIT else ""
-        print(f"{lesson.number:>3}  {seconds:6.1f} s  {lesson.titles[language]}{note}", flush=True)
+        print(
+            f"{lesson.number:>3}  {seconds:6.1f} s  {busy:6.1f} s of processor  {lesson.titles[language]}{note}",
+            flush=True,
+        )
     print(f"all  {total:6.1f} s")
     return 1 if slow else 0
 

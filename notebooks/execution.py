@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import tempfile
 import time
 from typing import Any
@@ -15,6 +17,7 @@ from notebooks.lessons import ROOT, LessonError
 
 SECONDS = 600
 """A lesson that is not done by then is given up."""
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def execute(notebook: Any, name: str) -> float:
@@ -36,9 +39,10 @@ def execute(notebook: Any, name: str) -> float:
         environment = {**os.environ, STRICT: "1", "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
         environment.pop("MPLBACKEND", None)
         try:
-            client.execute(env=environment)
+            # What libraries say about the machine is not part of a lesson.
+            client.execute(env=environment, stderr=subprocess.DEVNULL)
         except CellExecutionError as error:
-            raise LessonError(f"{name}: a cell fails\n{error}") from error
+            raise LessonError(f"{name}: a cell fails\n{_COLOURS.sub('', str(error))}") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _tidy(cell, name)

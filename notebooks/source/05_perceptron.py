@@ -131,7 +131,7 @@ def draw_line(axes, weight_D, bias, **style):
     axes.plot(across, -(weight_D[0] * across + bias) / weight_D[1], **style)
 
 
-drawing, axes = figure(7.5, 4.4)
+drawing, axes = figure(9, 4.4)
 for label, group, mark in (
     (0, say("português", "Portuguese"), "o"),
     (1, say("inglês", "English"), "^"),
@@ -147,11 +147,11 @@ draw_line(
 )
 draw_line(axes, weight_D, bias, color="#444444", label=say("no fim", "in the end"))
 axes.set_xlim(0, 45)
-axes.set_ylim(-1, 36)
+axes.set_ylim(-1, 38)
 axes.set_xlabel(say("% das letras que são a ou o", "% of letters that are a or o"))
 axes.set_ylabel(say("% que são h, t, w ou y", "% that are h, t, w or y"))
 axes.set_title(say("o que um neurônio aprende é uma reta", "what one neuron learns is a line"))
-axes.legend(loc="upper right")
+axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 show(drawing)
 
 # %% [markdown] lang="pt"

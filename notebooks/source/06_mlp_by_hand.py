@@ -205,7 +205,7 @@ axes.plot(twin_losses, linestyle=":", label=say("todos 0,3", "all 0.3"))
 axes.set_xlabel(say("passo", "step"))
 axes.set_ylabel(say("perda", "loss"))
 axes.set_ylim(0)
-axes.legend(loc="center right")
+axes.legend(loc="upper right")
 axes.set_title(say("iguais no começo, iguais para sempre", "alike at the start, alike for ever"))
 show(drawing)
 check(

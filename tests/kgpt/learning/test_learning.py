@@ -97,6 +97,14 @@ def test_the_text_is_portuguese_of_the_size_and_seed_asked_for():
     assert all(line in text for line in lines)
 
 
+def test_text_may_be_about_some_subjects_only():
+    text = corpus(20_000, subjects=["countries", "elements"])
+    assert "capital" in text and "tabela periódica" in text and "planeta" not in text
+    assert sentences(20_000, subjects=["elements"]) != sentences(20_000, subjects=["countries"])
+    with pytest.raises(KgptError, match="Received: cities"):
+        corpus(20_000, subjects=["cities", "countries"])
+
+
 def test_parts_of_a_lesson_are_its_tagged_cells(tmp_path, monkeypatch):
     package = tmp_path / "kgpt"
     (tmp_path / "notebooks" / "source").mkdir(parents=True)
