@@ -58,6 +58,7 @@ import tensorflow as tf
 
 from kgpt.interop.exports import export_saved_model
 
+tf.get_logger().setLevel("ERROR")  # or it tells of each file that it writes
 place = tempfile.TemporaryDirectory()
 folder = export_saved_model(run, run.checkpoint(), Path(place.name) / "small", greedy)
 for path in sorted(folder.rglob("*")):
