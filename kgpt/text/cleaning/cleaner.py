@@ -112,12 +112,15 @@ class Cleaner:
             KgptError: a step is a filter, or as for any cleaner.
         """
         cleaner = cls(steps)
-        for name, change, _ in cleaner._steps:
-            if change is None:
+        for name, _change, keep in cleaner._steps:
+            if keep is not None:
                 raise KgptError(
-                    "A step that drops texts",
-                    f"{name} changes no text; here each text gets a label.",
-                    f"Steps that change texts: {', '.join(step.name for step in STEPS if step.change)}.",
+                    _("A step that drops texts"),
+                    _("{name} changes no text; here each text gets a label.", name=name),
+                    _(
+                        "Steps that change texts: {names}.",
+                        names=", ".join(step.name for step in STEPS if step.change),
+                    ),
                 )
         return cleaner
 
