@@ -6,6 +6,7 @@ In: the command line. Out: an exit code. Importing this, and `--help`, loads nei
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ EXAMPLES = """examples:
   kgpt-workbench                    the runs in saved_models/
   kgpt-workbench --run demo         watch one run
   kgpt-workbench --once --json      the list of runs, for a script
+  kgpt-workbench --web              the same in a browser, at http://127.0.0.1:8080
 """
+PORT = 8080
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write nothing: no settings, no history, no screenshots",
     )
+    add("--web", action="store_true", help="serve it to a browser on this machine, until Ctrl-C")
+    add("--port", type=int, metavar="N", help=f"with --web: where (default: {PORT})")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 
@@ -84,11 +89,35 @@ def _run(args: argparse.Namespace) -> int:
         raise KgptError(
             "Nothing to print", "--json goes with --once.", "kgpt-workbench --once --json"
         )
+    if args.web:
+        return _serve(root, run, args)
+    if args.port is not None:
+        raise KgptError("Nothing to serve", "--port goes with --web.", "kgpt-workbench --web")
     return _open(root, run, is_read_only=args.read_only)
 
 
+def _serve(root: Path, run: Path | None, args: argparse.Namespace) -> int:
+    port = PORT if args.port is None else args.port
+    if not 1 <= port <= 65535:
+        raise KgptError(
+            "Not a port",
+            f"Expected a number from 1 to 65535. Received: {port}.",
+            f"kgpt-workbench --web --port {PORT}",
+        )
+    from kgpt.packages import optional_package
+
+    optional_package("textual_serve", "web", "--web")
+    from workbench.browser import serve
+
+    chosen = ["--saved-models", str(root.resolve())]
+    chosen += ["--run", run.name] if run else []
+    chosen += ["--read-only"] if args.read_only else []
+    return serve(chosen, port)
+
+
 def _open(root: Path, run: Path | None, is_read_only: bool) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    is_in_page = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
+    if not is_in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KgptError(
             "No terminal",
             "The workbench draws on a terminal, and this is none.",
