@@ -1,8 +1,8 @@
 """The workbench in a browser: one process of it for each page that is open, drawn by textual-serve.
 
-In: a folder of runs and a port. Out: pages on this machine alone. Whoever reaches the port can start and delete runs, so
-the server listens on the loopback address and answers only pages that it has served itself: another site that is
-open in the same browser can send requests here too, and is refused. Needs the extra `web`.
+In: a folder of runs and a port. Out: pages on this machine alone. Whoever reaches the port can start and delete
+runs, so the server listens on the loopback address and answers only pages that it has served itself: another site that
+is open in the same browser can send requests here too, and is refused. Needs the extra `web`.
 """
 
 from __future__ import annotations
