@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,28 +22,28 @@ from textual.message import Message
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
-from kgpt.protocol import GenerateOptions
-from kgpt.runs import RunFolder, data_folder
-from workbench import children, engine, generations, settings, state, wording
-from workbench.attention_study import AttentionStudy, View
-from workbench.catalog import Catalog, RunSummary
-from workbench.corpora import CorpusSummary, Window, read_corpora
-from workbench.crowd import Crowd
-from workbench.follower import Follower
-from workbench.generations import Generation, Target
+from workbench import settings
 from workbench.keys import PLACE_TITLES, Place, keys_of
-from workbench.launcher import Launcher
-from workbench.palette import Look, looks
-from workbench.playground import Playground
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
-from workbench.tokenizer_bench import Source, TokenizerBench
-from workbench.tokens import Token
+from workbench.stylesheet import KeptStylesheet
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import THEMES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the first frame waits for nothing that it does not show
+    from kgpt.protocol import GenerateOptions
+    from workbench.attention_study import AttentionStudy, View
+    from workbench.catalog import Catalog, RunSummary
+    from workbench.corpora import CorpusSummary, Window
+    from workbench.crowd import Crowd
     from workbench.exports import Export, ExportOrder
+    from workbench.follower import Follower
+    from workbench.generations import Generation, Target
+    from workbench.launcher import Launcher
+    from workbench.palette import Look
+    from workbench.playground import Playground
+    from workbench.tokenizer_bench import Source, TokenizerBench
+    from workbench.tokens import Token
     from workbench.widgets.system_report import Reading
 
 POLL_SECONDS = 0.5
@@ -121,20 +121,21 @@ class WorkbenchApp(App[None]):
         settings_path: Path | None = None,
         state_path: Path | None = None,
         is_read_only: bool = False,
-        engine_command: Sequence[str] = engine.COMMAND,
-        kgpt_command: Sequence[str] = children.COMMAND,
+        engine_command: Sequence[str] = (),
+        kgpt_command: Sequence[str] = (),
         poll_seconds: float = POLL_SECONDS,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.settings_path = settings_path
         self.settings = settings.load(settings_path) if settings_path else settings.Settings()
         self.is_read_only = is_read_only
         self.clock = clock
-        self.kgpt_command = kgpt_command
-        self.launcher = Launcher(root, kgpt_command)
-        self.catalog = Catalog(root, clock, lambda: self.launcher.starting)
+        self.root = root
+        self.stopwatch = stopwatch
+        self._commands = engine_command, kgpt_command
         self.exports: list[Export] = []
         self.overlaid = self.settings.overlaid.split()
         """Runs that are drawn over the one that is watched, in the order in which they were chosen."""
@@ -142,15 +143,7 @@ class WorkbenchApp(App[None]):
         self.chosen_run = run_name
         self.has_read = False
         """The folder has been read at least once."""
-        self.follower = Follower(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
-        self.crowd = Crowd(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
-        self.playground = Playground(
-            engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
-        )
         self._poll_seconds = poll_seconds
-        self.attention = AttentionStudy(self.playground, partial(self._tell, "attention"))
-        self.bench = TokenizerBench(self.playground, partial(self._tell, "tokenizers"))
-        self.data_folder = data_folder()
         self.corpora: list[CorpusSummary] | None = None
         """What the folder of data held when it was read last; None before that."""
         self.machine: Reading | None = None
@@ -161,10 +154,78 @@ class WorkbenchApp(App[None]):
         """What failed last, with the end of the engine's log."""
         self._saves: asyncio.Lock = asyncio.Lock()
         self._is_reading = False
+        self._has_all_styles = self._has_history = False
         self._look_again = asyncio.Event()
         self._live_before: set[str] = set()
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
+
+    # === What it works with, made when it is first needed ===
+
+    @cached_property
+    def kgpt_command(self) -> Sequence[str]:
+        """What runs kgpt's commands."""
+        from workbench.children import COMMAND
+
+        return self._commands[1] or COMMAND
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """Starts and stops trainers."""
+        from workbench.launcher import Launcher
+
+        return Launcher(self.root, self.kgpt_command)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The runs."""
+        from workbench.catalog import Catalog
+
+        return Catalog(self.root, self.clock, lambda: self.launcher.starting)
+
+    @cached_property
+    def follower(self) -> Follower:
+        """Reads the run that is watched."""
+        from workbench.follower import Follower
+
+        return Follower(partial(self._tell, "recording"), self._poll_seconds, self._tell_damage)
+
+    @cached_property
+    def crowd(self) -> Crowd:
+        """Reads the runs beside it."""
+        from workbench.crowd import Crowd
+
+        return Crowd(partial(self._tell, "recording"), self._poll_seconds, self._tell_damage)
+
+    @cached_property
+    def playground(self) -> Playground:
+        """Writes with models."""
+        from workbench.engine import COMMAND, Engine
+        from workbench.playground import Playground
+
+        engine = Engine(self._commands[0] or COMMAND)
+        return Playground(engine, partial(self._tell, "playground"), self.stopwatch)
+
+    @cached_property
+    def attention(self) -> AttentionStudy:
+        """Looks into models."""
+        from workbench.attention_study import AttentionStudy
+
+        return AttentionStudy(self.playground, partial(self._tell, "attention"))
+
+    @cached_property
+    def bench(self) -> TokenizerBench:
+        """Cuts texts."""
+        from workbench.tokenizer_bench import TokenizerBench
+
+        return TokenizerBench(self.playground, partial(self._tell, "tokenizers"))
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """The folder of the corpora."""
+        from kgpt.runs import data_folder
+
+        return data_folder()
 
     # === Life ===
 
@@ -181,11 +242,29 @@ class WorkbenchApp(App[None]):
         """The work in the background."""
         sys.setswitchinterval(SWITCH_SECONDS)
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+        if self._first_mode != "runs":
+            self.complete_styles()
+            self.switch_mode(self._first_mode)
+
+    def on_ready(self) -> None:
+        """From now on the screen is drawn; the rest waits until it has been."""
+        self._screen_stacks["runs"][0].call_after_refresh(self._begin_work)
+
+    async def _begin_work(self) -> None:
         self._recall_history()
         self._work(self._follow_catalog, "catalog")
         self._work(self.follower.run, "follower")
-        if self._first_mode != "runs":
-            self.switch_mode(self._first_mode)
+        runs_screen = self._screen_stacks["runs"][0]
+        if isinstance(runs_screen, RunsScreen):
+            await runs_screen.furnish()
+
+    def complete_styles(self) -> None:
+        """Read the styles of the other screens."""
+        if not self._has_all_styles:
+            self._has_all_styles = True
+            self.stylesheet.read(Path(__file__).with_name("screens.tcss"))
+            self.stylesheet.parse()
+            self.stylesheet.update(self)
 
     async def on_unmount(self) -> None:
         """Engine and exports go with the workbench, trainers stay; what was set and written is kept."""
@@ -209,8 +288,11 @@ class WorkbenchApp(App[None]):
     # === The history ===
 
     def _recall_history(self) -> None:
+        self._has_history = True
         if self.state_path is None:
             return
+        from workbench import generations, state
+
         try:
             kept = state.load_state(self.state_path / HISTORY_FILE, HISTORY_VERSION)
         except KgptError as error:
@@ -219,8 +301,10 @@ class WorkbenchApp(App[None]):
             self.playground.history = generations.of_state(kept)
 
     def _save_history(self) -> None:
-        if self.state_path is None or self.is_read_only:
+        if self.state_path is None or self.is_read_only or not self._has_history:
             return
+        from workbench import generations, state
+
         values = generations.as_state(self.playground.history)
         try:
             state.save_state(self.state_path / HISTORY_FILE, HISTORY_VERSION, values)
@@ -263,6 +347,8 @@ class WorkbenchApp(App[None]):
         live = {run.name for run in self.catalog.summaries if run.is_live}
         for run in self.catalog.summaries:
             if run.name in self._live_before and run.name not in live:
+                from workbench import wording
+
                 look = wording.look(run.state)
                 severity = "information" if run.state in ("finished", "stopped") else "error"
                 text = wording.situation(run, self.clock())
@@ -324,6 +410,8 @@ class WorkbenchApp(App[None]):
 
     def run_looks(self, names: Iterable[str]) -> dict[str, Look]:
         """How runs that are drawn together look on this theme."""
+        from workbench.palette import looks
+
         return looks(names, self.current_theme.dark)
 
     def overlay(self, name: str) -> None:
@@ -348,6 +436,7 @@ class WorkbenchApp(App[None]):
 
     def delete_run(self, name: str) -> None:
         """Delete a run in the background."""
+        from kgpt.runs import RunFolder
         from workbench import housekeeping
 
         async def work() -> None:
@@ -370,9 +459,10 @@ class WorkbenchApp(App[None]):
 
     def begin_export(self, order: ExportOrder) -> Export:
         """Export a run in a child process; it goes on when its dialog is closed."""
+        from workbench.children import Job
         from workbench.exports import Export
 
-        export = Export(order, children.Job(order.arguments(), command=self.kgpt_command))
+        export = Export(order, Job(order.arguments(), command=self.kgpt_command))
         self.exports.append(export)
 
         async def work() -> None:
@@ -460,6 +550,8 @@ class WorkbenchApp(App[None]):
         self._work(self._read_corpora, "corpora")
 
     async def _read_corpora(self) -> None:
+        from workbench.corpora import read_corpora
+
         found = await asyncio.to_thread(read_corpora, self.data_folder)
         if found != self.corpora:
             self.corpora = found
@@ -534,6 +626,7 @@ class WorkbenchApp(App[None]):
     def action_show(self, mode: str) -> None:
         """Bring a screen to the front."""
         if len(self.screen_stack) == 1 and mode != self.current_mode:
+            self.complete_styles()
             self.switch_mode(mode)
 
     async def action_quit(self) -> None:
