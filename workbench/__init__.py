@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from kgpt.errors import KgptError
+from workbench.preferences import PREFERENCES, Preference, Preferences, load, preferences_file
 
 EXAMPLES = """examples:
   kgpt-workbench                    the runs in saved_models/
@@ -64,14 +66,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--web", action="store_true", help="serve it to a browser on this machine, until Ctrl-C")
     add("--port", type=int, metavar="N", help=f"with --web: where (default: {PORT})")
+    for item in PREFERENCES:
+        if item.has_flag:
+            _add_preference(add, item)
     add("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def _add_preference(add: Callable[..., Any], item: Preference) -> None:
+    """An option that overrides what is set, for this once."""
+    if isinstance(item.default, bool):
+        add(item.flag, action=argparse.BooleanOptionalAction, help=item.help)
+    elif item.choices:
+        add(item.flag, choices=item.choices, help=f"{item.help} (default: {item.default})")
+    else:
+        name = "SECONDS" if isinstance(item.default, float) else "NAME"
+        add(item.flag, metavar=name, help=item.help)
 
 
 def _run(args: argparse.Namespace) -> int:
     from kgpt.runs import find_run, saved_models_folder
 
-    root = saved_models_folder(args.saved_models)
+    given = {item.name: getattr(args, item.name, None) for item in PREFERENCES}
+    preferences = load(preferences_file(), os.environ, given)
+    root = saved_models_folder(args.saved_models or _runs_folder(preferences))
     if root.exists() and not root.is_dir():
         raise KgptError(
             "Not a folder",
@@ -93,7 +111,15 @@ def _run(args: argparse.Namespace) -> int:
         return _serve(root, run, args)
     if args.port is not None:
         raise KgptError("Nothing to serve", "--port goes with --web.", "kgpt-workbench --web")
-    return _open(root, run, is_read_only=args.read_only)
+    return _open(root, run, preferences, is_read_only=args.read_only)
+
+
+def _runs_folder(preferences: Preferences) -> str | None:
+    """The folder that is set, unless only the file sets it and `KGPT_SAVED_MODELS` another."""
+    is_from_file = preferences.sources.get("runs_folder") == str(preferences_file())
+    if is_from_file and os.environ.get("KGPT_SAVED_MODELS"):
+        return None
+    return str(preferences["runs_folder"]) or None
 
 
 def _serve(root: Path, run: Path | None, args: argparse.Namespace) -> int:
@@ -112,10 +138,16 @@ def _serve(root: Path, run: Path | None, args: argparse.Namespace) -> int:
     chosen = ["--saved-models", str(root.resolve())]
     chosen += ["--run", run.name] if run else []
     chosen += ["--read-only"] if args.read_only else []
+    for item in PREFERENCES:
+        value = getattr(args, item.name, None)
+        if isinstance(value, bool):
+            chosen.append(item.flag if value else item.flag.replace("--", "--no-"))
+        elif value is not None:
+            chosen += [item.flag, value]
     return serve(chosen, port)
 
 
-def _open(root: Path, run: Path | None, is_read_only: bool) -> int:
+def _open(root: Path, run: Path | None, preferences: Preferences, is_read_only: bool) -> int:
     is_in_page = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not is_in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise KgptError(
@@ -133,6 +165,8 @@ def _open(root: Path, run: Path | None, is_read_only: bool) -> int:
         settings_path=settings_file(),
         state_path=state_folder(),
         is_read_only=is_read_only,
+        preferences=preferences,
+        preferences_path=preferences_file(),
     )
     app.run()
     return app.return_code or 0

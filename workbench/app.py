@@ -16,21 +16,23 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from workbench import settings
-from workbench.keys import PLACE_TITLES, Place, keys_of
+from workbench.adjusted import AdjustedApp
+from workbench.keys import PLACE_TITLES
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
 from workbench.stylesheet import KeptStylesheet
 from workbench.widgets.bindings import bindings_of
-from workbench.widgets.colors import THEMES
 
 if TYPE_CHECKING:  # the first frame waits for nothing that it does not show
+    from textual.widget import Widget
+
     from kgpt.protocol import GenerateOptions
     from workbench.attention_study import AttentionStudy, View
     from workbench.catalog import Catalog, RunSummary
@@ -42,11 +44,11 @@ if TYPE_CHECKING:  # the first frame waits for nothing that it does not show
     from workbench.launcher import Launcher
     from workbench.palette import Look
     from workbench.playground import Playground
+    from workbench.preferences import Preferences
     from workbench.tokenizer_bench import Source, TokenizerBench
     from workbench.tokens import Token
     from workbench.widgets.system_report import Reading
 
-POLL_SECONDS = 0.5
 HISTORY_FILE, HISTORY_VERSION = "history.json", 1
 
 SWITCH_SECONDS = 0.0005
@@ -97,7 +99,7 @@ class Changed(Message):
         return isinstance(message, Changed) and message.what == self.what
 
 
-class WorkbenchApp(App[None]):
+class WorkbenchApp(AdjustedApp):
     """See `workbench.main` for the command line."""
 
     TITLE = "kgpt"
@@ -121,13 +123,15 @@ class WorkbenchApp(App[None]):
         settings_path: Path | None = None,
         state_path: Path | None = None,
         is_read_only: bool = False,
+        preferences: Preferences | None = None,
+        preferences_path: Path | None = None,
         engine_command: Sequence[str] = (),
         kgpt_command: Sequence[str] = (),
-        poll_seconds: float = POLL_SECONDS,
+        poll_seconds: float | None = None,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(preferences, preferences_path)
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.settings_path = settings_path
         self.settings = settings.load(settings_path) if settings_path else settings.Settings()
@@ -141,9 +145,11 @@ class WorkbenchApp(App[None]):
         """Runs that are drawn over the one that is watched, in the order in which they were chosen."""
         self.pinned: str | None = self.settings.pinned or None
         self.chosen_run = run_name
+        self.chosen_checkpoint: str | None = None
+        """What the Generate screen is to turn to."""
         self.has_read = False
         """The folder has been read at least once."""
-        self._poll_seconds = poll_seconds
+        self._poll_seconds = poll_seconds or float(self.preferences["refresh"])
         self.corpora: list[CorpusSummary] | None = None
         """What the folder of data held when it was read last; None before that."""
         self.machine: Reading | None = None
@@ -203,7 +209,7 @@ class WorkbenchApp(App[None]):
         from workbench.engine import COMMAND, Engine
         from workbench.playground import Playground
 
-        engine = Engine(self._commands[0] or COMMAND)
+        engine = Engine(self._commands[0] or COMMAND, self.engine_environment)
         return Playground(engine, partial(self._tell, "playground"), self.stopwatch)
 
     @cached_property
@@ -231,12 +237,7 @@ class WorkbenchApp(App[None]):
 
     def on_load(self) -> None:
         """The colours, before any style is read: what is styled twice takes twice as long to show."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        is_known = self.settings.theme in self.available_themes
-        name = self.settings.theme if is_known else "kgpt-dark"
-        self.set_reactive(WorkbenchApp.theme, name)
-        self.stylesheet.set_variables(self.get_css_variables())
+        self.set_out(self.settings.theme)
 
     def on_mount(self) -> None:
         """The work in the background."""
@@ -251,12 +252,22 @@ class WorkbenchApp(App[None]):
         self._screen_stacks["runs"][0].call_after_refresh(self._begin_work)
 
     async def _begin_work(self) -> None:
+        self.say_problems()
         self._recall_history()
         self._work(self._follow_catalog, "catalog")
         self._work(self.follower.run, "follower")
         runs_screen = self._screen_stacks["runs"][0]
         if isinstance(runs_screen, RunsScreen):
             await runs_screen.furnish()
+
+    def adjust_work(self) -> None:
+        """Another pace; the engine begins anew with its next request, on the device that was chosen."""
+        self._poll_seconds = float(self.preferences["refresh"])
+        self.follower.poll_seconds = self.crowd.poll_seconds = self._poll_seconds
+        engine = self.playground.engine
+        if engine.environment != self.engine_environment:
+            engine.environment = self.engine_environment
+            self._work(engine.kill, "engine")
 
     def complete_styles(self) -> None:
         """Read the styles of the other screens."""
@@ -673,29 +684,43 @@ class WorkbenchApp(App[None]):
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.notify(self.theme, title="Theme", timeout=2)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The command palette: every action of the table, every run, and what Textual brings."""
-        for command in super().get_system_commands(screen):
-            if not (self.is_read_only and command.title == "Screenshot"):
-                yield command
-        places: tuple[Place, ...] = ("everywhere",)
-        if isinstance(screen, WorkbenchScreen):
-            places = (screen.place, *places)
-        for place in places:
-            for key in keys_of(place):
-                if self.is_read_only and key.writes:
-                    continue
-                title = f"{PLACE_TITLES[place]}: {key.help}"
-                yield SystemCommand(title, key.written, partial(self._act, key.action, screen))
-        for run in self.catalog.summaries:
-            yield SystemCommand(
-                f"Watch {run.name}", run.state, partial(self.open_run, "watch", run.name)
-            )
-            yield SystemCommand(
-                f"Generate with {run.name}", run.state, partial(self.open_run, "generate", run.name)
-            )
+    def action_themes(self) -> None:
+        """Choose a theme."""
+        from workbench.screens.themes import ThemesScreen
 
-    async def _act(self, action: str, screen: Screen[Any]) -> None:
-        await self.run_action(
-            action, screen if hasattr(screen, f"action_{action.split('(')[0]}") else self
-        )
+        self.push_screen(ThemesScreen())
+
+    def action_settings(self) -> None:
+        """Change the settings."""
+        from workbench.screens.settings import SettingsScreen
+
+        if self.is_read_only:
+            self.notify("The workbench was opened with --read-only.", severity="warning")
+        elif isinstance(self.screen, WorkbenchScreen):
+            self.push_screen(SettingsScreen())
+
+    def action_jump(self) -> None:
+        """Put a letter on every place to go to."""
+        from workbench.screens.jump import JumpScreen
+
+        if self.screen.focus_chain and not isinstance(self.screen, JumpScreen):
+            self.push_screen(JumpScreen(self.screen.focus_chain), self._jump_to)
+
+    def _jump_to(self, widget: Widget | None) -> None:
+        if widget is not None:
+            widget.focus()
+
+    def load_checkpoint(self, name: str, checkpoint: str) -> None:
+        """Show the Generate screen with one checkpoint of a run chosen."""
+        self.chosen_run, self.chosen_checkpoint = name, checkpoint
+        self.action_show("generate")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: every action of the table, every run and checkpoint, and what Textual brings."""
+        from workbench.commands import commands
+
+        for command in super().get_system_commands(screen):
+            is_writing = self.is_read_only and command.title == "Screenshot"
+            if not is_writing and command.title != "Theme":  # T shows them as one chooses
+                yield command
+        yield from commands(self, screen)

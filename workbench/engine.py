@@ -40,8 +40,12 @@ class Engine:
         await engine.close()
     """
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command = tuple(command)
+        self.environment = environment or {}
+        """What the next process gets, over this one's own environment."""
         self.state: EngineState = "off"
         self.generation = 0
         """How many processes have been started: what one has loaded, the next has not."""
@@ -95,7 +99,12 @@ class Engine:
                 stderr=log,
                 limit=MAX_LINE_BYTES,
                 start_new_session=True,  # a Ctrl-C or a hang-up of the terminal is for the workbench
-                env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONUNBUFFERED": "1"},
+                env={
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    **self.environment,
+                },
             )
 
     async def request(

@@ -23,6 +23,8 @@ Place = Literal[
     "confirm",
     "form",
     "exporting",
+    "settings",
+    "jump",
 ]
 
 PLACE_TITLES: dict[Place, str] = {
@@ -40,6 +42,8 @@ PLACE_TITLES: dict[Place, str] = {
     "confirm": "Yes or no",
     "form": "Form",
     "exporting": "Export",
+    "settings": "Settings",
+    "jump": "Jump",
 }
 
 
@@ -99,7 +103,10 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere", "6,alt+6", "show('system')", "System", "Machine, versions, a bug report"),
     Key("everywhere", "escape", "back", "Back", "One step back", display="esc"),
     Key("everywhere", "question_mark,f1", "help", "Help", "Keys and terms", True, display="?"),
+    Key("everywhere", "ctrl+o", "jump", "Jump", "A letter for every place to go to"),
+    Key("everywhere", "f2", "settings", "Settings", "Change the settings", writes=True),
     Key("everywhere", "t", "next_theme", "Theme", "Next theme"),
+    Key("everywhere", "T,alt+t", "themes", "Themes", "Choose a theme, shown as one chooses"),
     Key("everywhere", "E,alt+e", "error_details", "Error", "The last error in full, to copy"),
     Key("everywhere", "ctrl+q", "quit", "Quit", "Leave the workbench"),
     # Runs
@@ -233,6 +240,8 @@ KEYS: tuple[Key, ...] = (
     Key("form", "ctrl+g,ctrl+j", "begin", "Begin", "Begin", True, "^g"),
     Key("form", "ctrl+y", "copy", "Copy", "Copy the command line", True, "^y"),
     Key("exporting", "ctrl+x", "stop", "Stop", "Stop the export", True, "^x"),
+    Key("settings", "ctrl+g,ctrl+j,ctrl+s", "save", "Save", "Save the settings", True, "^g"),
+    Key("jump", "escape,ctrl+o", "cancel", "Stay", "Stay here", display="esc"),
     # Help
     Key("help", "escape,question_mark,f1,q,enter", "dismiss", "Close", "Close", display="esc"),
 )

@@ -72,6 +72,9 @@ class GenerateScreen(WorkbenchScreen):
         if wanted and wanted != self._run_shown:
             form.choose_run(wanted)
             self._run_shown = wanted
+        if checkpoint := self.workbench.chosen_checkpoint:
+            self.workbench.chosen_checkpoint = None
+            form.choose_checkpoint(checkpoint)
         if self.is_current:
             self._warm_up()
         self.show_playground()
