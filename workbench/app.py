@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # the first frame waits for nothing that it does not show
     from workbench.exports import Export, ExportOrder
     from workbench.follower import Follower
     from workbench.generations import Generation, Target
+    from workbench.labelling import Labelling
     from workbench.launcher import Launcher
     from workbench.palette import Look
     from workbench.playground import Playground
@@ -218,6 +219,13 @@ class WorkbenchApp(AdjustedApp):
         from workbench.attention_study import AttentionStudy
 
         return AttentionStudy(self.playground, partial(self._tell, "attention"))
+
+    @cached_property
+    def labelling(self) -> Labelling:
+        """Asks classifiers."""
+        from workbench.labelling import Labelling
+
+        return Labelling(self.playground, partial(self._tell, "playground"))
 
     @cached_property
     def bench(self) -> TokenizerBench:
@@ -511,16 +519,24 @@ class WorkbenchApp(AdjustedApp):
         options: GenerateOptions,
         second: Target | None = None,
         count: int = 1,
+        before: Generation | None = None,
+        is_answer: bool = False,
     ) -> Generation:
-        """Start `count` generations, each with the next seed, by one model or by two side by side."""
+        """Start `count` generations, each with the next seed, by one model or by two side by side.
+
+        With `is_answer`, the prompt is a message, the next of the conversation `before`.
+        """
+        conversation: Any = {"before": before, "is_answer": is_answer}
         asked: list[Generation] = []
         for number in range(count):
             seed = None if options.seed is None else options.seed + number
             own = replace(options, seed=seed)
-            asked.append(self.playground.ask(target, prompt, own))
+            asked.append(self.playground.ask(target, prompt, own, **conversation))
             if second:
                 partner = asked[-1]
-                asked.append(self.playground.ask(second, prompt, own, partner=partner))
+                asked.append(
+                    self.playground.ask(second, prompt, own, partner=partner, **conversation)
+                )
         self._carry_out(asked)
         return asked[0]
 
@@ -541,6 +557,10 @@ class WorkbenchApp(AdjustedApp):
                 await self._keep_history()
 
         self._work(work, "generation")
+
+    def label(self, target: Target, text: str) -> None:
+        """Have a text labelled by a classifier."""
+        self._work(partial(self.labelling.ask, target, text), "labels")
 
     def look(self, view: View) -> None:
         """Have the text of the attention study read."""

@@ -41,7 +41,7 @@ def _places(app: WorkbenchApp, screen: Screen[Any]) -> Iterable[tuple[Place, Act
     within = getattr(focused, "place", None)
     here = _places_of(screen)
     if focused is not None and within in PLACE_TITLES and within not in here:
-        yield cast(Place, within), partial(_run, app, focused)
+        yield within, partial(_run, app, focused)
     for place in here:
         yield place, partial(_run, app, screen)
     yield "everywhere", partial(_run, app, app)

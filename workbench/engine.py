@@ -21,7 +21,16 @@ from kgpt.errors import KgptError, KgptFailure
 from kgpt.protocol import MAX_LINE_BYTES, decode, encode
 
 COMMAND = (sys.executable, "-m", "kgpt.serving.engine")
-FINAL_TYPES = ("loaded", "done", "tokens", "detokenized", "attention", "ablation", "error")
+FINAL_TYPES = (
+    "loaded",
+    "done",
+    "tokens",
+    "detokenized",
+    "attention",
+    "ablation",
+    "labels",
+    "error",
+)
 """Types of reply that end a request."""
 
 TERMINATE_SECONDS = 2.0

@@ -181,6 +181,7 @@ KEYS: tuple[Key, ...] = (
     Key("generate", "ctrl+g,ctrl+j", "generate", "Generate", "Continue the prompt", True, "^g"),
     Key("generate", "escape", "stop", "Stop", "Stop writing; else leave the prompt", True, "esc"),
     Key("generate", "ctrl+r", "again", "Again", "Same prompt, new seed"),
+    Key("generate", "ctrl+n", "reset", "New", "Begin a new conversation, or an empty prompt"),
     Key("generate", "ctrl+l", "extend", "Go on", "Take the text into the prompt", True),
     Key("generate", "ctrl+t", "edit", "Prompt", "Back to the prompt"),
     Key("generate", "y", "copy", "Copy", "Copy the text that was written", True),

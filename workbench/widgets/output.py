@@ -34,6 +34,10 @@ HINTS = {
 }
 
 
+NAMES = {"user": "you", "assistant": "model", "system": "system"}
+COLORS = {"user": "$secondary", "assistant": "$primary"}
+
+
 class Pane(Vertical):
     """One text, and the line below it. The ids of the second pane of a pair end with `-2`."""
 
@@ -177,11 +181,30 @@ def _text(generation: Generation | None) -> Content:
     if generation is None:
         return muted("Write a prompt and press ctrl+g: the model continues it here.")
     cursor = "▌" if generation.state == "writing" else ""
+    if generation.messages:
+        return conversation(generation, cursor)
     return Content.assemble(
         Content.styled(generation.prompt, "$foreground-muted"),
         Content(generation.text),
         (cursor, "$primary"),
     )
+
+
+def conversation(generation: Generation, cursor: str = "") -> Content:
+    """The turns, each under who said it."""
+    turns = [
+        Content.assemble(
+            (
+                f"{NAMES.get(turn['role'], turn['role'])}\n",
+                f"bold {COLORS.get(turn['role'], '$accent')}",
+            ),
+            turn["content"],
+        )
+        for turn in generation.turns
+    ]
+    if not generation.text and generation.is_active:
+        turns.append(Content.styled(NAMES["assistant"] + "\n", f"bold {COLORS['assistant']}"))
+    return Content.assemble(Content("\n\n").join(turns), (cursor, "$primary"))
 
 
 def _line(generation: Generation | None, playground: Playground) -> Content:

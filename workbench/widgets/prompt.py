@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from textual.message import Message
 
 from workbench.widgets.entry import TextEntry
 
 PLACEHOLDER = "Write how it begins; ctrl+g lets the model go on."
+
+Kind = Literal["text", "chat", "labels"]
+"""What a run makes of a text: it goes on with it, answers it, or labels it."""
+
+CALLS: dict[Kind, tuple[str, str]] = {
+    "text": ("prompt", PLACEHOLDER),
+    "chat": ("message", "Write a message; ctrl+g sends it, ctrl+n begins anew."),
+    "labels": ("text to label", "Write or paste a text."),
+}
 
 
 class Prompt(TextEntry):
@@ -35,6 +46,10 @@ class Prompt(TextEntry):
         if text != self.text:
             self.replace(text, (0, 0), self.document.end)
         self.move_cursor(self.document.end)
+
+    def call_for(self, kind: Kind) -> None:
+        """Say what is to be written: the beginning of a text, a message, a text to label."""
+        self.border_title, self.placeholder = CALLS[kind]
 
     @property
     def _drawn_line(self) -> int:
