@@ -1,6 +1,7 @@
 # Needs Python 3.11-3.13 and make; builds its own environment in .venv.
 #   make demo    install, train the demo model, let it write       make test    all tests
 #   make check   lint, types, import contracts                     make bench   compare with peers
+#   make texts   the catalog of translations, brought up to date with the code
 #   make test-peers   the same numbers as transformers and PyTorch (installs both)
 
 PYTHON ?= $(shell for v in 3.12 3.13 3.11; do command -v python$$v >/dev/null 2>&1 && python$$v -c '' 2>/dev/null && echo python$$v && exit; done; echo python3)
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS := $(or $(KGPT_SAVED_MODELS),saved_models)
 
-.PHONY: demo test test-peers test-long check bench pictures lock clean
+.PHONY: demo test test-peers test-long check bench pictures texts lock clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "kgpt needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12 ..."; exit 2; }
@@ -58,6 +59,14 @@ bench: $(VENV)/.bench
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m tests.workbench.make_pictures
+
+CATALOG := kgpt/locale/pt_BR/LC_MESSAGES/kgpt
+
+texts: $(VENV)/.dev
+	@mkdir -p build
+	$(BIN)/python -m babel.messages.frontend -q extract --mapping tests/extract_texts.cfg --keyword N_ --add-location file --sort-by-file --width 100 --output build/kgpt.pot kgpt workbench
+	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 --input-file build/kgpt.pot --output-file $(CATALOG).po --locale pt_BR
+	$(BIN)/pybabel -q compile --input-file $(CATALOG).po --output-file $(CATALOG).mo --locale pt_BR
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

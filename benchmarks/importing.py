@@ -1,11 +1,12 @@
 """Time and memory of `kgpt import` and of `kgpt export --format huggingface`, beside transformers' own loading.
 
-    python -m benchmarks.importing [--preset gpt2-1558m] [--folder DIR]
+    python -m benchmarks.importing [--preset gpt2-1558m] [--folder DIR] [--logits]
 
 A safetensors folder of random weights in the preset's shape is written once, a tensor at a time. Each case is a process
 of its own. Its memory is the highest resident memory (VmHWM) with what it had after its imports taken off: pages of
 mapped files count while they are mapped, so it is an upper bound. Linux only. transformers is left out where it is not
-installed, or where twice the weights do not fit into memory.
+installed, or where twice the weights do not fit into memory. With `--logits` the imported model reads 64 random tokens
+beside transformers' model of the same folder, and the largest difference is printed instead.
 """
 
 from __future__ import annotations
@@ -62,6 +63,18 @@ COPIED = (
     "import shutil",
     "shutil.copyfile({folder!r} + '/gpt2/model.safetensors', {folder!r} + '/copy')",
 )
+TOKENS = "np.random.default_rng(1).integers(0, 50257, (1, 64), 'int32')"
+OURS = (
+    "import numpy as np\nfrom kgpt.api import open_run",
+    "model = open_run('run', saved_models={folder!r}).load_model()\n"
+    "np.save({folder!r} + '/ours.npy', np.asarray(model(" + TOKENS + ")))",
+)
+THEIRS = (
+    "import numpy as np, torch\nfrom transformers import GPT2LMHeadModel",
+    "model = GPT2LMHeadModel.from_pretrained({folder!r} + '/gpt2').eval()\n"
+    "with torch.no_grad():\n"
+    "    np.save({folder!r} + '/theirs.npy', model(torch.tensor(" + TOKENS + ")).logits.numpy())",
+)
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -69,11 +82,15 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.importing")
     parser.add_argument("--preset", default="gpt2-1558m", help="shape (default: gpt2-1558m)")
     parser.add_argument("--folder", help="where temporary files go (default: the system's)")
+    parser.add_argument("--logits", action="store_true", help="compare logits with transformers'")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         size = write_folder(folder / "gpt2", args.preset)
         print(f"{args.preset}: {size / 1e9:.2f} GB of float32 weights", flush=True)
+        if args.logits:
+            compare_logits(folder)
+            return
         print(f"\n{'':<36}{'seconds':>9}{'peak, GB':>10}{'of the weights':>16}")
         cases = {"kgpt import": IMPORTED, "kgpt export --format huggingface": EXPORTED}
         if importlib.util.find_spec("transformers") and importlib.util.find_spec("torch"):
@@ -90,6 +107,18 @@ def main(arguments: Sequence[str] = ()) -> None:
     print(f"\ngoal: an import takes at most {GOAL} of the weights: {state}")
 
 
+def compare_logits(folder: Path) -> None:
+    """Print how far the imported model's logits are from transformers', each computed in a process of its own."""
+    for imports, work in (IMPORTED, OURS, THEIRS):
+        measured(imports, work.format(folder=str(folder)))
+    ours, theirs = np.load(folder / "ours.npy"), np.load(folder / "theirs.npy")
+    same = np.mean(ours.argmax(-1) == theirs.argmax(-1))
+    print(
+        f"largest difference {np.abs(ours - theirs).max():.2g}, largest logit {np.abs(theirs).max():.3g},"
+        f" the same most probable token at {same:.1%} of the places"
+    )
+
+
 def write_folder(folder: Path, name: str) -> int:
     """A folder of Hugging Face's with random weights; the result is their size in bytes."""
     folder.mkdir()
@@ -102,7 +131,8 @@ def write_folder(folder: Path, name: str) -> int:
 
     def tensors() -> Iterator[tuple[str, np.ndarray]]:
         for item in layout:
-            yield item.name, 0.02 * random.standard_normal(item.shape, np.float32)
+            is_gain = len(item.shape) == 1 and item.name.endswith(".weight")
+            yield item.name, is_gain + 0.02 * random.standard_normal(item.shape, np.float32)
 
     path = folder / "model.safetensors"
     write_tensors(path, {item.name: item.shape for item in layout}, tensors())

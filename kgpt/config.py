@@ -30,6 +30,10 @@ STEP_CHANGE = re.compile(r"[0-9]{1,12}:[1-9][0-9]{0,11}")
 UNLIMITED_STEPS = 10**9
 """`steps` of a run that epochs or minutes limit."""
 
+BUILT_IN_CORPUS = "encyclopedia"
+BUILT_IN_VOCABULARY_SIZE = 4096
+"""The text that is there without a file, prepared on first use."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -182,7 +186,7 @@ class OptimizerConfig:
 class TrainConfig:
     """A whole training run: what `kgpt-train` needs to know, and what `run.json` keeps."""
 
-    data: str = "encyclopedia"
+    data: str = BUILT_IN_CORPUS
     """A prepared folder: a path, or a name in the data folder."""
     run: str = "demo"
     """Name of the run: a folder in `saved_models/`."""

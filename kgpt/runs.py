@@ -74,6 +74,12 @@ def data_folder() -> Path:
     return Path(os.environ.get("KGPT_DATA") or "data")
 
 
+def find_data(data: str) -> Path | None:
+    """The folder of a prepared corpus, which is a path or a name in the data folder; None where there is none."""
+    places = (Path(data), data_folder() / data)
+    return next((path for path in places if (path / "manifest.json").is_file()), None)
+
+
 # === A run ===
 
 
@@ -468,12 +474,13 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     def latest(key: str) -> Any:
         return next((row[key] for row in reversed(rows) if is_number(row.get(key))), None)
 
+    steps = filter(is_number, (status.get("step"), latest("step")))
     losses = [row["validation_loss"] for row in rows if is_number(row.get("validation_loss"))]
     return {
         "name": folder.name,
         "task": values.get("task"),
         "state": status["state"],
-        "step": latest("step"),
+        "step": max(steps, default=None),
         "steps": next(filter(is_number, (status.get("steps"), planned)), None),
         "tokens": latest("tokens"),
         "train_loss": latest("train_loss"),

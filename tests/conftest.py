@@ -7,6 +7,8 @@ import signal
 
 from hypothesis import settings
 
+os.environ["KGPT_LANGUAGE"] = "en"  # whatever the language of whoever runs the tests
+
 settings.register_profile("random", deadline=None)
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from kgpt.language import _
 from workbench.keys import KEYS
 from workbench.preferences import Preferences
 from workbench.widgets.colors import THEMES
@@ -80,9 +81,9 @@ class AdjustedApp(App[None]):
             *(self.key_table.problems if self.key_table else ()),
         ]
         if theme and theme not in self.available_themes:
-            problems.append(f"There is no theme {theme!r}.")
+            problems.append(_("There is no theme {name}.", name=repr(theme)))
         for text in problems:
-            self.notify(text, title="Settings", severity="warning", timeout=12, markup=False)
+            self.notify(text, title=_("Settings"), severity="warning", timeout=12, markup=False)
 
     def adjust(self, values: Mapping[str, Value]) -> None:
         """Follow other values from now on."""

@@ -22,6 +22,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from workbench import settings
 from workbench.adjusted import AdjustedApp
 from workbench.keys import PLACE_TITLES
@@ -466,7 +467,7 @@ class WorkbenchApp(AdjustedApp):
                 self.show_error(error)
             else:
                 self.forget_run(name)
-                self.notify(f"{name} is gone.", title="Deleted", markup=False)
+                self.notify(_("{name} is gone.", name=name), title=_("Deleted"), markup=False)
             self.look_again()
 
         self._work(work, "delete")
@@ -487,7 +488,7 @@ class WorkbenchApp(AdjustedApp):
         async def work() -> None:
             await export.work()
             if export.state == "done":
-                self.notify(f"{export.result.get('output')}", title="Exported", markup=False)
+                self.notify(f"{export.result.get('output')}", title=_("Exported"), markup=False)
             elif export.error and export.state == "failed":
                 self.show_error(export.error)
 
@@ -644,7 +645,7 @@ class WorkbenchApp(AdjustedApp):
     def copy(self, text: str, what: str) -> None:
         """Copy through the terminal (OSC 52), which works over SSH too."""
         self.copy_to_clipboard(text)
-        self.notify(f"Copied {what}.", timeout=3, markup=False)
+        self.notify(_("Copied {what}.", what=what), timeout=3, markup=False)
 
     def copy_run_path(self, name: str | None) -> None:
         """Copy the path of a run."""
@@ -669,9 +670,9 @@ class WorkbenchApp(AdjustedApp):
             self.exit()
             return
         names = ", ".join(str(item.order.output) for item in at_work)
-        text = f"The export to {names} is not done and would be stopped."
+        text = _("The export to {names} is not done and would be stopped.", names=names)
         self.push_screen(
-            ConfirmScreen("leave?", text), lambda answer: self.exit() if answer else None
+            ConfirmScreen(_("leave?"), text), lambda answer: self.exit() if answer else None
         )
 
     async def action_back(self) -> None:
@@ -694,7 +695,7 @@ class WorkbenchApp(AdjustedApp):
         from workbench.screens.error import ErrorScreen
 
         if self.last_error is None:
-            self.notify("Nothing has failed.", timeout=3)
+            self.notify(_("Nothing has failed."), timeout=3)
         elif isinstance(self.screen, WorkbenchScreen):
             self.push_screen(ErrorScreen(*self.last_error))
 
@@ -702,7 +703,7 @@ class WorkbenchApp(AdjustedApp):
         """The next theme."""
         names = sorted(self.available_themes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.notify(self.theme, title="Theme", timeout=2)
+        self.notify(self.theme, title=_("Theme"), timeout=2)
 
     def action_themes(self) -> None:
         """Choose a theme."""
@@ -715,7 +716,7 @@ class WorkbenchApp(AdjustedApp):
         from workbench.screens.settings import SettingsScreen
 
         if self.is_read_only:
-            self.notify("The workbench was opened with --read-only.", severity="warning")
+            self.notify(_("The workbench was opened with --read-only."), severity="warning")
         elif isinstance(self.screen, WorkbenchScreen):
             self.push_screen(SettingsScreen())
 
@@ -742,5 +743,5 @@ class WorkbenchApp(AdjustedApp):
         for command in super().get_system_commands(screen):
             is_writing = self.is_read_only and command.title == "Screenshot"
             if not is_writing and command.title != "Theme":  # T shows them as one chooses
-                yield command
+                yield SystemCommand(_(command.title), _(command.help), command.callback)
         yield from commands(self, screen)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from workbench.generations import Target
 from workbench.playground import Playground
 from workbench.tokens import chip_texts
@@ -150,7 +151,7 @@ class AttentionStudy:
             return
         self._asked += 1
         mine, target, text = self._asked, self.target, self.text
-        self._enter("waiting for the engine")
+        self._enter(_("waiting for the engine"))
         try:
             async with self.playground.using(target) as slot:
                 if mine != self._asked:
@@ -159,12 +160,17 @@ class AttentionStudy:
                 self.num_layers, self.num_heads = (
                     int(loaded.get(name) or 0) for name in ("layers", "heads")
                 )
-                self._enter("reading the text")
+                self._enter(_("reading the text"))
                 async for reply in self.playground.engine.request(
                     {**message, "slot": slot, "text": text}
                 ):
                     if reply["type"] == "loading":
-                        self._enter(f"{reply.get('stage') or 'loading'}: once, some seconds")
+                        self._enter(
+                            _(
+                                "{stage}: once, some seconds",
+                                stage=reply.get("stage") or _("loading"),
+                            )
+                        )
                     elif (self.target, self.text) == (target, text):
                         self._take(reply, take)
         except KgptError as error:
@@ -180,7 +186,9 @@ class AttentionStudy:
             take(reply)
         except (KeyError, TypeError, ValueError) as error:
             raise KgptFailure(
-                "The engine's answer makes no sense", repr(error), "Is it of the same version?"
+                _("The engine's answer makes no sense"),
+                repr(error),
+                _("Is it of the same version?"),
             ) from None
 
     def _enter(self, stage: str) -> None:

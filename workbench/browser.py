@@ -21,6 +21,7 @@ from aiohttp import web
 from textual_serve.server import Server
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 ADDRESS = "127.0.0.1"
 TITLE = "kgpt-workbench"
@@ -37,11 +38,15 @@ def serve(arguments: Sequence[str], port: int) -> int:
     try:
         server.serve()
     except OSError as error:
-        what = "is in use" if error.errno == errno.EADDRINUSE else "cannot be used"
+        in_use, unusable = (
+            _("Port {port} is in use", port=port),
+            _("Port {port} cannot be used", port=port),
+        )
+        other = port + 1 if port < 65535 else 8080
         raise KgptError(
-            f"Port {port} {what}",
+            in_use if error.errno == errno.EADDRINUSE else unusable,
             os.strerror(error.errno) if error.errno else str(error),
-            f"Choose another: kgpt-workbench --web --port {port + 1 if port < 65535 else 8080}",
+            _("Choose another: kgpt-workbench --web --port {port}", port=other),
         ) from None
     return 0
 
@@ -61,7 +66,10 @@ class WorkbenchServer(Server):
 
     async def on_startup(self, app: web.Application) -> None:
         """Say where."""
-        print(f"The workbench is at {self.public_url}   (Ctrl-C ends it)", flush=True)
+        print(
+            _("The workbench is at {address}   (Ctrl-C ends it)", address=self.public_url),
+            flush=True,
+        )
 
     async def on_shutdown(self, app: web.Application) -> None:
         """Close the pages that are open: each ends its workbench."""
@@ -93,4 +101,4 @@ class WorkbenchServer(Server):
             request.host not in names
             or request.headers.get("Origin", self.public_url) not in origins
         ):
-            raise web.HTTPForbidden(text="This page answers its own address alone.")
+            raise web.HTTPForbidden(text=_("This page answers its own address alone."))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 
 COMMAND = (sys.executable, "-m", "kgpt")
 
@@ -75,7 +76,7 @@ class Job:
             raise did_not_start(self._command, error) from None
         self._process = process
         try:
-            output, _ = await asyncio.gather(_last_line(process), self._listen(process))
+            output, _nothing = await asyncio.gather(_last_line(process), self._listen(process))
             code = await process.wait()
         except asyncio.CancelledError:
             await self.cancel()
@@ -87,7 +88,9 @@ class Job:
         except ValueError:
             result = None
         if not isinstance(result, dict):
-            raise KgptFailure("No answer", f"kgpt {self.arguments[0]} printed no object.")
+            raise KgptFailure(
+                _("No answer"), _("kgpt {command} printed no object.", command=self.arguments[0])
+            )
         return result
 
     async def cancel(self) -> None:
@@ -120,7 +123,9 @@ class Job:
 
     def _failure(self, code: int) -> KgptError:
         if self.is_cancelled:
-            return KgptFailure("Cancelled", f"kgpt {self.arguments[0]} was stopped.")
+            return KgptFailure(
+                _("Cancelled"), _("kgpt {command} was stopped.", command=self.arguments[0])
+            )
         return error_said("\n".join(self._said), code)
 
 
@@ -137,7 +142,9 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 def did_not_start(command: Sequence[str], error: OSError) -> KgptFailure:
     """The failure to start a child process."""
     message = f"{command[0]}: {error.strerror or error}"
-    return KgptFailure("The command did not start", message, "Check the installation of kgpt.")
+    return KgptFailure(
+        _("The command did not start"), message, _("Check the installation of kgpt.")
+    )
 
 
 def error_said(text: str, code: int) -> KgptError:
@@ -147,7 +154,10 @@ def error_said(text: str, code: int) -> KgptError:
     kind = KgptError if code == KgptError.exit_code else KgptFailure
     if not starts:
         words = " ".join(line.strip() for line in lines[-3:])
-        return KgptFailure("The command failed", f"Exit code {code}. {words or 'It said nothing.'}")
+        return KgptFailure(
+            _("The command failed"),
+            _("Exit code {code}. {words}", code=code, words=words or _("It said nothing.")),
+        )
     title = lines[starts[-1]].removeprefix("kgpt: ")
     message, *hint = [line.strip() for line in lines[starts[-1] + 1 :]] or [""]
     return kind(title, message, " ".join(hint))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kgpt.language import N_, _
 from workbench import wording
 from workbench.catalog import RunSummary
 
@@ -29,13 +30,19 @@ class Column:
     """A column of the table: how it is called, written and sorted."""
 
     id: str
-    title: str
+    name: str
+    """An English word; `title` is what people see."""
     text: Callable[[RunSummary, Beside], str]
     order: Callable[[RunSummary], Any]
     style: str = ""
     from_width: int = 0
     """Cells that the table must have for this column to be shown."""
     is_number: bool = True
+
+    @property
+    def title(self) -> str:
+        """What people see above the column."""
+        return _(self.name)
 
 
 def _number(name: str) -> Callable[[RunSummary], tuple[bool, Any]]:
@@ -58,17 +65,19 @@ def _age(run: RunSummary, beside: Beside) -> str:
 
 
 COLUMNS = (
-    Column("name", "run", lambda run, _: run.name, lambda run: run.name.lower(), is_number=False),
+    Column(
+        "name", N_("run"), lambda run, _: run.name, lambda run: run.name.lower(), is_number=False
+    ),
     Column(
         "state",
-        "state",
+        N_("state"),
         lambda run, _: wording.look(run.state).word,
         lambda run: (not run.is_live, run.state),
         is_number=False,
     ),
     Column(
         "model",
-        "model",
+        N_("model"),
         lambda run, _: " ".join(
             [run.preset] * bool(run.preset) + [wording.short(run.parameters)] * bool(run.parameters)
         ),
@@ -77,42 +86,44 @@ COLUMNS = (
         from_width=104,
         is_number=False,
     ),
-    Column("step", "step", lambda run, _: wording.progress(run), _number("step")),
+    Column("step", N_("step"), lambda run, _: wording.progress(run), _number("step")),
     Column(
         "done",
-        "done",
+        N_("done"),
         lambda run, _: "".join(wording.bar(run.progress, BAR_WIDTH)),
         _number("progress"),
         style="secondary",
         from_width=136,
         is_number=False,
     ),
-    Column("train", "train", lambda run, _: wording.decimal(run.train_loss), _number("train_loss")),
+    Column(
+        "train", N_("train"), lambda run, _: wording.decimal(run.train_loss), _number("train_loss")
+    ),
     Column(
         "validation",
-        "val",
+        N_("val"),
         lambda run, _: wording.decimal(run.validation_loss),
         _number("validation_loss"),
         from_width=150,
     ),
-    Column("best", "best val", _best, _number("best_validation_loss"), style="accent"),
+    Column("best", N_("best val"), _best, _number("best_validation_loss"), style="accent"),
     Column(
         "bits",
-        "bits/byte",
+        N_("bits/byte"),
         lambda run, _: wording.decimal(run.bits_per_byte),
         _number("bits_per_byte"),
         from_width=104,
     ),
     Column(
         "speed",
-        "tok/s",
+        N_("tok/s"),
         lambda run, _: wording.short(run.tokens_per_second),
         _number("tokens_per_second"),
         style="foreground-muted",
     ),
     Column(
         "age",
-        "age",
+        N_("age"),
         _age,
         lambda run: -run.updated,
         style="foreground-muted",
@@ -120,7 +131,7 @@ COLUMNS = (
     ),
     Column(
         "size",
-        "size",
+        N_("size"),
         lambda run, _: wording.size(run.size),
         _number("size"),
         style="foreground-muted",
@@ -128,7 +139,7 @@ COLUMNS = (
     ),
     Column(
         "curve",
-        "curve",
+        N_("curve"),
         lambda run, _: "",
         lambda run: run.created,
         style="primary",

@@ -14,6 +14,7 @@ from textual.app import SystemCommand
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from kgpt.language import _
 from workbench import wording
 from workbench.keys import PLACE_TITLES, Key, Place
 from workbench.screens.base import WorkbenchScreen
@@ -27,7 +28,7 @@ def commands(app: WorkbenchApp, screen: Screen[Any]) -> Iterable[SystemCommand]:
     for place, act in _places(app, screen):
         for key in app.keys_of(place):
             if not (app.is_read_only and key.writes):
-                title = f"{PLACE_TITLES[place]}: {key.help}"
+                title = f"{_(PLACE_TITLES[place])}: {_(key.help)}"
                 yield SystemCommand(title, key.written, partial(act, key))
     if isinstance(screen, WorkbenchScreen):
         yield from _runs(app)
@@ -70,23 +71,20 @@ async def _show_and_run(app: WorkbenchApp, mode: str, key: Key) -> None:
 
 def _runs(app: WorkbenchApp) -> Iterable[SystemCommand]:
     for run in app.catalog.summaries:
+        state = wording.look(run.state).word
         yield SystemCommand(
-            f"Open run {run.name}",
-            f"Watch it: {run.state}",
-            partial(app.open_run, "watch", run.name),
+            _("Open run {name}", name=run.name), state, partial(app.open_run, "watch", run.name)
         )
         yield SystemCommand(
-            f"Generate with {run.name}", run.state, partial(app.open_run, "generate", run.name)
+            _("Generate with {name}", name=run.name),
+            state,
+            partial(app.open_run, "generate", run.name),
         )
         for item in run.checkpoints:
-            step = wording.whole(item.step)
-            marks = (
-                "best" * item.is_best
-                + " " * (item.is_best and item.is_last)
-                + "last" * item.is_last
-            )
+            marks = [_("best")] * item.is_best + [_("last")] * item.is_last
+            loss = _("validation {loss:.3f}", loss=item.validation_loss or float("nan"))
             yield SystemCommand(
-                f"Load checkpoint {run.name} {step}",
-                f"{marks} validation {wording.decimal(item.validation_loss)}".strip(),
+                _("Load checkpoint {name} {step:,}", name=run.name, step=item.step),
+                ", ".join([*marks, loss] if item.validation_loss is not None else marks),
                 partial(app.load_checkpoint, run.name, str(item.step)),
             )

@@ -17,11 +17,12 @@ from typing import Any
 
 from kgpt.errors import KgptError
 from kgpt.files import read_json
+from kgpt.language import N_, _
 from workbench.tail import is_number
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
-SPLITS = ("train", "validation")
+SPLITS = (N_("train"), N_("validation"))
 TYPES = {"uint16": "H", "uint32": "I"}
 """Of the manifest, and as the standard library calls them."""
 
@@ -102,10 +103,16 @@ def _read(path: Path) -> CorpusSummary:
     manifest = read_json(path / MANIFEST)
     version = manifest.get("format_version")
     if not manifest:
-        return CorpusSummary(path.name, path, f"{MANIFEST} is not a JSON object")
+        return CorpusSummary(path.name, path, _("{file} is not a JSON object", file=MANIFEST))
     if not is_number(version) or version > FORMAT_VERSION:
         return CorpusSummary(
-            path.name, path, f"format version {version!r}; this kgpt reads {FORMAT_VERSION}"
+            path.name,
+            path,
+            _(
+                "format version {version!r}; this kgpt reads {known}",
+                version=version,
+                known=FORMAT_VERSION,
+            ),
         )
     return CorpusSummary(path.name, path, "", manifest)
 
@@ -119,9 +126,11 @@ def random_window(corpus: CorpusSummary, split: str, length: int, chance: random
     shards = [(name, tokens) for name, tokens in corpus.shards(split) if tokens > 0]
     if not shards:
         raise KgptError(
-            "Nothing to show", f"{corpus.name} has no {split} tokens.", "Choose the other split."
+            _("Nothing to show"),
+            _("{name} has no {split} tokens.", name=corpus.name, split=_(split)),
+            _("Choose the other split."),
         )
-    ((name, tokens),) = chance.choices(shards, weights=[tokens for _, tokens in shards])
+    ((name, tokens),) = chance.choices(shards, weights=[tokens for _shard, tokens in shards])
     place = chance.randrange(max(1, tokens - length + 1))
     return Window(corpus.path, split, name, place, _ids(corpus, name, place, min(length, tokens)))
 
@@ -135,7 +144,7 @@ def _ids(corpus: CorpusSummary, name: str, place: int, length: int) -> tuple[int
     except (OSError, ValueError) as error:
         raise _damaged(corpus, name, str(error)) from None
     if len(values) != length:
-        raise _damaged(corpus, name, "it is shorter than the manifest says")
+        raise _damaged(corpus, name, _("it is shorter than the manifest says"))
     if sys.byteorder == "big":
         values.byteswap()
     return tuple(values)
@@ -143,7 +152,7 @@ def _ids(corpus: CorpusSummary, name: str, place: int, length: int) -> tuple[int
 
 def _damaged(corpus: CorpusSummary, name: str, reason: str) -> KgptError:
     return KgptError(
-        "Damaged corpus",
+        _("Damaged corpus"),
         f"{corpus.path / name}: {reason}",
-        "Prepare it again: kgpt prepare ... --overwrite",
+        _("Prepare it again: kgpt prepare ... --overwrite"),
     )

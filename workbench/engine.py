@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.protocol import MAX_LINE_BYTES, decode, encode
 
 COMMAND = (sys.executable, "-m", "kgpt.serving.engine")
@@ -85,9 +86,9 @@ class Engine:
                 self.state = "off"
                 self._remove_log()
                 raise KgptFailure(
-                    "The engine did not start",
+                    _("The engine did not start"),
                     f"{self.command[0]}: {error.strerror or error}",
-                    "Check the installation of kgpt.",
+                    _("Check the installation of kgpt."),
                 ) from None
             except asyncio.CancelledError:
                 self.state = "off"
@@ -151,7 +152,7 @@ class Engine:
     async def cancel(self, request_id: str) -> None:
         """Ask the engine to end a `generate`; an engine that does not listen within a moment is stopped."""
         await self.send({"type": "cancel", "id": self.new_id(), "request": request_id})
-        for _ in range(20):
+        for _turn in range(20):
             if request_id not in self._replies:
                 return
             await asyncio.sleep(TERMINATE_SECONDS / 20)
@@ -215,11 +216,11 @@ class Engine:
 
     def _ended(self, code: int) -> None:
         self._process, self.state = None, "off"
-        said = self.log_tail() or "It said nothing."
+        said = self.log_tail() or _("It said nothing.")
         failure = KgptFailure(
-            "The engine stopped",
-            f"Exit code {code}. {said}",
-            f"It starts again with the next request. Its log: {self.log_file}",
+            _("The engine stopped"),
+            _("Exit code {code}. {said}", code=code, said=said),
+            _("It starts again with the next request. Its log: {log_file}", log_file=self.log_file),
         )
         if self._ready and not self._ready.done():
             self._ready.set_exception(failure)
@@ -235,4 +236,4 @@ class Engine:
 
 def _as_error(message: Mapping[str, Any]) -> KgptError:
     title, text, hint = (str(message.get(key) or "") for key in ("title", "message", "hint"))
-    return KgptError(title or "The engine reports an error", text, hint)
+    return KgptError(title or _("The engine reports an error"), text, hint)

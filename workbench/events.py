@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kgpt.language import _
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.tail import is_number
@@ -58,10 +59,14 @@ def said_in_log(lines: Iterable[str]) -> list[Event]:
     found = []
     for line in lines:
         if match := WENT_ON.search(line):
-            found.append(Event(int(match[1]), "resumed", "resumed"))
+            found.append(Event(int(match[1]), "resumed", _("resumed")))
         elif match := WENT_BACK.search(line):
             found.append(
-                Event(int(match[1]), "back", "went back to here: " + line.split(" ", 1)[-1])
+                Event(
+                    int(match[1]),
+                    "back",
+                    _("went back to here: {words}", words=line.split(" ", 1)[-1]),
+                )
             )
     return found
 
@@ -83,13 +88,16 @@ def events_of(
         Event(
             item.step,
             "best" if item.is_best else "checkpoint",
-            f"checkpoint, validation {wording.decimal(item.validation_loss)}"
-            + (", the best" if item.is_best else "")
-            + (", the last" if item.is_last else ""),
+            _(
+                "checkpoint, validation {validation_loss}",
+                validation_loss=wording.decimal(item.validation_loss),
+            )
+            + (_(", the best") if item.is_best else "")
+            + (_(", the last") if item.is_last else ""),
         )
         for item in run.checkpoints
     ]
-    events += [Event(step, "broken", "the loss is not a number") for step in broken_steps]
+    events += [Event(step, "broken", _("the loss is not a number")) for step in broken_steps]
     return sorted([*events, *told], key=lambda event: event.step)
 
 

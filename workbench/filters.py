@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from kgpt.language import _
 from workbench.catalog import RunSummary
 from workbench.tail import is_number
 
@@ -105,22 +106,22 @@ def _has_letters(name: str, word: str) -> bool:
 
 def _comparison(key: str, sign: str, value: str) -> Test:
     if not value:
-        raise FilterError(f"{key}{sign} needs something to compare with")
+        raise FilterError(_("{key}{sign} needs something to compare with", key=key, sign=sign))
     compare = COMPARE[sign]
     if key in TEXTS:
         return _text_test(key, sign, value.lower())
     if key == "age":
-        limit = _quantity(key, value, SECONDS, "90m or 2d")
+        limit = _quantity(key, value, SECONDS, _("90m or 2d"))
         return lambda run, now: bool(run.updated) and compare(now - run.updated, limit)
     if key in NUMBERS:
-        limit, name = _quantity(key, value, SIZES, "3.2 or 10M"), NUMBERS[key]
+        limit, name = _quantity(key, value, SIZES, _("3.2 or 10M")), NUMBERS[key]
         return lambda run, now: _holds(compare, getattr(run, name), limit)
     return _configuration_test(_configuration_key(key), compare, value)
 
 
 def _text_test(key: str, sign: str, value: str) -> Test:
     if sign not in ("=", ":", "!="):
-        raise FilterError(f"{key} is a text: write {key}:{value}")
+        raise FilterError(_("{key} is a text: write {key}:{value}", key=key, value=value))
     name = TEXTS[key]
 
     def test(run: RunSummary, now: float) -> bool:
@@ -134,7 +135,14 @@ def _text_test(key: str, sign: str, value: str) -> Test:
 def _quantity(key: str, value: str, units: Mapping[str, float], example: str) -> float:
     match = NUMBER.fullmatch(value)
     if not match or match[2] not in units:
-        raise FilterError(f"{key} compares with a number such as {example}, not {value!r}")
+        raise FilterError(
+            _(
+                "{key} compares with a number such as {example}, not {value!r}",
+                key=key,
+                example=example,
+                value=value,
+            )
+        )
     return float(match[1]) * units[match[2]]
 
 
@@ -146,7 +154,7 @@ def _configuration_test(key: str, compare: Callable[[Any, Any], bool], value: st
     match = NUMBER.fullmatch(value)
     number = float(match[1]) * SIZES[match[2]] if match and match[2] in SIZES else None
     if number is None and compare not in (operator.eq, operator.ne):
-        raise FilterError(f"{key} compares with a number, not {value!r}")
+        raise FilterError(_("{key} compares with a number, not {value!r}", key=key, value=value))
 
     def test(run: RunSummary, now: float) -> bool:
         found = configured(run.configuration, key)
@@ -177,9 +185,15 @@ def _configuration_key(key: str) -> str:
     if len(ending) == 1:
         return ending[0]
     if ending:
-        raise FilterError(f"{key} is several keys: {', '.join(ending)}")
+        raise FilterError(_("{key} is several keys: {ending}", key=key, ending=", ".join(ending)))
     columns = ", ".join([*NUMBERS, "age", *TEXTS, *SHORT_KEYS])
-    raise FilterError(f"no key {key!r}; there is {columns}, and those of the configuration")
+    raise FilterError(
+        _(
+            "no key {key!r}; there is {columns}, and those of the configuration",
+            key=key,
+            columns=columns,
+        )
+    )
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
+from kgpt.language import _, number
 from kgpt.protocol import GenerateOptions
 from workbench.tail import is_number
 from workbench.tokens import Token, token_of_row, whole_text
@@ -44,9 +45,9 @@ class Target:
     def title(self) -> str:
         """`demo best (1,500)`, `demo step 1000`."""
         if self.checkpoint.isdigit():
-            return f"{self.run.name} step {self.checkpoint}"
-        step = f" ({self.step:,})" if self.step is not None else ""
-        return f"{self.run.name} {self.checkpoint}{step}"
+            return _("{name} step {checkpoint}", name=self.run.name, checkpoint=self.checkpoint)
+        step = f" ({number(self.step, ',')})" if self.step is not None else ""
+        return f"{self.run.name} {_(self.checkpoint)}{step}"
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line, disk_failure, remove
+from kgpt.language import _
 from kgpt.runs import RunFolder, new_run, owned
 from workbench.launcher import output_file
 
@@ -70,5 +71,5 @@ def add_note(folder: RunFolder, step: int, text: str) -> None:
     """
     text = " ".join(text.split())[:MAX_NOTE]
     if not text:
-        raise KgptError("Empty note", "A note needs a few words.", "")
+        raise KgptError(_("Empty note"), _("A note needs a few words."), "")
     append_json_line(notes_file(folder), {"step": step, "text": text})

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kgpt.language import _
 from workbench.keys import KEYS, Key, Place
 
 NAME = re.compile(r"[^\s,]+")
@@ -38,15 +39,19 @@ def remapped(changes: Mapping[str, str]) -> KeyTable:
     for name, text in changes.items():
         names = [part.strip() for part in text.split(",")]
         if name not in by_id:
-            problems.append(f"[keys]: there is no action {name!r}.")
+            problems.append(_("[keys]: there is no action {name}.", name=repr(name)))
         elif not all(NAME.fullmatch(part) for part in names):
-            problems.append(f"[keys]: {name} = {text!r} is no list of keys.")
+            problems.append(
+                _("[keys]: {name} = {keys} is no list of keys.", name=name, keys=repr(text))
+            )
         else:
             wanted[name] = ",".join(names)
     while clash := _clash(by_id, wanted):
         name, key, other = clash
         del wanted[name]
-        problems.append(f"[keys]: {name} cannot have {key}: that is {other}.")
+        problems.append(
+            _("[keys]: {name} cannot have {key}: that is {other}.", name=name, key=key, other=other)
+        )
     keys = tuple(
         replace(key, keys=wanted[key.id], display="") if key.id in wanted else key for key in KEYS
     )

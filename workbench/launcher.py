@@ -19,6 +19,7 @@ from typing import Literal
 
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure
+from kgpt.language import _
 from kgpt.runs import LIVE_STATES, RunFolder, find_run, is_owned, new_run, saved_models_folder
 from workbench.children import COMMAND, did_not_start, error_said
 
@@ -71,15 +72,21 @@ class Launcher:
         self._refuse_twice(name)
         if is_owned(folder):
             raise KgptError(
-                "The run is at work",
-                f"A trainer owns {folder.path} (process {folder.status().get('pid')}).",
-                "Stop it first, or watch it.",
+                _("The run is at work"),
+                _(
+                    "A trainer owns {path} (process {pid}).",
+                    path=folder.path,
+                    pid=folder.status().get("pid"),
+                ),
+                _("Stop it first, or watch it."),
             )
         self._spawn(name, ["--run", name, "--resume"])
 
     def _refuse_twice(self, name: str) -> None:
         if name in self.starting:
-            raise KgptError("Already starting", f"The trainer of {name} is on its way.", "")
+            raise KgptError(
+                _("Already starting"), _("The trainer of {name} is on its way.", name=name), ""
+            )
 
     def _spawn(self, name: str, options: Sequence[str]) -> None:
         command = [*self._command, "train", *options, "--saved-models", str(self.root)]
@@ -125,7 +132,7 @@ class Launcher:
                 failures.append((item.name, error_said(_end_of(output), code)))
             elif not item.has_begun and code == 0:
                 words = " ".join(_end_of(output).split())
-                failures.append((item.name, KgptError("Nothing left to train", words)))
+                failures.append((item.name, KgptError(_("Nothing left to train"), words)))
             if not item.has_begun or code in (0, 130):
                 output.unlink(missing_ok=True)
         return failures
@@ -175,14 +182,20 @@ def trainer_of(folder: RunFolder) -> int:
     status = folder.status()
     pid, host = status.get("pid"), status.get("host")
     if status["state"] not in LIVE_STATES:
-        message = f"Nobody trains {folder.name}: it is {status['state']}."
-        raise KgptError("Nothing to stop", message, "")
+        message = _("Nobody trains {name}: it is {state}.", name=folder.name, state=status["state"])
+        raise KgptError(_("Nothing to stop"), message, "")
     if host != socket.gethostname():
-        message = f"{folder.name} is trained on {host}, by process {pid}."
-        raise KgptError("On another machine", message, "Stop it there.")
+        message = _(
+            "{name} is trained on {host}, by process {pid}.", name=folder.name, host=host, pid=pid
+        )
+        raise KgptError(_("On another machine"), message, _("Stop it there."))
     if not isinstance(pid, int) or pid == os.getpid() or not is_owned(folder):
-        message = f"No process holds {folder.path}; number {pid} is not a trainer of this run."
-        raise KgptError("Not the run's process", message, "Nothing was stopped.")
+        message = _(
+            "No process holds {path}; number {pid} is not a trainer of this run.",
+            path=folder.path,
+            pid=pid,
+        )
+        raise KgptError(_("Not the run's process"), message, _("Nothing was stopped."))
     return pid
 
 

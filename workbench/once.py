@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.files import json_safe
+from kgpt.language import N_, _
 from workbench import wording
 from workbench.catalog import Catalog, RunSummary
 
 COLUMNS = (
-    "RUN", "STATE", "STEP", "TRAIN", "VALIDATION", "BEST", "BITS/BYTE", "TOKENS/S", "AGE", "SIZE",
+    N_("RUN"), N_("STATE"), N_("STEP"), N_("TRAIN"), N_("VALIDATION"), N_("BEST"), N_("BITS/BYTE"),
+    N_("TOKENS/S"), N_("AGE"), N_("SIZE"),
 )  # fmt: skip
 
 
@@ -63,8 +65,8 @@ JSON_KEYS = (
 
 def _as_table(runs: list[RunSummary], root: Path, now: float) -> str:
     if not runs:
-        return f"No runs in {root} yet. Start one with: kgpt-train"
-    rows: list[tuple[Any, ...]] = [COLUMNS, *(_cells(run, now) for run in runs)]
+        return _("No runs in {root} yet. Start one with: kgpt-train", root=root)
+    rows: list[tuple[Any, ...]] = [tuple(map(_, COLUMNS)), *(_cells(run, now) for run in runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = []
     for row in rows:
@@ -78,7 +80,7 @@ def _as_table(runs: list[RunSummary], root: Path, now: float) -> str:
 def _cells(run: RunSummary, now: float) -> tuple[str, ...]:
     return (
         run.name,
-        run.state,
+        wording.look(run.state).word,
         wording.progress(run),
         wording.decimal(run.train_loss),
         wording.decimal(run.validation_loss),

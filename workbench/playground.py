@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.protocol import GenerateOptions
 from workbench.engine import Engine
 from workbench.generations import (
@@ -194,9 +195,9 @@ class Playground:
         self.replies.pop(slot, None)
         try:
             if self.engine.state != "ready":
-                self._enter("starting the engine", generation, "starting")
+                self._enter(_("starting the engine"), generation, "starting")
                 await self.engine.start()
-            self._enter("loading the model", generation, "loading")
+            self._enter(_("loading the model"), generation, "loading")
             request = {
                 "type": "load",
                 "slot": slot,
@@ -206,7 +207,9 @@ class Playground:
             }
             async for reply in self.engine.request(request):
                 if reply["type"] == "loading" and reply.get("stage"):
-                    self._enter(f"loading the model: {reply['stage']}", generation, "loading")
+                    self._enter(
+                        _("loading the model: {stage}", stage=reply["stage"]), generation, "loading"
+                    )
                 elif reply["type"] == "loaded":
                     self.replies[slot] = reply
                     self._holds[slot] = (target, self.engine.generation)
@@ -255,7 +258,7 @@ class Playground:
     async def _prompt_ids(self, generation: Generation, loaded: Mapping[str, Any]) -> list[int]:
         """The prompt's tokens, as the model gets them: an empty prompt is an end of text."""
         try:
-            ids, _ = await self.tokenize(
+            ids, _contents = await self.tokenize(
                 {"run": str(generation.target.run.resolve())}, generation.prompt
             )
         except KgptError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptFailure
+from kgpt.language import N_, _
 
 Value = str | float | bool
 PREFIX = "KGPT_WORKBENCH_"
@@ -48,10 +49,12 @@ class Preference:
     def expected(self) -> str:
         """What it may be."""
         if isinstance(self.default, bool):
-            return "true or false"
+            return _("true or false")
         if isinstance(self.default, float):
-            return "a number from {:g} to {:g}".format(*self.limits)
-        return f"one of {', '.join(self.choices)}" if self.choices else "a text"
+            return _("a number from {low} to {high}", low=self.limits[0], high=self.limits[1])
+        return (
+            _("one of {choices}", choices=", ".join(self.choices)) if self.choices else _("a text")
+        )
 
     def read(self, raw: object) -> Value:
         """The value that a TOML value or a text stands for.
@@ -81,12 +84,39 @@ class Preference:
 
 
 PREFERENCES = (
-    Preference("theme", "theme", "colours; empty: as it was left", ""),
-    Preference("refresh", "refresh", "seconds between two looks at files", 0.5, limits=(0.1, 60.0)),
-    Preference("runs_folder", "runs folder", "empty: saved_models", "", has_flag=False, waits=True),
-    Preference("device", "engine device", "where models write", "auto", ("auto", "cpu", "gpu")),
-    Preference("plain", "plain characters", "no braille, no blocks, no signs beyond ASCII", False),
-    Preference("language", "language", "of texts", "auto", ("auto", "en", "pt_BR"), waits=True),
+    Preference("theme", N_("theme"), N_("colours; empty: as it was left"), ""),
+    Preference(
+        "refresh",
+        N_("refresh"),
+        N_("seconds between two looks at files"),
+        0.5,
+        limits=(0.1, 60.0),
+    ),
+    Preference(
+        "runs_folder",
+        N_("runs folder"),
+        N_("empty: saved_models"),
+        "",
+        has_flag=False,
+        waits=True,
+    ),
+    Preference(
+        "device", N_("engine device"), N_("where models write"), "auto", ("auto", "cpu", "gpu")
+    ),
+    Preference(
+        "plain",
+        N_("plain characters"),
+        N_("no braille, no blocks, no signs beyond ASCII"),
+        False,
+    ),
+    Preference(
+        "language",
+        N_("language"),
+        N_("language of all texts"),
+        "auto",
+        ("auto", "en", "pt_BR"),
+        waits=True,
+    ),
 )
 
 
@@ -117,7 +147,13 @@ class Preferences:
                 self.values[item.name] = item.read(raw)
                 self.sources[item.name] = source(item)
             except ValueError:
-                text = f"{source(item)}: {item.name} must be {item.expected}. Received: {raw!r}"
+                text = _(
+                    "{source}: {name} must be {expected}. Received: {value}",
+                    source=source(item),
+                    name=item.name,
+                    expected=item.expected,
+                    value=repr(raw),
+                )
                 self.problems.append(text)
 
 
@@ -137,11 +173,12 @@ def load(
     if isinstance(keys, dict):
         preferences.keys = _flat(keys)
     else:
-        preferences.problems.append(f"{path}: [keys] must be a table.")
+        preferences.problems.append(_("{path}: [keys] must be a table.", path=path))
     known = {item.name for item in PREFERENCES}
     for name in sorted(set(table) - known):
-        preferences.problems.append(f"{path}: there is no setting {name!r}.")
-    preferences.take(table, lambda _: str(path))
+        text = _("{path}: there is no setting {name}.", path=path, name=repr(name))
+        preferences.problems.append(text)
+    preferences.take(table, lambda item: str(path))
     variables = {item.name: environment.get(item.variable) or None for item in PREFERENCES}
     preferences.take(variables, lambda item: item.variable)
     preferences.take(flags or {}, lambda item: item.flag)
@@ -164,7 +201,9 @@ def save(path: Path, values: Mapping[str, Value]) -> None:
         document = tomlkit.parse(text)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise KgptFailure(
-            "Not saved", f"{path} cannot be read: {error}", "Mend it or move it away."
+            _("Not saved"),
+            _("{path} cannot be read: {error}", path=path, error=error),
+            _("Mend it or move it away."),
         ) from None
     defaults = {item.name: item.default for item in PREFERENCES}
     for name, value in values.items():
@@ -175,7 +214,7 @@ def save(path: Path, values: Mapping[str, Value]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KgptFailure("Not saved", f"{path.parent}: {error.strerror}", "") from None
+        raise KgptFailure(_("Not saved"), f"{path.parent}: {error.strerror}", "") from None
     write_atomically(path, tomlkit.dumps(document))
 
 
@@ -187,7 +226,8 @@ def _read(path: Path, problems: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"{path} cannot be read, so nothing of it counts: {error}")
+        text = _("{path} cannot be read, so nothing of it counts: {error}", path=path, error=error)
+        problems.append(text)
         return {}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.protocol import GenerateOptions
 
 MAX_SAMPLES = 20
@@ -28,36 +29,60 @@ class Field:
 
 
 FIELDS = (
-    Field("temperature", "temperature", "0.8", "0 is greedy; higher is bolder"),
-    Field("top_k", "top-k", "off", "choose among the k likeliest tokens; 0 is off"),
-    Field("top_p", "top-p", "1.0", "choose among the likeliest that sum up to p"),
-    Field("max_tokens", "max tokens", "120", "the longest continuation"),
-    Field("seed", "seed", "random", "the same seed writes the same text"),
+    Field("temperature", N_("temperature"), "0.8", N_("0 is greedy; higher is bolder")),
+    Field("top_k", "top-k", N_("off"), N_("choose among the k likeliest tokens; 0 is off")),
+    Field("top_p", "top-p", "1.0", N_("choose among the likeliest that sum up to p")),
+    Field("max_tokens", N_("max tokens"), "120", N_("the longest continuation")),
+    Field("seed", N_("seed"), N_("random"), N_("the same seed writes the same text")),
 )
 MORE_FIELDS = (
     Field(
         "num_samples",
-        "samples",
+        N_("samples"),
         "1",
-        f"so many texts, each with the next seed; {MAX_SAMPLES} at most",
-    ),
-    Field("min_p", "min-p", "off", "drop what is less likely than this share of the likeliest"),
-    Field(
-        "typical_p", "typical-p", "1.0", "keep the tokens that surprise about as much as expected"
-    ),
-    Field("repetition_penalty", "repetition", "1.0", "above 1: what was seen becomes less likely"),
-    Field(
-        "frequency_penalty", "frequency", "0", "off a token's score for each time it was written"
-    ),
-    Field("presence_penalty", "presence", "0", "off a token's score once it was written"),
-    Field("no_repeat_ngram_size", "no repeat", "off", "no run of so many tokens comes twice"),
-    Field(
-        "stop", "stop", "none", 'texts that end it, comma between; \\n is a new line, "," a comma'
+        N_("so many texts, each with the next seed; {most} at most"),
     ),
     Field(
-        "logit_bias", "bias", "none", "id:value, comma between: added to the scores of these ids"
+        "min_p", "min-p", N_("off"), N_("drop what is less likely than this share of the likeliest")
     ),
-    Field("forbidden", "forbid", "none", "ids that are never taken, comma between"),
+    Field(
+        "typical_p",
+        "typical-p",
+        "1.0",
+        N_("keep the tokens that surprise about as much as expected"),
+    ),
+    Field(
+        "repetition_penalty",
+        N_("repetition"),
+        "1.0",
+        N_("above 1: what was seen becomes less likely"),
+    ),
+    Field(
+        "frequency_penalty",
+        N_("frequency"),
+        "0",
+        N_("off a token's score for each time it was written"),
+    ),
+    Field("presence_penalty", N_("presence"), "0", N_("off a token's score once it was written")),
+    Field(
+        "no_repeat_ngram_size",
+        N_("no repeat"),
+        N_("off"),
+        N_("no run of so many tokens comes twice"),
+    ),
+    Field(
+        "stop",
+        N_("stop"),
+        N_("none"),
+        N_('texts that end it, comma between; \\n is a new line, "," a comma'),
+    ),
+    Field(
+        "logit_bias",
+        N_("bias"),
+        N_("none"),
+        N_("id:value, comma between: added to the scores of these ids"),
+    ),
+    Field("forbidden", N_("forbid"), N_("none"), N_("ids that are never taken, comma between")),
 )
 ALL_FIELDS = (*FIELDS, *MORE_FIELDS)
 
@@ -67,9 +92,9 @@ _SAMPLING = (
 ).split()
 """What a preset sets: how to choose, not how much or where to end."""
 _PRESETS: dict[str, dict[str, str]] = {
-    "greedy": {"temperature": "0"},
-    "balanced": {"temperature": "0.8", "top_k": "40", "top_p": "0.95"},
-    "wild": {"temperature": "1.3", "min_p": "0.02"},
+    N_("greedy"): {"temperature": "0"},
+    N_("balanced"): {"temperature": "0.8", "top_k": "40", "top_p": "0.95"},
+    N_("wild"): {"temperature": "1.3", "min_p": "0.02"},
 }
 PRESETS = tuple(_PRESETS)
 
@@ -116,7 +141,7 @@ def num_samples(texts: Mapping[str, str]) -> int:
     text = texts.get("num_samples", "").strip()
     number = _whole("num_samples", text) if text else 1
     if not 1 <= number <= MAX_SAMPLES:
-        raise _bad("num_samples", f"1 to {MAX_SAMPLES}", text)
+        raise _bad("num_samples", _("1 to {most}", most=MAX_SAMPLES), text)
     return number
 
 
@@ -140,11 +165,11 @@ def texts_of(options: GenerateOptions) -> dict[str, str]:
 # === Reading ===
 
 
-def _bad(name: str, expected: str, text: str) -> KgptError:
+def _bad(name: str, expected: str, text: str, is_number: bool = False) -> KgptError:
     return KgptError(
-        "Not a number" if "number" in expected else "Bad generation option",
-        f"{name} must be {expected}. Received: {text!r}",
-        "Correct the field.",
+        _("Not a number") if is_number else _("Bad generation option"),
+        _("{name} must be {expected}. Received: {text!r}", name=name, expected=expected, text=text),
+        _("Correct the field."),
     )
 
 
@@ -152,14 +177,14 @@ def _whole(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise _bad(name, "a whole number", text) from None
+        raise _bad(name, _("a whole number"), text, is_number=True) from None
 
 
 def _decimal(name: str, text: str) -> float:
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise _bad(name, "a number", text) from None
+        raise _bad(name, _("a number"), text, is_number=True) from None
 
 
 def _parts(text: str) -> list[str]:
@@ -175,7 +200,7 @@ def _biases(name: str, text: str) -> dict[int, float]:
     for part in _parts(text):
         token, colon, value = part.partition(":")
         if not colon:
-            raise _bad(name, "id:value, such as 50256:-100", part)
+            raise _bad(name, _("id:value, such as 50256:-100"), part)
         biases[_whole(name, token.strip())] = _decimal(name, value.strip())
     return biases
 
@@ -189,14 +214,14 @@ def _stops(name: str, text: str) -> tuple[str, ...]:
                 stop, end = json.JSONDecoder().raw_decode(rest)
             except ValueError:
                 raise _bad(
-                    name, "texts with a comma between; a quote is not closed", text
+                    name, _("texts with a comma between; a quote is not closed"), text
                 ) from None
             rest = rest[end:].lstrip()
             if rest and not rest.startswith(","):
-                raise _bad(name, "texts with a comma between", text)
+                raise _bad(name, _("texts with a comma between"), text)
             rest = rest[1:].lstrip()
         else:
-            stop, _, rest = rest.partition(",")
+            stop, _comma, rest = rest.partition(",")
             stop, rest = stop.strip().replace("\\n", "\n").replace("\\t", "\t"), rest.lstrip()
         if stop:
             stops.append(str(stop))

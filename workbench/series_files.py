@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kgpt.errors import KgptError
 from kgpt.files import json_safe, read_json_lines, written_aside
+from kgpt.language import _
 from kgpt.runs import RunFolder
 
 FIRST_COLUMNS = ("run", "step", "tokens", "seconds")
@@ -22,9 +23,15 @@ def check_target(path: Path) -> None:
     """Raise a `KgptError` unless the path ends in what can be written, and is free."""
     if path.suffix not in ENDINGS:
         endings = ", ".join(ENDINGS)
-        raise KgptError("Unknown format", f"{path} ends in none of {endings}.", "Choose one.")
+        raise KgptError(
+            _("Unknown format"),
+            _("{path} ends in none of {endings}.", path=path, endings=endings),
+            _("Choose one."),
+        )
     if path.exists():
-        raise KgptError("File exists", f"{path} is there already.", "Choose another name.")
+        raise KgptError(
+            _("File exists"), _("{path} is there already.", path=path), _("Choose another name.")
+        )
 
 
 def write_series(runs: Sequence[RunFolder], path: Path) -> int:

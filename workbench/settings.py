@@ -22,6 +22,7 @@ class Settings:
     """The remembered values."""
 
     theme: str = "kgpt-dark"
+    """`en` or `pt_BR`; empty: what the environment says."""
     x_axis: str = "step"
     smoothing: float = 0.8
     """Weight of the moving average, 0 (off) up to `MAX_SMOOTHING`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from kgpt.errors import KgptError
 from kgpt.files import json_safe, read_json, write_atomically
+from kgpt.language import _
 
 
 def state_folder() -> Path:
@@ -35,11 +36,15 @@ def load_state(path: Path, version: int) -> dict[str, Any]:
     aside = path.with_suffix(".unreadable")
     try:
         os.replace(path, aside)
-        kept = f"It is kept as {aside}."
+        kept = _("It is kept as {aside}.", aside=aside)
     except OSError:
-        kept = "It stays where it is."
-    what = "is of another version" if "version" in values else "is damaged"
-    raise KgptError("Not remembered", f"{path} {what}.", kept)
+        kept = _("It stays where it is.")
+    what = (
+        _("{path} is of another version.", path=path)
+        if "version" in values
+        else _("{path} is damaged.", path=path)
+    )
+    raise KgptError(_("Not remembered"), what, kept)
 
 
 def save_state(path: Path, version: int, values: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 
 def edit(text: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -44,13 +45,17 @@ def _run(command: str, file: Path, variable: str) -> None:
         done = subprocess.run([*shlex.split(command), str(file)], check=False)
     except (OSError, ValueError) as error:
         raise KgptError(
-            "The program did not start",
+            _("The program did not start"),
             f"{command}: {error}",
-            f"Set {variable} to one that is there.",
+            _("Set {variable} to one that is there.", variable=variable),
         ) from None
     if done.returncode:
         raise KgptError(
-            "The program failed",
-            f"{command} ended with exit code {done.returncode}.",
-            f"Nothing was taken from it. Set {variable} to another one.",
+            _("The program failed"),
+            _(
+                "{command} ended with exit code {returncode}.",
+                command=command,
+                returncode=done.returncode,
+            ),
+            _("Nothing was taken from it. Set {variable} to another one.", variable=variable),
         )

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kgpt.language import N_, _, ngettext, number
 from workbench.catalog import RunSummary
 
 UNKNOWN = "–"
@@ -20,23 +21,29 @@ class StateLook:
     """How a state looks: never by colour alone."""
 
     dot: str
-    word: str
+    name: str
+    """An English word; `word` is what people see."""
     color: str
     """A colour of the theme, without the dollar sign."""
 
+    @property
+    def word(self) -> str:
+        """What people see."""
+        return _(self.name)
+
 
 STATES = {
-    "starting": StateLook("◔", "starting", "accent"),
-    "compiling": StateLook("◑", "compiling", "accent"),
-    "running": StateLook("●", "running", "success"),
-    "stalled": StateLook("◌", "stalled", "warning"),
-    "stopping": StateLook("◕", "stopping", "accent"),
-    "finished": StateLook("✓", "finished", "primary"),
-    "stopped": StateLook("■", "stopped", "foreground-muted"),
-    "failed": StateLook("✗", "failed", "error"),
-    "crashed": StateLook("✗", "crashed", "error"),
-    "unreadable": StateLook("?", "unreadable", "error"),
-    "unknown": StateLook("·", "unknown", "foreground-muted"),
+    "starting": StateLook("◔", N_("starting"), "accent"),
+    "compiling": StateLook("◑", N_("compiling"), "accent"),
+    "running": StateLook("●", N_("running"), "success"),
+    "stalled": StateLook("◌", N_("stalled"), "warning"),
+    "stopping": StateLook("◕", N_("stopping"), "accent"),
+    "finished": StateLook("✓", N_("finished"), "primary"),
+    "stopped": StateLook("■", N_("stopped"), "foreground-muted"),
+    "failed": StateLook("✗", N_("failed"), "error"),
+    "crashed": StateLook("✗", N_("crashed"), "error"),
+    "unreadable": StateLook("?", N_("unreadable"), "error"),
+    "unknown": StateLook("·", N_("unknown"), "foreground-muted"),
 }
 
 
@@ -47,12 +54,12 @@ def look(state: str) -> StateLook:
 
 def decimal(value: float | None, digits: int = 3) -> str:
     """`2.413`."""
-    return UNKNOWN if value is None else f"{value:.{digits}f}"
+    return UNKNOWN if value is None else number(value, f".{digits}f")
 
 
 def whole(value: float | None) -> str:
     """`12,500`."""
-    return UNKNOWN if value is None else f"{value:,.0f}"
+    return UNKNOWN if value is None else number(value, ",.0f")
 
 
 def short(value: float | None) -> str:
@@ -61,15 +68,15 @@ def short(value: float | None) -> str:
         return UNKNOWN
     for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * 0.9995:
-            return f"{float(f'{value / size:.3g}'):g}{suffix}"
-    return f"{float(f'{value:.3g}'):g}"
+            return f"{number(float(f'{value / size:.3g}'), 'g')}{suffix}"
+    return number(float(f"{value:.3g}"), "g")
 
 
 def small(value: float | None) -> str:
     """A learning rate or a norm: `0.00125`, `3.0e-05`."""
     if value is None:
         return UNKNOWN
-    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
+    return number(value, ".1e" if 0 < abs(value) < 1e-3 else ".3g")
 
 
 def duration(seconds: float | None) -> str:
@@ -89,7 +96,7 @@ def duration(seconds: float | None) -> str:
 
 def ago(seconds: float) -> str:
     """`just now`, `42s ago`."""
-    return "just now" if seconds < 2 else f"{duration(seconds)} ago"
+    return _("just now") if seconds < 2 else _("{duration} ago", duration=duration(seconds))
 
 
 def size(count: float | None) -> str:
@@ -98,7 +105,7 @@ def size(count: float | None) -> str:
         return UNKNOWN
     for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= unit * 0.9995:
-            return f"{float(f'{count / unit:.3g}'):g} {letter}B"
+            return f"{number(float(f'{count / unit:.3g}'), 'g')} {letter}B"
     return f"{count:.0f} B"
 
 
@@ -138,26 +145,59 @@ def model_line(run: RunSummary) -> str:
     model = model if isinstance(model, dict) else {}
     shape = ""
     if model.get("num_layers") and model.get("width"):
-        shape = f"{model['num_layers']} layers × {model['width']}"
-    parameters = f"{short(run.parameters)} parameters" if run.parameters else ""
+        shape = ngettext(
+            "{count} layer × {width}",
+            "{count} layers × {width}",
+            model["num_layers"],
+            width=model["width"],
+        )
+    parameters = _("{count} parameters", count=short(run.parameters)) if run.parameters else ""
     return " · ".join(part for part in (run.preset, parameters, shape) if part)
 
 
 def situation(run: RunSummary, now: float) -> str:
     """One sentence on what the run is doing, and what the user can do about it."""
-    silent = duration(now - run.updated) if run.updated else "a while"
-    at_step = f" at step {whole(run.step)}" if run.step is not None else ""
-    resume = f"continue it with: kgpt-train --run {run.name} --resume"
+    silent = duration(now - run.updated) if run.updated else _("a while")
+    resume = f"kgpt-train --run {run.name} --resume"
     sentences = {
-        "starting": "the trainer is starting: it loads TensorFlow and the data",
-        "compiling": f"compiling the first step, for {silent} so far; this can take a minute",
-        "running": f"last update {ago(now - run.updated)}",
-        "stalled": f"nothing new for {silent}: it may be evaluating, suspended, or stuck",
-        "stopping": "saving a checkpoint before it stops",
-        "finished": f"finished{at_step}" + (f" in {duration(run.seconds)}" if run.seconds else ""),
-        "stopped": f"stopped{at_step}; {resume}",
-        "crashed": f"its process is gone, with nothing said{at_step}; {resume}",
-        "failed": f"{run.error or 'the trainer failed'}; the log says more",
-        "unreadable": run.problem,
+        "starting": lambda: _("the trainer is starting: it loads TensorFlow and the data"),
+        "compiling": lambda: _(
+            "compiling the first step, for {silent} so far; this can take a minute", silent=silent
+        ),
+        "running": lambda: _("last update {when}", when=ago(now - run.updated)),
+        "stalled": lambda: _(
+            "nothing new for {silent}: it may be evaluating, suspended, or stuck", silent=silent
+        ),
+        "stopping": lambda: _("saving a checkpoint before it stops"),
+        "finished": lambda: _finished(run),
+        "stopped": lambda: _(
+            "{stopped}; continue it with: {command}",
+            stopped=_at_step(_("stopped"), run),
+            command=resume,
+        ),
+        "crashed": lambda: _(
+            "{crashed}; continue it with: {command}",
+            crashed=_at_step(_("its process is gone, with nothing said"), run),
+            command=resume,
+        ),
+        "failed": lambda: _(
+            "{error}; the log says more", error=run.error or _("the trainer failed")
+        ),
+        "unreadable": lambda: run.problem,
     }
-    return sentences.get(run.state, "its status.json says nothing that this version knows")
+    if run.state not in sentences:
+        return _("its status.json says nothing that this version knows")
+    return sentences[run.state]()
+
+
+def _at_step(words: str, run: RunSummary) -> str:
+    if run.step is None:
+        return words
+    return _("{words} at step {step}", words=words, step=whole(run.step))
+
+
+def _finished(run: RunSummary) -> str:
+    words = _at_step(_("finished"), run)
+    if not run.seconds:
+        return words
+    return _("{finished} in {duration}", finished=words, duration=duration(run.seconds))

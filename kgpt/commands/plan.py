@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.commands import train
-from kgpt.config import TrainConfig
+from kgpt.config import BUILT_IN_CORPUS, BUILT_IN_VOCABULARY_SIZE, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.files import read_json
-from kgpt.runs import data_folder
+from kgpt.runs import find_data
 from kgpt.training.machine import parse_bytes, parse_count
 
 EXAMPLES = """examples:
@@ -23,8 +23,6 @@ EXAMPLES = """examples:
   kgpt plan --data machado --minutes 15 --memory 8GB     does it fit into another machine?
   kgpt plan --preset char-gpu --measure                  train a few steps and say what they took
   kgpt plan --preset gpt2-1558m --tokens 300e9 --devices 64 --device h100"""
-
-BUILT_IN_CORPUS, BUILT_IN_VOCABULARY_SIZE = "encyclopedia", 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +72,7 @@ def planned_configuration(args: argparse.Namespace) -> tuple[TrainConfig, str]:
         return config, "the run's"
     if any(text.replace(" ", "").startswith("model.vocabulary_size=") for text in args.set):
         return config, "as given"
-    found = _corpus(config)
+    found = find_data(config.data)
     size = read_json(found / "manifest.json").get("vocabulary_size") if found else None
     names_data = config.data != BUILT_IN_CORPUS
     if names_data and not size:
@@ -149,20 +147,14 @@ def _refuse(args: argparse.Namespace, names: tuple[str, ...], reason: str) -> No
             raise KgptError("Options that do not go together", f"{option} {reason}", "")
 
 
-def _corpus(config: TrainConfig) -> Path | None:
-    """The folder of the prepared data, if it is there."""
-    places = (Path(config.data), data_folder() / config.data)
-    return next((path for path in places if (path / "manifest.json").is_file()), None)
-
-
 def _data_bytes(config: TrainConfig) -> int:
     """Bytes of the prepared corpus' tokens; 0 if it is not prepared yet."""
-    folder = _corpus(config)
+    folder = find_data(config.data)
     return sum(path.stat().st_size for path in folder.glob("*.bin")) if folder else 0
 
 
 def _tokens_of_epochs(config: TrainConfig) -> int:
-    folder = _corpus(config)
+    folder = find_data(config.data)
     if folder is None:
         raise KgptError(
             "No prepared data",

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from kgpt.config import UNLIMITED_STEPS
 
@@ -44,13 +44,13 @@ class TrainingDisplay:
             TextColumn("[bold]step {task.fields[place]}[/]"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[line]}"),
-            TimeElapsedColumn(),
             console=self._console,
             refresh_per_second=4,
         )
         self._task: Any = None
         self._validation: float | None = None
         self._first: tuple[float, int] | None = None
+        self._last_step = 0
         self._last_line = 0.0
 
     def __enter__(self) -> TrainingDisplay:
@@ -71,6 +71,9 @@ class TrainingDisplay:
 
     def row(self, row: dict[str, Any], steps: int) -> None:
         """Show a new row of the metrics."""
+        if row["step"] < self._last_step:  # the next trial of a sweep, or back to a checkpoint
+            self._validation = self._first = None
+        self._last_step = row["step"]
         if "validation_loss" in row:
             self._validation = row["validation_loss"]
             best = "  [green]best so far[/]" if row.get("is_best") else ""

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgpt.commands.tables import print_table
-from kgpt.config import UNLIMITED_STEPS, Distribute, Precision, TrainConfig
+from kgpt.config import BUILT_IN_CORPUS, UNLIMITED_STEPS, Distribute, Precision, TrainConfig
 from kgpt.config_values import dotted, from_dict, merged, nested, parse_override, read_config_file
 from kgpt.errors import KgptError
 from kgpt.presets import PRESETS, preset
-from kgpt.runs import find_run, new_run
+from kgpt.runs import data_folder, find_data, find_run, new_run
 from kgpt.training.processes import is_first_process, processes_asked_for
 
 if TYPE_CHECKING:
@@ -158,7 +158,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if done is not None:
             return done
     elif is_first_process():
-        new_run(config.run, args.saved_models)  # a name that is taken is told before Keras loads
+        # what is taken or missing is told before Keras loads
+        new_run(config.run, args.saved_models)
+        if config.data != BUILT_IN_CORPUS:
+            from kgpt.text.shards import Corpus
+
+            Corpus.open(find_data(config.data) or data_folder() / config.data)
     from kgpt.commands.progress import TrainingDisplay
 
     with TrainingDisplay() as display:

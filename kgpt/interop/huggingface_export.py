@@ -96,7 +96,7 @@ def theirs(
     shapes = tensor_shapes(dataclasses.replace(config, bias=True))
 
     def read(name: str) -> Array:
-        if name.endswith("/bias") and PREFIX + name not in weights.shapes:
+        if name.endswith(("/bias", "/beta")) and PREFIX + name not in weights.shapes:
             return np.zeros(shapes[name], np.float32)
         value = np.asarray(weights[PREFIX + name], dtype=np.float32)
         return value[tuple(map(slice, shapes[name]))]

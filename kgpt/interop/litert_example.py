@@ -23,9 +23,11 @@ outputs = {name: compiled.create_output_buffer_by_name(graph, name) for name in 
 keys = np.zeros((layers, heads, context, size), "float32")
 values = np.zeros((layers, heads, size, context), "float32")
 mask = np.full(context, -1e9, "float32")
-ids = tokenizer.encode(sys.argv[1]).ids or [model["end_of_text"]]
+text = sys.argv[1] if len(sys.argv) > 1 else ""
+count = int(sys.argv[2]) if len(sys.argv) > 2 else 40
+ids = tokenizer.encode(text).ids or [model["end_of_text"]]
 ids = ids[-context // 2 :]
-last = min(context, len(ids) + int(sys.argv[2])) - 1
+last = min(context, len(ids) + count) - 1
 for place in range(last):
     x = embedding[ids[place]] + (0 if positions is None else positions[place])
     angle = place / model["rotary_base"] ** (np.arange(size // 2) / (size // 2))

@@ -8,6 +8,7 @@ All of it happens in a `workspace` beside the output: an interrupted call goes o
 from __future__ import annotations
 
 import glob
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from kgpt.errors import KgptError
 from kgpt.files import read_json
-from kgpt.runs import RUN_NAME, data_folder
+from kgpt.runs import data_folder
 from kgpt.text.chunks import Chunk
 from kgpt.text.encoding import Counts, encode
 from kgpt.text.gathering import Gathered, gather
@@ -94,7 +95,8 @@ def prepare(
 def output_folder(sources: Sequence[str | Path], output: str | Path | None) -> Path:
     """Where the corpus goes: a path as it is, a bare name into the data folder, nothing named for the first source."""
     if output is not None:
-        return data_folder() / output if RUN_NAME.match(str(output)) else Path(output)
+        is_path = os.sep in str(output) or str(output) in (os.curdir, os.pardir)
+        return Path(output) if is_path else data_folder() / output
     first = Path(str(sources[0]).replace(":", "-")) if sources else Path("corpus")
     while glob.has_magic(first.name):
         first = first.parent

@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from kgpt.config import TrainConfig
+from kgpt.config import BUILT_IN_CORPUS, BUILT_IN_VOCABULARY_SIZE, TrainConfig
 from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
@@ -36,9 +36,6 @@ from kgpt.training.limits import steps_in_force
 from kgpt.training.losses import TrainedGPT
 from kgpt.training.optimizers import GPTOptimizer
 from kgpt.training.precision import resolved
-
-BUILT_IN_CORPUS = "encyclopedia"
-BUILT_IN_VOCABULARY_SIZE = 4096
 
 
 def open_corpus(data: str, reporter: Reporter | None = None, resume: bool = False) -> Corpus:

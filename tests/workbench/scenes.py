@@ -20,6 +20,7 @@ from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from workbench import wording
 from workbench.app import WorkbenchApp
 from workbench.attention_study import Ablated, Matrix, View, Words
 from workbench.corpora import Window
@@ -151,7 +152,7 @@ async def new_run_scene(pilot: Pilot[Any]) -> None:
         pilot,
         lambda: (
             app.screen.query("#new-plan")
-            and "1,377" in str(app.screen.query_one("#new-plan", Static).render())
+            and wording.whole(1_377_024) in str(app.screen.query_one("#new-plan", Static).render())
         ),
     )
 

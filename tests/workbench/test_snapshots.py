@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import fixture_runs
 import pytest
 import scenes
+
+from kgpt import language
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 Compare = Callable[..., bool]
@@ -25,6 +27,21 @@ def same_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_screens(snap_compare: Compare, tmp_path: Path, scene: str, size: str) -> None:
     app = scenes.make_app(tmp_path)
     assert snap_compare(app, terminal_size=SIZES[size], run_before=scenes.SCENES[scene])
+
+
+@pytest.fixture
+def portuguese() -> Iterator[None]:
+    """The screens speak Portuguese."""
+    language.use(language.PORTUGUESE)
+    yield
+    language.use(language.ENGLISH)
+
+
+@pytest.mark.usefixtures("portuguese")
+@pytest.mark.parametrize("scene", scenes.SCENES)
+def test_portuguese(snap_compare: Compare, tmp_path: Path, scene: str) -> None:
+    app = scenes.make_app(tmp_path)
+    assert snap_compare(app, terminal_size=(120, 40), run_before=scenes.SCENES[scene])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Select, Static
 
+from kgpt.language import _
 from workbench import wording
 from workbench.attention_study import ALL, LayerOrHead, View
 from workbench.screens.base import WorkbenchScreen
@@ -46,10 +47,10 @@ class AttentionScreen(WorkbenchScreen):
                     compact=True,
                     id="attention-text",
                 )
-                text.border_title, text.cursor_blink = "text", False
+                text.border_title, text.cursor_blink = _("text"), False
                 yield text
                 with Vertical(id="attention-model") as model:
-                    model.border_title = "model"
+                    model.border_title = _("model")
                     yield ModelPicker()
             yield Static(id="attention-view")
             with Horizontal(id="attention-main"):
@@ -95,7 +96,7 @@ class AttentionScreen(WorkbenchScreen):
         pane = self.query_one("#map-pane")
         if words is None or not words.ids:
             self.query_one(AttentionMap).update(
-                muted("ctrl+g reads the text: what looks at what appears here.")
+                muted(_("ctrl+g reads the text: what looks at what appears here."))
             )
             self.query_one("#draws", Static).update("")
             return
@@ -103,7 +104,7 @@ class AttentionScreen(WorkbenchScreen):
             self._token = len(words.ids) - 1
         token = min(self._token, len(words.ids) - 1)
         shares = dict(matrix.draws(token, words)) if matrix else {}
-        pane.border_title = "ablation" if self._is_ablation else "map"
+        pane.border_title = _("ablation") if self._is_ablation else _("map")
         if self._is_ablation and matrix:
             self._show_ablation(token, shares)
         elif matrix:
@@ -128,26 +129,30 @@ class AttentionScreen(WorkbenchScreen):
             picture = attention_map.ablation(study.words, found, shares, max(1, width))
             self.query_one(AttentionMap).update(picture)
         else:
-            self.query_one(AttentionMap).update(muted("Each word is being left out in turn…"))
+            self.query_one(AttentionMap).update(muted(_("Each word is being left out in turn…")))
             if not study.stage and not study.error:
                 self.workbench.ablate(token)
 
     def _show_view(self) -> None:
         view, study = self._view, self.workbench.attention
         layer = (
-            "all layers"
+            _("all layers")
             if view.layer == ALL
-            else f"layer {int(view.layer) + 1} of {study.num_layers}"
+            else _(
+                "layer {layer} of {num_layers}",
+                layer=int(view.layer) + 1,
+                num_layers=study.num_layers,
+            )
         )
         head = (
-            "mean of heads"
+            _("mean of heads")
             if view.head == ALL
-            else f"head {int(view.head) + 1} of {study.num_heads}"
+            else _("head {head} of {num_heads}", head=int(view.head) + 1, num_heads=study.num_heads)
         )
         words = [
-            self._switch("map", "Map", not self._is_ablation),
-            self._switch("ablation", "a Ablation", self._is_ablation),
-            self._switch("rollout", "r Rollout", view.is_rollout),
+            self._switch("map", _("Map"), not self._is_ablation),
+            self._switch("ablation", _("a Ablation"), self._is_ablation),
+            self._switch("rollout", _("r Rollout"), view.is_rollout),
             Content(" ").join(
                 [_arrow("layer", -1, "◂"), Content.styled(layer, "bold"), _arrow("layer", 1, "▸")]
             ),
@@ -175,12 +180,18 @@ class AttentionScreen(WorkbenchScreen):
             stage = study.playground.stage or study.stage
             line = Content.styled(f"{spinner(study.playground)} {stage}… {waited}", "$accent")
         elif study.error:
-            details = Content.from_markup("  [@click=app.error_details]E details[/]")
+            details = Content.from_markup("  [@click=app.error_details]" + _("E details") + "[/]")
             title = Content.styled(f"✗ {study.error.title}", "bold $error")
             line = Content.assemble(title, details, muted(f"  {study.error.message}"))
         elif study.words:
-            counts = f"{len(study.words.ids)} tokens · {len(study.words.spans)} words"
-            line = muted(f"{counts} · attention shows where a model looks, not what it uses")
+            counts = _(
+                "{count} tokens · {count_2} words",
+                count=len(study.words.ids),
+                count_2=len(study.words.spans),
+            )
+            line = muted(
+                _("{counts} · attention shows where a model looks, not what it uses", counts=counts)
+            )
         self.query_one("#attention-line", Static).update(line)
 
     # === Asking ===
@@ -203,8 +214,8 @@ class AttentionScreen(WorkbenchScreen):
     def action_read(self) -> None:
         """Read the text."""
         if self.query_one(ModelPicker).target is None:
-            message = "Train one first: kgpt-train. It appears here by itself."
-            self.notify(message, title="There is no checkpoint to look into", severity="warning")
+            message = _("Train one first: kgpt-train. It appears here by itself.")
+            self.notify(message, title=_("There is no checkpoint to look into"), severity="warning")
         else:
             self._begin()
 
@@ -282,7 +293,7 @@ class AttentionScreen(WorkbenchScreen):
             content = attention_map.draws(
                 study.words, self._token, matrix.draws(self._token, study.words)
             )
-            self.workbench.copy(content.plain, "the words")
+            self.workbench.copy(content.plain, _("the words"))
 
     def go_back(self) -> bool:
         """From the text to the map, if there is one."""

@@ -8,14 +8,16 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from kgpt.language import _, ngettext
 from workbench.keys import Place, writing_actions
+from workbench.widgets.bindings import TranslatedKeys
 from workbench.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
 
 
-class WorkbenchScreen(Screen[None]):
+class WorkbenchScreen(TranslatedKeys, Screen[None]):
     """A bar at the top, a footer, and a body that the subclass composes in `compose_body`.
 
     The app calls `show_runs` when the catalog has changed, and whenever the screen comes to the front.
@@ -53,8 +55,8 @@ class WorkbenchScreen(Screen[None]):
         catalog = self.workbench.catalog
         count, live = len(catalog.summaries), sum(run.is_live for run in catalog.summaries)
         parts = [
-            f"{count} run{'s' * (count != 1)}",
-            f"{live} live" if live else "",
+            ngettext("{count} run", "{count} runs", count),
+            _("{count} live", count=live) if live else "",
             str(catalog.root),
         ]
         self.query_one(TopBar).note = " · ".join(part for part in parts if part)

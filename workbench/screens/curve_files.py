@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from kgpt.errors import KgptError
 from kgpt.files import write_atomically
+from kgpt.language import _, ngettext
 from kgpt.runs import RunFolder
 from workbench.screens.dialogs import AskScreen
 from workbench.screens.run_actions import RunActions
@@ -30,8 +31,10 @@ class CurveFiles(RunActions):
         run = self.run_in_hand
         if run is None:
             return
-        text = "The ending chooses: .csv or .jsonl for all rows, .svg for a picture of the chart."
-        dialog = AskScreen(f"curves of {run.name}", text, f"{run.name}-curves.csv")
+        text = _(
+            "The ending chooses: .csv or .jsonl for all rows, .svg for a picture of the chart."
+        )
+        dialog = AskScreen(_("curves of {name}", name=run.name), text, f"{run.name}-curves.csv")
         self._ask(dialog, lambda answer: self._export(Path(answer).expanduser()))
 
     def _export(self, path: Path) -> None:
@@ -44,7 +47,7 @@ class CurveFiles(RunActions):
             if path.suffix == ".svg":
                 parts: list[Widget] = [self.query_one("#legend"), self.query_one(LossChart)]
                 write_atomically(path, svg_of(self, parts, run.name))
-                self._exported(path, "a picture")
+                self._exported(path, _("a picture"))
                 return
         except KgptError as error:
             self.workbench.show_error(error)
@@ -57,7 +60,7 @@ class CurveFiles(RunActions):
         except KgptError as error:
             self.workbench.show_error(error)
         else:
-            self._exported(path, f"{count:,} rows")
+            self._exported(path, ngettext("{count:,} row", "{count:,} rows", count))
 
     def _exported(self, path: Path, what: str) -> None:
-        self.notify(f"{what} → {path}", title="Exported", markup=False)
+        self.notify(f"{what} → {path}", title=_("Exported"), markup=False)

@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import OptionList, Select, Static
 from textual.widgets.option_list import Option
 
+from kgpt.language import N_, _
 from workbench.corpora import SPLITS, CorpusSummary, random_window
 from workbench.screens.base import WorkbenchScreen
 from workbench.tokenizer_bench import Source
@@ -27,12 +28,14 @@ WINDOW_TOKENS = 160
 TYPING_SECONDS = 0.15
 """After the last key, before the text is cut anew."""
 READ_SECONDS = 3.0
-EMPTY = """No corpora in {folder} yet. Prepare one:
-
-    kgpt prepare your.txt --output {folder}/mine --vocab-size 4096
-    kgpt prepare encyclopedia     (built in, Portuguese)
-
-It appears here by itself."""
+EMPTY = N_(
+    "No corpora in {folder} yet. Prepare one:\n"
+    "\n"
+    "    kgpt prepare your.txt --output {folder}/mine --vocab-size 4096\n"
+    "    kgpt prepare encyclopedia     (built in, Portuguese)\n"
+    "\n"
+    "It appears here by itself."
+)
 
 
 class DataScreen(WorkbenchScreen):
@@ -48,24 +51,26 @@ class DataScreen(WorkbenchScreen):
         with Horizontal(id="data-body"):
             with Vertical(id="data-side"):
                 corpora = OptionList(id="corpora", compact=True)
-                corpora.border_title = "corpora"
+                corpora.border_title = _("corpora")
                 yield corpora
                 with VerticalScroll(id="report-pane", can_focus=False) as report:
-                    report.border_title = "report"
+                    report.border_title = _("report")
                     yield Static(id="report")
             with Vertical(id="data-main"):
                 with VerticalScroll(id="window-pane", can_focus=False) as window:
-                    window.border_title = "window"
+                    window.border_title = _("window")
                     yield Static(id="window")
                 text = TextEntry(
                     EXAMPLE, soft_wrap=True, show_line_numbers=False, compact=True, id="sample-text"
                 )
-                text.border_title, text.cursor_blink = "tokenize", False
+                text.border_title, text.cursor_blink = _("tokenize"), False
                 yield text
                 with Horizontal(id="tokenizers"):
                     for place in (0, 1):
                         with Vertical(classes="tokenizer"):
-                            yield Select[str]([], prompt="none", compact=True, id=f"source-{place}")
+                            yield Select[str](
+                                [], prompt=_("none"), compact=True, id=f"source-{place}"
+                            )
                             with VerticalScroll(classes="cut-pane", can_focus=False):
                                 yield Static(id=f"cut-{place}")
 
@@ -98,9 +103,7 @@ class DataScreen(WorkbenchScreen):
         """The folder has been read."""
         corpora = self.workbench.corpora
         is_empty = corpora is not None and not corpora
-        self.query_one("#empty-data", Static).update(
-            EMPTY.format(folder=self.workbench.data_folder)
-        )
+        self.query_one("#empty-data", Static).update(_(EMPTY, folder=self.workbench.data_folder))
         self.query_one("#empty-data").display = is_empty
         self.query_one("#data-side").display = not is_empty
         self.query_one("#window-pane").display = not is_empty
@@ -128,11 +131,11 @@ class DataScreen(WorkbenchScreen):
     def _show_sources(self) -> None:
         corpora = [c for c in self.workbench.corpora or [] if not c.problem]
         runs = [run for run in self.workbench.catalog.summaries if not run.problem]
-        options = [(f"data {c.name}", f"data:{c.path}") for c in corpora]
-        options += [(f"run {run.name}", f"run:{run.path}") for run in runs]
+        options = [(_("data {name}", name=c.name), f"data:{c.path}") for c in corpora]
+        options += [(_("run {name}", name=run.name), f"run:{run.path}") for run in runs]
         for place in (0, 1):
             menu = self.query_one(f"#source-{place}", Select)
-            if [value for _, value in menu._options if isinstance(value, str)] != [
+            if [value for _label, value in menu._options if isinstance(value, str)] != [
                 o[1] for o in options
             ]:
                 fill_menu(menu, options)
@@ -147,8 +150,11 @@ class DataScreen(WorkbenchScreen):
         pane = self.query_one("#window-pane")
         window = bench.window
         if window:
-            pane.border_title = (
-                f"window · {window.split} · {window.shard} from token {window.place:,}"
+            pane.border_title = _(
+                "window · {split} · {shard} from token {place:,}",
+                split=_(window.split),
+                shard=window.shard,
+                place=window.place,
             )
         self.query_one("#window", Static).update(corpus_report.window(bench))
         for place in (0, 1):
@@ -202,7 +208,7 @@ class DataScreen(WorkbenchScreen):
         value = self.query_one(f"#source-{place}", Select).value
         if not isinstance(value, str):
             return None
-        kind, _, path = value.partition(":")
+        kind, _colon, path = value.partition(":")
         return Source("run" if kind == "run" else "data", Path(path))
 
     # === Actions ===
@@ -232,7 +238,7 @@ class DataScreen(WorkbenchScreen):
         """Copy the window's text."""
         documents = self.workbench.bench.documents
         if documents:
-            self.workbench.copy("\n\n".join(documents), "the window")
+            self.workbench.copy("\n\n".join(documents), _("the window"))
 
     def action_copy_path(self) -> None:
         """Copy the corpus' path."""

@@ -10,11 +10,12 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static
 
+from kgpt.language import _
 from workbench.keys import Place
-from workbench.widgets.bindings import bindings_of
+from workbench.widgets.bindings import TranslatedKeys, bindings_of
 
 
-class Dialog(ModalScreen[Any]):
+class Dialog(TranslatedKeys, ModalScreen[Any]):
     """A box in the middle; `esc` closes it with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("dialog")]
@@ -52,8 +53,8 @@ class ConfirmScreen(Dialog):
     def compose_body(self) -> ComposeResult:
         """Two buttons, the harmless one first."""
         with Horizontal(classes="buttons"):
-            yield Button("No", id="no", compact=True)
-            yield Button("Yes", id="yes", variant="error", compact=True)
+            yield Button(_("No"), id="no", compact=True)
+            yield Button(_("Yes"), id="yes", variant="error", compact=True)
 
     def action_yes(self) -> None:
         """Close, with a yes."""
@@ -80,6 +81,8 @@ class AskScreen(Dialog):
         """Enter answers."""
         answer = event.value.strip()
         if self.expected is not None and answer != self.expected:
-            self.query_one("#answer-note", Static).update(f"Type {self.expected} to go on.")
+            self.query_one("#answer-note", Static).update(
+                _("Type {expected} to go on.", expected=self.expected)
+            )
         elif answer:
             self.dismiss(answer)

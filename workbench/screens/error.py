@@ -12,10 +12,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from kgpt.errors import KgptError
-from workbench.widgets.bindings import bindings_of
+from kgpt.language import _
+from workbench.widgets.bindings import TranslatedKeys, bindings_of
 
 
-class ErrorScreen(ModalScreen[None]):
+class ErrorScreen(TranslatedKeys, ModalScreen[None]):
     """Title, message and hint, and the end of a log where there is one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("error")]
@@ -28,8 +29,8 @@ class ErrorScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One page that scrolls."""
         with VerticalScroll(id="error") as page:
-            page.border_title = "error"
-            page.border_subtitle = "y copies · esc closes"
+            page.border_title = _("error")
+            page.border_subtitle = _("y copies · esc closes")
             yield Static(self._content(), id="error-text")
 
     def _content(self) -> Content:
@@ -50,4 +51,4 @@ class ErrorScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         """Copy all of it."""
         self.app.copy_to_clipboard(self._content().plain)
-        self.notify("Copied the error.", timeout=3)
+        self.notify(_("Copied the error."), timeout=3)

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Button, Input, Label, Select, Static
 
+from kgpt.language import N_, _
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.exports import FORMATS, Export, ExportOrder, default_output
@@ -20,7 +21,7 @@ from workbench.widgets.bindings import bindings_of
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
 
-REPLACE = [("leave an earlier export alone", ""), ("replace an earlier export", "yes")]
+REPLACE = [(N_("leave an earlier export alone"), ""), (N_("replace an earlier export"), "yes")]
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -32,16 +33,17 @@ class ExportScreen(Dialog):
     AUTO_FOCUS = "#export-format"
 
     def __init__(self, run: RunSummary) -> None:
-        super().__init__(f"export {run.name}")
+        super().__init__(_("export {name}", name=run.name))
         self.run = run
         self.export: Export | None = None
         self._turn = 0
 
     def compose_body(self) -> ComposeResult:
         """Format, weights, checkpoint, place; below them what is going on."""
-        steps = [("best", "best"), ("last", "last")]
+        steps = [(_("best"), "best"), (_("last"), "last")]
         steps += [
-            (f"step {item.step:,}", str(item.step)) for item in reversed(self.run.checkpoints)
+            (_("step {step:,}", step=item.step), str(item.step))
+            for item in reversed(self.run.checkpoints)
         ]
         first = next(iter(FORMATS))
         fields = (
@@ -49,17 +51,32 @@ class ExportScreen(Dialog):
             ("weights", Select(_choices(FORMATS[first]), allow_blank=False, compact=True)),
             ("checkpoint", Select(steps, value="best", allow_blank=False, compact=True)),
             ("output", Input(default_output(self.run.name, first), compact=True)),
-            ("overwrite", Select(REPLACE, value="", allow_blank=False, compact=True)),
+            (
+                "overwrite",
+                Select(
+                    [(_(text), value) for text, value in REPLACE],
+                    value="",
+                    allow_blank=False,
+                    compact=True,
+                ),
+            ),
         )
+        titles = {
+            "format": _("format"),
+            "weights": _("weights"),
+            "checkpoint": _("checkpoint"),
+            "output": _("output"),
+            "overwrite": _("if there is one"),
+        }
         for name, widget in fields:
             widget.id = f"export-{name}"
             with Horizontal(classes="row"):
-                yield Label("if there is one" if name == "overwrite" else name)
+                yield Label(titles[name])
                 yield widget
         yield Static(id="export-progress")
         with Horizontal(classes="buttons"):
-            yield Button("Export", id="begin", variant="primary", compact=True)
-            yield Button("Stop", id="stop", variant="error", compact=True, disabled=True)
+            yield Button(_("Export"), id="begin", variant="primary", compact=True)
+            yield Button(_("Stop"), id="stop", variant="error", compact=True, disabled=True)
 
     def on_mount(self) -> None:
         """Show how far it is, five times a second."""
@@ -99,7 +116,7 @@ class ExportScreen(Dialog):
         import shlex
 
         arguments = self._order().arguments()
-        self._app.copy(shlex.join(["kgpt", *arguments]), "the command line")
+        self._app.copy(shlex.join(["kgpt", *arguments]), _("the command line"))
 
     def _order(self) -> ExportOrder:
         chosen = {
@@ -133,7 +150,7 @@ def _choices(names: object) -> list[tuple[str, str]]:
 
 def _progress(export: Export, spinner: str) -> Content:
     if export.state == "running":
-        stage = export.job.stage or "Starting"
+        stage = export.job.stage or _("Starting")
         return Content.styled(f"{spinner} {stage} …", "$accent")
     if export.state == "done":
         size = export.result.get("bytes")
@@ -142,5 +159,5 @@ def _progress(export: Export, spinner: str) -> Content:
             text + wording.size(size if isinstance(size, int) else None), "$success"
         )
     if export.state == "stopped":
-        return Content.styled("■ stopped; nothing was left behind", "$warning")
+        return Content.styled(_("■ stopped; nothing was left behind"), "$warning")
     return Content.styled(f"✗ {export.error}", "$error")

@@ -15,6 +15,7 @@ from textual.widgets import Button, OptionList, Select
 
 from kgpt.errors import KgptError
 from kgpt.files import append_json_line
+from kgpt.language import _, ngettext
 from workbench import terminal_programs
 from workbench.generations import Generation, Target, neighbour, options_dict
 from workbench.sampling_fields import texts_of
@@ -65,9 +66,9 @@ class GenerateScreen(WorkbenchScreen):
         self._label_timer: Timer | None = None
         self.query_one(LabelBars).display = False
         output = self.query_one(Output)
-        output.border_title = "output"
+        output.border_title = _("output")
         output.view = self.workbench.settings.view
-        self.query_one("#form").border_title = "model"
+        self.query_one("#form").border_title = _("model")
         self.set_interval(FRAME_SECONDS, self._draw_if_due)
 
     # === Showing ===
@@ -227,7 +228,7 @@ class GenerateScreen(WorkbenchScreen):
             self._label()
             return
         if kind == "chat" and not prompt.strip():
-            self.notify("Write a message first.", timeout=3)
+            self.notify(_("Write a message first."), timeout=3)
             return
         try:
             options, count = form.options(), form.num_samples()
@@ -267,10 +268,12 @@ class GenerateScreen(WorkbenchScreen):
 
     def _may_write(self, target: Target | None) -> bool:
         if target is None:
-            message = "Train one first: kgpt-train. It appears here by itself."
-            self.notify(message, title="There is no checkpoint to write with", severity="warning")
+            message = _("Train one first: kgpt-train. It appears here by itself.")
+            self.notify(
+                message, title=_("There is no checkpoint to write with"), severity="warning"
+            )
         elif self.workbench.playground.is_busy:
-            self.notify("esc stops it.", title="It is still writing", severity="warning")
+            self.notify(_("esc stops it."), title=_("It is still writing"), severity="warning")
         else:
             return True
         return False
@@ -282,7 +285,7 @@ class GenerateScreen(WorkbenchScreen):
             self.workbench.show_error(error)
             return
         if taken.generation.messages:
-            self.notify("An answer has no branches: ask again, with ctrl+r.", timeout=4)
+            self.notify(_("An answer has no branches: ask again, with ctrl+r."), timeout=4)
             return
         if self._may_write(taken.generation.target):
             branch = self.workbench.write_branch(
@@ -321,15 +324,15 @@ class GenerateScreen(WorkbenchScreen):
         """Copy what was written."""
         generation = self._shown_text()
         if generation:
-            self.workbench.copy(generation.whole, "the text")
+            self.workbench.copy(generation.whole, _("the text"))
 
     def action_save(self) -> None:
         """Append the text to a file in its run's folder."""
         generation = self._shown_text()
         if generation is None or generation.is_active:
-            self.notify("There is no finished text to save.", severity="warning")
+            self.notify(_("There is no finished text to save."), severity="warning")
         elif self.workbench.is_read_only:
-            self.notify("The workbench was opened with --read-only.", severity="warning")
+            self.notify(_("The workbench was opened with --read-only."), severity="warning")
         else:
             self._save(generation)
 
@@ -348,7 +351,12 @@ class GenerateScreen(WorkbenchScreen):
         except KgptError as error:
             self.workbench.show_error(error)
             return
-        message = f"Saved {generation.tokens:,} tokens to {file}"
+        message = ngettext(
+            "Saved {count:,} token to {file}",
+            "Saved {count:,} tokens to {file}",
+            generation.tokens,
+            file=file,
+        )
         self.notify(message, timeout=5, markup=False)
 
     def action_pager(self) -> None:
@@ -373,7 +381,7 @@ class GenerateScreen(WorkbenchScreen):
             with self.app.suspend():
                 work()
         except SuspendNotSupported:
-            self.notify("This terminal cannot be lent to another program.", severity="warning")
+            self.notify(_("This terminal cannot be lent to another program."), severity="warning")
         except KgptError as error:
             self.workbench.show_error(error)
         self.refresh()
@@ -399,7 +407,7 @@ class GenerateScreen(WorkbenchScreen):
         if found:
             self._show(found)
         else:
-            self.notify("There is none.", timeout=2)
+            self.notify(_("There is none."), timeout=2)
 
     def action_next_view(self) -> None:
         """Text, tokens, heat."""

@@ -12,8 +12,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from kgpt.language import _
 from workbench.keys import GLOSSARY, PLACE_TITLES, Place
-from workbench.widgets.bindings import bindings_of
+from workbench.widgets.bindings import TranslatedKeys, bindings_of
 from workbench.widgets.colors import rich_style
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 EVERYWHERE: Place = "everywhere"
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(TranslatedKeys, ModalScreen[None]):
     """Any of the keys that opened it closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("help")]
@@ -34,8 +35,8 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One page that scrolls."""
         with VerticalScroll(id="help") as page:
-            page.border_title = "help"
-            page.border_subtitle = "esc closes"
+            page.border_title = _("help")
+            page.border_subtitle = _("esc closes")
             yield Static(self._text())
 
     def on_click(self, event: object) -> None:
@@ -49,15 +50,15 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(justify="right", no_wrap=True, style=rich_style(self.app, "accent"))
         table.add_column(style=rich_style(self.app, "foreground-muted"))
         for place in (*self._places, EVERYWHERE):
-            self._add_title(table, PLACE_TITLES[place])
+            self._add_title(table, _(PLACE_TITLES[place]))
             for key in cast("WorkbenchApp", self.app).keys_of(place):
                 if key.writes and getattr(self.app, "is_read_only", False):
                     continue
-                table.add_row(key.written, key.help)
-        table.add_row("^p", "Every action, every run, every theme: the command palette")
-        self._add_title(table, "Terms")
+                table.add_row(key.written, _(key.help))
+        table.add_row("^p", _("Every action, every run, every theme: the command palette"))
+        self._add_title(table, _("Terms"))
         for term, text in GLOSSARY:
-            table.add_row(term, text)
+            table.add_row(_(term), _(text))
         return table
 
     def _add_title(self, table: Table, title: str) -> None:

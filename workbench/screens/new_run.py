@@ -14,6 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Button, Input, Label, Select, Static
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.runs import data_folder
 from workbench import wording
 from workbench.children import Job
@@ -29,7 +30,13 @@ PAUSE_SECONDS = 0.4
 """How long nobody must have typed before the plan is made anew."""
 
 BUILT_IN_DATA = "encyclopedia"
-LIMITS = {"the preset's": "", "steps": "--steps", "minutes": "--minutes", "epochs": "--epochs"}
+PRESETS_OWN = N_("the preset's")
+LIMITS = {
+    PRESETS_OWN: "",
+    N_("steps"): "--steps",
+    N_("minutes"): "--minutes",
+    N_("epochs"): "--epochs",
+}
 
 
 class Planned(Message):
@@ -50,7 +57,7 @@ class NewRunScreen(Dialog):
     AUTO_FOCUS = "#new-name"
 
     def __init__(self) -> None:
-        super().__init__("new run")
+        super().__init__(_("new run"))
         self._timer: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -73,30 +80,37 @@ class NewRunScreen(Dialog):
             (
                 "limit",
                 Select(
-                    [(n, n) for n in LIMITS], value="the preset's", allow_blank=False, compact=True
+                    [(_(name), name) for name in LIMITS],
+                    value=PRESETS_OWN,
+                    allow_blank=False,
+                    compact=True,
                 ),
             ),
-            ("amount", Input(placeholder="how many", type="number", compact=True)),
-            ("batch", Input(placeholder="the preset's", type="integer", compact=True)),
-            ("rate", Input(placeholder="the preset's", type="number", compact=True)),
+            ("amount", Input(placeholder=_("how many"), type="number", compact=True)),
+            ("batch", Input(placeholder=_(PRESETS_OWN), type="integer", compact=True)),
+            ("rate", Input(placeholder=_(PRESETS_OWN), type="number", compact=True)),
             ("options", Input(placeholder="--set model.dropout=0.1 --seed 3", compact=True)),
         )
         titles = {
-            "limit": "train for",
+            "name": _("name"),
+            "data": _("data"),
+            "preset": _("preset"),
+            "limit": _("train for"),
             "amount": "",
-            "batch": "batch size",
-            "rate": "learning rate",
+            "batch": _("batch size"),
+            "rate": _("learning rate"),
+            "options": _("more options"),
         }
         for name, widget in fields:
             widget.id = f"new-{name}"
             with Horizontal(classes="row", id=f"row-{name}"):
-                yield Label(titles.get(name, "more options" if name == "options" else name))
+                yield Label(titles[name])
                 yield widget
         yield Static(id="new-plan")
         yield Static(id="new-line")
         with Horizontal(classes="buttons"):
-            yield Button("Train", id="begin", variant="primary", compact=True)
-            yield Button("Copy the line", id="copy", compact=True)
+            yield Button(_("Train"), id="begin", variant="primary", compact=True)
+            yield Button(_("Copy the line"), id="copy", compact=True)
 
     def on_mount(self) -> None:
         """Plan what the form says at first."""
@@ -160,7 +174,7 @@ class NewRunScreen(Dialog):
                 self._app.catalog.root, [*self.options(), "--run", self._text("name")]
             )
         except ValueError as error:
-            self._tell(KgptError("More options", f"{error}.", ""))
+            self._tell(KgptError(_("More options"), f"{error}.", ""))
             return
         self.query_one("#new-line", Static).update(Content.styled(line, "$success"))
         if self._timer:
@@ -217,13 +231,13 @@ class NewRunScreen(Dialog):
         except KgptError as error:
             self._tell(error)
         except ValueError as error:
-            self._tell(KgptError("More options", f"{error}.", ""))
+            self._tell(KgptError(_("More options"), f"{error}.", ""))
         else:
             self.dismiss(name)
 
     def action_copy(self) -> None:
         """Copy the same call as a shell line."""
-        self._app.copy(str(self.query_one("#new-line", Static).render()), "the command line")
+        self._app.copy(str(self.query_one("#new-line", Static).render()), _("the command line"))
 
 
 def _corpora() -> list[str]:
@@ -238,22 +252,38 @@ def _corpora() -> list[str]:
 def plan_text(plan: dict[str, Any]) -> Content:
     """What a run takes, in four lines."""
     time, disk = plan["time"], sum(plan["disk"].values())
-    fits = ("fits", "$success") if plan["fits"] else ("does not fit", "bold $error")
+    fits = (_("fits"), "$success") if plan["fits"] else (_("does not fit"), "bold $error")
     lines = [
-        _pair("parameters", wording.whole(plan["parameters"])),
+        _pair(_("parameters"), wording.whole(plan["parameters"])),
         _pair(
-            "steps",
-            f"{wording.whole(time['steps'])} × {wording.whole(time['tokens'] / time['steps'])} tokens,"
-            f" {wording.short(time['tokens'])} in all",
+            _("steps"),
+            _(
+                "{steps} × {tokens} tokens, {total} in all",
+                steps=wording.whole(time["steps"]),
+                tokens=wording.whole(time["tokens"] / time["steps"]),
+                total=wording.short(time["tokens"]),
+            ),
         ),
         Content.assemble(
             _pair(
-                "memory",
-                f"{wording.size(plan['peak_memory'])} of {wording.size(plan['available_memory'])}, ",
+                _("memory"),
+                _(
+                    "{peak} of {available}",
+                    peak=wording.size(plan["peak_memory"]),
+                    available=wording.size(plan["available_memory"]),
+                )
+                + ", ",
             ),
             fits,
         ),
-        _pair("time", f"about {wording.duration(time['seconds'])}; disk {wording.size(disk)}"),
+        _pair(
+            _("time"),
+            _(
+                "about {duration}; disk {disk}",
+                duration=wording.duration(time["seconds"]),
+                disk=wording.size(disk),
+            ),
+        ),
     ]
     if plan.get("advice"):
         lines.append(Content.styled(str(plan["advice"]), "$warning"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
+from kgpt.language import _, ngettext
 from workbench.screens.base import WorkbenchScreen
 
 if TYPE_CHECKING:
@@ -45,19 +46,27 @@ class RunActions(WorkbenchScreen):
             return
         ending = launcher.ending_of(folder)
         text = {
-            "asked": "It ends after this step and saves a checkpoint.",
-            "killed": "It has been asked already. What it has learned since its last checkpoint is lost.",
+            "asked": _("It ends after this step and saves a checkpoint."),
+            "killed": _(
+                "It has been asked already. What it has learned since its last checkpoint is lost."
+            ),
         }[ending]
-        title = f"{'kill' if ending == 'killed' else 'stop'} {run.name}?"
+        title = (
+            _("kill {name}?", name=run.name)
+            if ending == "killed"
+            else _("stop {name}?", name=run.name)
+        )
 
         def stop() -> None:
             done = launcher.stop(folder)
             said = (
-                "It saves a checkpoint and ends." if done == "asked" else "Its process was killed."
+                _("It saves a checkpoint and ends.")
+                if done == "asked"
+                else _("Its process was killed.")
             )
-            self.notify(said, title=f"Stopping {run.name}", markup=False)
+            self.notify(said, title=_("Stopping {name}", name=run.name), markup=False)
 
-        self._ask(ConfirmScreen(title, text), lambda _: self._try(stop))
+        self._ask(ConfirmScreen(title, text), lambda _answer: self._try(stop))
 
     def action_resume(self) -> None:
         """Go on with a run that has stopped, in a process of its own."""
@@ -68,8 +77,8 @@ class RunActions(WorkbenchScreen):
         def resume() -> None:
             self.workbench.launcher.resume(run.name)
             self.notify(
-                "Loading Keras takes a few seconds.",
-                title=f"Going on with {run.name}",
+                _("Loading Keras takes a few seconds."),
+                title=_("Going on with {name}", name=run.name),
                 markup=False,
             )
 
@@ -89,7 +98,7 @@ class RunActions(WorkbenchScreen):
             housekeeping.rename(RunFolder(run.path), name)
             self.workbench.forget_run(run.name, name)
 
-        dialog = AskScreen(f"rename {run.name}", "Its new name:", run.name)
+        dialog = AskScreen(_("rename {name}", name=run.name), _("Its new name:"), run.name)
         self._ask(dialog, lambda name: self._try(functools.partial(rename, name)))
 
     def action_delete(self) -> None:
@@ -99,16 +108,19 @@ class RunActions(WorkbenchScreen):
             return
         from workbench.screens.dialogs import AskScreen
 
-        text = (
-            f"{run.path} and its {len(run.checkpoints)} checkpoints will be gone for good.\n"
-            f"Type {run.name} to delete it."
+        text = ngettext(
+            "{path} and its {count} checkpoint will be gone for good.\nType {name} to delete it.",
+            "{path} and its {count} checkpoints will be gone for good.\nType {name} to delete it.",
+            len(run.checkpoints),
+            path=run.path,
+            name=run.name,
         )
 
         def delete() -> None:
             self.workbench.delete_run(run.name)
 
-        dialog = AskScreen(f"delete {run.name}", text, expected=run.name)
-        self._ask(dialog, lambda _: self._try(delete))
+        dialog = AskScreen(_("delete {name}", name=run.name), text, expected=run.name)
+        self._ask(dialog, lambda _answer: self._try(delete))
 
     def action_new(self) -> None:
         """Open the form of a new run."""
@@ -118,7 +130,9 @@ class RunActions(WorkbenchScreen):
             self.workbench.chosen_run = name
             self.begun_run = name
             self.notify(
-                "Loading Keras takes a few seconds.", title=f"Training {name}", markup=False
+                _("Loading Keras takes a few seconds."),
+                title=_("Training {name}", name=name),
+                markup=False,
             )
 
         self._ask(NewRunScreen(), begun)

@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from kgpt.language import _
 from workbench.screens.run_actions import RunActions
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.colors import muted
@@ -44,7 +45,7 @@ class RunsScreen(RunActions):
     def compose(self) -> ComposeResult:
         """The first frame: nothing is known yet."""
         yield TopBar(self.place)
-        yield Static(muted("Looking for runs…"), id="empty")
+        yield Static(muted(_("Looking for runs…")), id="empty")
 
     async def furnish(self) -> None:
         """Mount the table beside or above the details, after the first frame."""
@@ -58,7 +59,7 @@ class RunsScreen(RunActions):
         self._filter: Filter = Filter()
         self.workbench.complete_styles()
         field = Input(
-            placeholder="words, val<3.2, lr>=1e-4, state:live, -not, this | that",
+            placeholder=_("words, val<3.2, lr>=1e-4, state:live, -not, this | that"),
             id="filter",
             compact=True,
         )
@@ -211,7 +212,10 @@ class RunsScreen(RunActions):
             return
         if run.problem:
             self.notify(
-                run.problem, title=f"{run.name} cannot be read", severity="error", markup=False
+                run.problem,
+                title=_("{name} cannot be read", name=run.name),
+                severity="error",
+                markup=False,
             )
             return
         if mode != "generate" or self._has_checkpoint(run):
@@ -220,8 +224,8 @@ class RunsScreen(RunActions):
     def _has_checkpoint(self, run: RunSummary) -> bool:
         """Whether there are weights; where there are none, say so."""
         if not run.checkpoints:
-            title = f"{run.name} has no checkpoint yet"
-            message = "It writes one at its first evaluation."
+            title = _("{name} has no checkpoint yet", name=run.name)
+            message = _("It writes one at its first evaluation.")
             self.notify(message, title=title, severity="warning", markup=False)
         return bool(run.checkpoints)
 
@@ -251,19 +255,19 @@ class RunsScreen(RunActions):
 def empty_state(root: str, is_read_only: bool = False) -> Content:
     """What an empty folder of runs shows."""
     here = (
-        muted("Start one in another terminal; it appears here by itself:\n\n")
+        muted(_("Start one in another terminal; it appears here by itself:\n\n"))
         if is_read_only
         else Content.assemble(
-            muted("Press "),
+            muted(_("Press ")),
             ("n", "bold $primary"),
-            muted(" to train the demo, or type in a shell:\n\n"),
+            muted(_(" to train the demo, or type in a shell:\n\n")),
         )
     )
     return Content.assemble(
-        (f"No runs in {root} yet\n\n", "bold"),
+        (_("No runs in {root} yet\n\n", root=root), "bold"),
         here,
         ("    kgpt-train\n\n", "bold $success"),
-        muted("That trains a small model on the built-in encyclopedia. On your own text:\n\n"),
+        muted(_("That trains a small model on the built-in encyclopedia. On your own text:\n\n")),
         ("    kgpt prepare book.txt --output data/book\n", "$success"),
         ("    kgpt-train --data data/book --run book\n", "$success"),
     )

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Label, Select, Static
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from workbench.keys import Place
 from workbench.preferences import PREFERENCES, Preference, Value, save
 from workbench.screens.dialogs import Dialog
@@ -26,7 +27,7 @@ from workbench.widgets.entry import Entry
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
 
-AS_IT_WAS = "(as it was left)"
+AS_IT_WAS = N_("(as it was left)")
 
 
 class SettingsScreen(Dialog):
@@ -36,7 +37,7 @@ class SettingsScreen(Dialog):
     place: ClassVar[Place] = "settings"
 
     def __init__(self) -> None:
-        super().__init__("settings")
+        super().__init__(_("settings"))
 
     @property
     def _app(self) -> WorkbenchApp:
@@ -45,22 +46,22 @@ class SettingsScreen(Dialog):
     def compose_body(self) -> ComposeResult:
         """A row a preference, what the one with the focus means, what is wrong, a button."""
         for item in PREFERENCES:
-            yield Horizontal(Label(item.title), self._field(item), classes="row")
+            yield Horizontal(Label(_(item.title)), self._field(item), classes="row")
         with Vertical(id="settings-notes"):
             yield Static(id="settings-help", markup=False)
             yield Static(self._where(), id="settings-where")
             yield Static(id="settings-note", markup=False)
         with Horizontal(classes="buttons"):
-            yield Button("Save", id="save", variant="primary", compact=True)
+            yield Button(_("Save"), id="save", variant="primary", compact=True)
 
     def _field(self, item: Preference) -> Widget:
         value, name = self._app.preferences[item.name], f"setting-{item.name}"
         if item.name == "theme":
             themes = [(theme, theme) for theme in sorted(self.app.available_themes)]
             chosen = str(value) if str(value) in self.app.available_themes else ""
-            return self._menu([(AS_IT_WAS, ""), *themes], chosen, name)
+            return self._menu([(_(AS_IT_WAS), ""), *themes], chosen, name)
         if isinstance(item.default, bool):
-            return self._menu([("no", ""), ("yes", "yes")], "yes" if value else "", name)
+            return self._menu([(_("no"), ""), (_("yes"), "yes")], "yes" if value else "", name)
         if item.choices:
             return self._menu([(choice, choice) for choice in item.choices], str(value), name)
         text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -76,9 +77,10 @@ class SettingsScreen(Dialog):
         others = {
             name: source for name, source in app.preferences.sources.items() if source != path
         }
-        lines = [f"file: {path}; its [keys] table changes keys by the names that ? lists"]
+        lines = [_("file: {path}; its [keys] table changes keys", path=path)]
         lines += [
-            f"{name} comes from {source}, which overrides it" for name, source in others.items()
+            _("{name} comes from {source}, which overrides it", name=name, source=source)
+            for name, source in others.items()
         ]
         return muted("\n".join(lines))
 
@@ -87,8 +89,8 @@ class SettingsScreen(Dialog):
         name = (self.focused.id or "") if self.focused else ""
         item = next((item for item in PREFERENCES if name == f"setting-{item.name}"), None)
         if item:
-            later = "; from the next start" if item.waits else ""
-            text = f"{item.title}: {item.help}{later}"
+            later = _("; from the next start") if item.waits else ""
+            text = f"{_(item.title)}: {_(item.help)}{later}"
             self.query_one("#settings-help", Static).update(text)
 
     def on_button_pressed(self) -> None:
@@ -106,7 +108,7 @@ class SettingsScreen(Dialog):
             try:
                 values[item.name] = item.read(self._raw(item))
             except ValueError:
-                note = f"{item.title}: expected {item.expected}."
+                note = _("{name}: expected {expected}.", name=_(item.title), expected=item.expected)
                 self.query_one("#settings-note", Static).update(note)
                 self.query_one(f"#setting-{item.name}").focus()
                 return
@@ -119,7 +121,7 @@ class SettingsScreen(Dialog):
             return
         app.adjust(values)
         self.dismiss(None)
-        app.notify(str(app.preferences_path or ""), title="Settings saved", markup=False)
+        app.notify(str(app.preferences_path or ""), title=_("Settings saved"), markup=False)
 
     def _raw(self, item: Preference) -> object:
         field = self.query_one(f"#setting-{item.name}")

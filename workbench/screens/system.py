@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
+from kgpt.language import _
 from workbench.machine import Load
 from workbench.screens.base import WorkbenchScreen
 from workbench.widgets import system_report
@@ -32,15 +33,15 @@ class SystemScreen(WorkbenchScreen):
         """Two columns."""
         with Horizontal(id="system-body"):
             with VerticalScroll(id="load-pane", can_focus=False) as load:
-                load.border_title = "machine"
+                load.border_title = _("machine")
                 for name in ("cpu", "memory", "gpu"):
                     with Vertical(id=f"{name}-part", classes="load-part"):
                         yield Static(id=f"{name}-line")
                         yield Static(id=f"{name}-curve")
                 yield Static(id="disks")
             with VerticalScroll(id="bug-report-pane") as report:
-                report.border_title = "report"
-                report.border_subtitle = "y copies"
+                report.border_title = _("report")
+                report.border_subtitle = _("y copies")
                 yield Static(id="bug-report")
 
     def on_mount(self) -> None:
@@ -94,4 +95,4 @@ class SystemScreen(WorkbenchScreen):
 
     def action_copy(self) -> None:
         """Copy the report."""
-        self.workbench.copy(self._report(), "the report")
+        self.workbench.copy(self._report(), _("the report"))

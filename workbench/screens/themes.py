@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from kgpt.language import _
 from workbench.screens.dialogs import Dialog
 
 
@@ -19,7 +20,7 @@ class ThemesScreen(Dialog):
     """
 
     def __init__(self) -> None:
-        super().__init__("theme")
+        super().__init__(_("theme"))
 
     def compose_body(self) -> ComposeResult:
         """The names, the one in use first under the cursor."""

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from kgpt.language import _
 from kgpt.runs import RunFolder
 from workbench import housekeeping, wording
 from workbench.catalog import RunSummary
@@ -378,14 +379,19 @@ class WatchScreen(CurveFiles):
         if self.run is not None:
             self.workbench.overlay(self.run.name)
             is_kept = self.run.name in self.workbench.overlaid
-            text = "stays on the chart beside others." if is_kept else "is drawn alone again."
-            self.notify(f"{self.run.name} {text}", timeout=3, markup=False)
+            name = self.run.name
+            text = (
+                _("{name} stays on the chart beside others.", name=name)
+                if is_kept
+                else _("{name} is drawn alone again.", name=name)
+            )
+            self.notify(text, timeout=3, markup=False)
 
     def action_pin(self) -> None:
         """Compare the others with this run."""
         if self.run is not None:
             self.workbench.pin(self.run.name)
-            text = f"Pinned: {self.workbench.pinned or 'none'}"
+            text = _("Pinned: {pinned}", pinned=self.workbench.pinned or _("none"))
             self.notify(text, timeout=3, markup=False)
 
     def action_note(self) -> None:
@@ -399,7 +405,9 @@ class WatchScreen(CurveFiles):
         def note(text: str) -> None:
             housekeeping.add_note(RunFolder(run.path), step, text)
 
-        dialog = AskScreen(f"note at step {step:,}", "What is to be remembered of this step?")
+        dialog = AskScreen(
+            _("note at step {step:,}", step=step), _("What is to be remembered of this step?")
+        )
         self._ask(dialog, lambda text: self._try(lambda: note(text)))
 
     def action_other_run(self, direction: int) -> None:
@@ -419,7 +427,7 @@ class WatchScreen(CurveFiles):
     def action_copy_path(self) -> None:
         """Copy what the crosshair reads; without one, the path of this run."""
         if self._cursor is not None and self._readout:
-            self.workbench.copy(self._readout, "what the crosshair reads")
+            self.workbench.copy(self._readout, _("what the crosshair reads"))
             return
         self.workbench.copy_run_path(self.run.name if self.run else None)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from textual.content import Content
 
+from kgpt.language import _, number
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.events import last_good_checkpoint
@@ -24,27 +25,33 @@ def legend(
     follows: bool = False,
 ) -> Content:
     """The line above the chart: what is drawn, and how; with `looks`, which run is which."""
-    smoothing = f"smoothed {view.smoothing:g}" if view.smoothing else "not smoothed"
-    scale = "log" if view.is_log else "linear"
-    parts = [muted(f"loss, {scale} · x {view.x_axis}")]
+    smoothing = (
+        _("smoothed {smoothing:g}", smoothing=view.smoothing)
+        if view.smoothing
+        else _("not smoothed")
+    )
+    scale = _("log") if view.is_log else _("linear")
+    parts = [muted(_("loss, {scale} · x {x_axis}", scale=scale, x_axis=_(view.x_axis)))]
     if looks:
         parts.append(muted(smoothing))
         parts += [
             Content.assemble((f"━{look.mark}━ ", look.color), name) for name, look in looks.items()
         ]
     else:
-        parts.append(Content.assemble(("━━ ", "$primary"), f"train ({smoothing})"))
+        parts.append(
+            Content.assemble(("━━ ", "$primary"), _("train ({smoothing})", smoothing=smoothing))
+        )
         if data is not None and len(data.validation.x):
-            parts.append(Content.assemble(("─•─ ", "$accent"), "validation"))
+            parts.append(Content.assemble(("─•─ ", "$accent"), _("validation")))
         if data is not None and data.best:
-            parts.append(Content.assemble(("★ ", "$accent"), "best"))
+            parts.append(Content.assemble(("★ ", "$accent"), _("best")))
     if data is not None and len(data.broken):
-        parts.append(Content.assemble(("│ ", "$error"), ("not a number", "$error")))
+        parts.append(Content.assemble(("│ ", "$error"), (_("not a number"), "$error")))
     if view.left is not None:
-        zoomed = "zoomed, following" if follows else "zoomed, 0 shows all"
+        zoomed = _("zoomed, following") if follows else _("zoomed, 0 shows all")
         parts.append(Content.styled(zoomed, "$warning"))
     if is_reading:
-        parts.append(Content.styled("reading…", "$accent"))
+        parts.append(Content.styled(_("reading…"), "$accent"))
     return Content("   ").join(parts)
 
 
@@ -52,44 +59,62 @@ def banner(run: RunSummary, broken_step: float | None) -> Content | None:
     """A line on what has gone wrong, or well, and what to do; None where nothing needs saying."""
     if run.state in ("failed", "stopped", "crashed") and broken_step is not None:
         good = last_good_checkpoint(run, broken_step)
-        safe = f"last good checkpoint {good:,}" if good is not None else "no checkpoint from before"
-        text = f"✗ not a number at step {broken_step:,.0f}; {safe}"
+        safe = (
+            _("last good checkpoint {good:,}", good=good)
+            if good is not None
+            else _("no checkpoint from before")
+        )
+        text = _(
+            "✗ not a number at step {broken_step:,.0f}; {safe}", broken_step=broken_step, safe=safe
+        )
         return Content.styled(text, "bold $error")
     if run.state == "crashed":
-        text = "✗ its process is gone; r resumes it from its last checkpoint, L shows the log"
+        text = _("✗ its process is gone; r resumes it from its last checkpoint, L shows the log")
         return Content.styled(text, "bold $error")
     if run.state == "stalled":
-        return Content.styled("◌ nothing new for a while; X stops it with a checkpoint", "$warning")
+        return Content.styled(
+            _("◌ nothing new for a while; X stops it with a checkpoint"), "$warning"
+        )
     if run.state == "finished":
         facts = [
-            f"validation {wording.decimal(run.best_validation_loss)}"
-            + (f" at step {wording.whole(run.best_step)}" if run.best_step is not None else ""),
-            f"{wording.decimal(run.bits_per_byte)} bits a byte",
-            f"{wording.short(run.tokens)} tokens in {wording.duration(run.seconds)}",
-            "g writes with it",
+            _best(run),
+            _("{bits_per_byte} bits a byte", bits_per_byte=wording.decimal(run.bits_per_byte)),
+            _(
+                "{tokens} tokens in {seconds}",
+                tokens=wording.short(run.tokens),
+                seconds=wording.duration(run.seconds),
+            ),
+            _("g writes with it"),
         ]
-        return Content.styled("✓ finished: " + " · ".join(facts), "$success")
+        return Content.styled(_("✓ finished: {facts}", facts=" · ".join(facts)), "$success")
     return None
+
+
+def _best(run: RunSummary) -> str:
+    loss = wording.decimal(run.best_validation_loss)
+    if run.best_step is None:
+        return _("validation {loss}", loss=loss)
+    return _("validation {loss} at step {step}", loss=loss, step=wording.whole(run.best_step))
 
 
 def reading(row: Mapping[str, Any], smoothed: float | None, validation: float | None) -> str:
     """What the crosshair reads, as text that can be copied."""
 
-    def number(key: str) -> float | None:
-        value = row.get(key)
-        return value if is_number(value) else None
+    def value(key: str) -> float | None:
+        found = row.get(key)
+        return found if is_number(found) else None
 
-    seconds = number("seconds")
+    seconds = value("seconds")
     parts = [
-        f"step {wording.whole(number('step'))}",
-        f"{wording.short(number('tokens'))} tokens",
-        f"{seconds / 3600:.3f} h" if seconds is not None else "",
-        f"train {wording.decimal(number('train_loss'), 4)}",
-        f"smoothed {wording.decimal(smoothed, 4)}" if smoothed is not None else "",
-        f"val {wording.decimal(validation, 4)}" if validation is not None else "",
-        f"rate {wording.small(number('learning_rate'))}",
-        f"norm {wording.small(number('gradient_norm'))}",
-        f"{wording.short(number('tokens_per_second'))} tok/s",
+        _("step {step}", step=wording.whole(value("step"))),
+        _("{tokens} tokens", tokens=wording.short(value("tokens"))),
+        f"{number(seconds / 3600, '.3f')} h" if seconds is not None else "",
+        _("train {loss}", loss=wording.decimal(value("train_loss"), 4)),
+        _("smoothed {loss}", loss=wording.decimal(smoothed, 4)) if smoothed is not None else "",
+        _("val {loss}", loss=wording.decimal(validation, 4)) if validation is not None else "",
+        _("rate {rate}", rate=wording.small(value("learning_rate"))),
+        _("norm {norm}", norm=wording.small(value("gradient_norm"))),
+        _("{speed} tok/s", speed=wording.short(value("tokens_per_second"))),
     ]
     return "  ".join(part for part in parts if part)
 
@@ -101,6 +126,8 @@ def waiting_text(run: RunSummary, now: float) -> Content:
         (f"{look.dot} {look.word}\n\n", f"bold ${look.color}"),
         muted(wording.situation(run, now) + "\n"),
         muted(
-            "The curve begins with the first step." if run.is_live else "There is no curve to show."
+            _("The curve begins with the first step.")
+            if run.is_live
+            else _("There is no curve to show.")
         ),
     )

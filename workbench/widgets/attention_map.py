@@ -11,6 +11,7 @@ from textual.geometry import Region
 from textual.style import Style
 from textual.widgets import Static
 
+from kgpt.language import _, number
 from workbench.attention_study import Ablated, Matrix, Words
 from workbench.tokens import visible
 from workbench.widgets.run_details import muted
@@ -86,13 +87,15 @@ def draws(
 ) -> Content:
     """`ela` and the words that it draws on, strongest first, in lines of at most `width` columns."""
     lines = [
-        Content.assemble((visible(words.contents[token]), "bold $accent"), muted("  draws on"))
+        Content.assemble(
+            (visible(words.contents[token]), "bold $accent"), muted("  " + _("draws on"))
+        )
     ]
-    strongest = max((share for _, share in shares), default=1.0) or 1.0
+    strongest = max((share for _word, share in shares), default=1.0) or 1.0
     for word, share in shares:
         bar = "▇" * round(share / strongest * max(1, width - BESIDE_BAR))
         name = set_cell_size(words.text(word), LABEL)
-        lines.append(Content.assemble(f"{name} {share:6.1%} ", (bar, "$primary")))
+        lines.append(Content.assemble(f"{name} {number(share, '6.1%')} ", (bar, "$primary")))
     return Content("\n").join(lines)
 
 
@@ -102,21 +105,22 @@ def ablation(words: Words, found: Ablated, shares: dict[int, float], width: int 
     The change is drawn too where a line of `width` columns has room for it.
     """
     half = min(HALF, (width - BESIDE_CHANGE - 1) // 2)
-    follows = "follows in the text" if found.is_in_text else "is the likeliest next token"
+    follows = _("follows in the text") if found.is_in_text else _("is the likeliest next token")
+    without, change_title, to, attention = _("without"), _("change"), _("to"), _("attention")
     lines = [
         Content.assemble(
             (visible(found.token), "bold $accent"),
-            muted(f" {follows}: {found.probability:.1%}"),
+            muted(f" {follows}: {number(found.probability, '.1%')}"),
         ),
-        muted(f"{'without':<{LABEL}} {'change':>7} {'to':>7} {'attention':>10}"),
+        muted(f"{without:<{LABEL}} {change_title:>7} {to:>7} {attention:>10}"),
     ]
-    largest = max((abs(change) for _, change in found.moves()), default=0.0) or 1.0
+    largest = max((abs(change) for _word, change in found.moves()), default=0.0) or 1.0
     for word, change in found.moves():
         name = set_cell_size(words.text(word), LABEL)
         lines.append(
             Content.assemble(
-                f"{name} {change * 100:+7.2f} {found.without[word]:7.2%}",
-                muted(f" {shares.get(word, 0.0):10.1%}  "),
+                f"{name} {number(change * 100, '+7.2f')} {number(found.without[word], '7.2%')}",
+                muted(f" {number(shares.get(word, 0.0), '10.1%')}  "),
                 *_change_bar(change / largest, half),
             )
         )

@@ -7,6 +7,7 @@ from math import log10
 
 from textual_plot import NumericAxisFormatter
 
+from kgpt.language import number
 from workbench import wording
 
 
@@ -33,4 +34,4 @@ class LogFormatter(NumericAxisFormatter):
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         """The value at each tick."""
-        return [f"{10**tick:.4g}" for tick in ticks]
+        return [number(10**tick, ".4g") for tick in ticks]

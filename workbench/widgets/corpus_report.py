@@ -8,6 +8,7 @@ from typing import Any
 from textual.content import Content
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 from workbench import wording
 from workbench.corpora import CorpusSummary
 from workbench.tokenizer_bench import Cut, TokenizerBench
@@ -23,7 +24,7 @@ def line(corpus: CorpusSummary) -> Content:
     if corpus.problem:
         return Content.assemble(("? ", "$error"), corpus.name, muted(f"  {corpus.problem}"))
     tokens = wording.short(corpus.number("train_tokens"))
-    return Content.assemble(corpus.name, muted(f"  {tokens} tokens"))
+    return Content.assemble(corpus.name, muted("  " + _("{tokens} tokens", tokens=tokens)))
 
 
 def _pair(label: str, value: str) -> Content:
@@ -38,23 +39,23 @@ def report(corpus: CorpusSummary) -> Content:
     counts, compression = corpus.table("counts"), corpus.table("compression")
     per_word = compression.get("tokens_per_word")
     rows = [
-        ("documents", wording.whole(corpus.number("documents"))),
-        ("training tokens", wording.whole(corpus.number("train_tokens"))),
-        ("validation", wording.whole(corpus.number("validation_tokens"))),
-        ("shards", f"{len(train)} + {len(validation)}"),
-        ("vocabulary", wording.whole(corpus.number("vocabulary_size"))),
-        ("bytes a token", wording.decimal(corpus.bytes_per_token, 2)),
-        ("tokens a word", wording.decimal(per_word if isinstance(per_word, float) else None, 2)),
-        ("duplicates", wording.whole(corpus.number("removed_duplicates", "counts"))),
+        (_("documents"), wording.whole(corpus.number("documents"))),
+        (_("training tokens"), wording.whole(corpus.number("train_tokens"))),
+        (_("validation"), wording.whole(corpus.number("validation_tokens"))),
+        (_("shards"), f"{len(train)} + {len(validation)}"),
+        (_("vocabulary"), wording.whole(corpus.number("vocabulary_size"))),
+        (_("bytes a token"), wording.decimal(corpus.bytes_per_token, 2)),
+        (_("tokens a word"), wording.decimal(per_word if isinstance(per_word, float) else None, 2)),
+        (_("duplicates"), wording.whole(corpus.number("removed_duplicates", "counts"))),
     ]
     lines = [_pair(label, value) for label, value in rows]
-    lines += _dropped("dropped", counts.get("dropped"))
-    lines += _dropped("skipped", corpus.table("skipped"))
-    lines += _dropped("cleaned", corpus.table("cleaning"))
+    lines += _dropped(_("dropped"), counts.get("dropped"))
+    lines += _dropped(_("skipped"), corpus.table("skipped"))
+    lines += _dropped(_("cleaned"), corpus.table("cleaning"))
     sources = corpus.manifest.get("sources")
     for source in sources if isinstance(sources, list) else ():
         name = source.get("source") if isinstance(source, dict) else source
-        lines.append(_pair("source", str(name)))
+        lines.append(_pair(_("source"), str(name)))
     return Content("\n").join(lines)
 
 
@@ -72,8 +73,8 @@ def window(bench: TokenizerBench) -> Content:
             (error.title, "bold $error"), muted(f"\n{error.message}\n{error.hint}")
         )
     if bench.window is None:
-        return muted("A random place of the corpus appears here: w shows another one.")
-    return Content.styled("\n‹end of text›\n", "$accent").join(
+        return muted(_("A random place of the corpus appears here: w shows another one."))
+    return Content.styled("\n" + _("‹end of text›") + "\n", "$accent").join(
         [Content(text) for text in bench.documents]
     )
 
@@ -85,13 +86,19 @@ def cut(shown: Cut | None, other: Cut | None, error: KgptError | None, is_waitin
             (error.title, "bold $error"), muted(f"\n{error.message}\n{error.hint}")
         )
     if shown is None:
-        return muted("starting the engine…" if is_waiting else "")
-    figures = f"{len(shown.ids)} tokens · {wording.decimal(shown.bytes_per_token, 2)} bytes each"
+        return muted(_("starting the engine…") if is_waiting else "")
+    figures = _(
+        "{count} tokens · {bytes_per_token} bytes each",
+        count=len(shown.ids),
+        bytes_per_token=wording.decimal(shown.bytes_per_token, 2),
+    )
     if other and other.source != shown.source and other.ids and shown.ids:
         if shown.contents == other.contents:
-            figures += " · the same cuts"
+            figures += " · " + _("the same cuts")
         else:
-            figures += f" · {len(shown.ids) / len(other.ids):.0%} of the other's"
+            figures += " · " + _(
+                "{share:.0%} of the other's", share=len(shown.ids) / len(other.ids)
+            )
     chips = [(text, CHIPS[place % 2]) for place, text in enumerate(chip_texts(shown.contents))]
     ids = " ".join(map(str, shown.ids))
     return Content.assemble(muted(figures + "\n\n"), *chips, muted(f"\n\n{ids}"))

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from kgpt.language import _
 from workbench.generations import Generation, tree
 
 MARKS = {"done": ("✓", "$success"), "stopped": ("■", "$warning"), "failed": ("✗", "$error")}
@@ -18,7 +19,7 @@ class History(OptionList):
 
     def __init__(self) -> None:
         super().__init__(id="history", compact=True)
-        self.border_title = "history"
+        self.border_title = _("history")
         self._shown: list[str] = []
         self._numbers: list[int] = []
 
@@ -45,7 +46,7 @@ class History(OptionList):
 
 def _line(lead: str, generation: Generation, is_shown: bool) -> Content:
     mark, style = MARKS.get(generation.state, ("…", "$accent"))
-    text = " ".join(generation.prompt.split()) or "(empty prompt)"
+    text = " ".join(generation.prompt.split()) or _("(empty prompt)")
     if lead:  # what its parent wrote too is the same in every branch: the end tells them apart
         text = "…" + text[-24:] if len(text) > 24 else text
     pair = "⇄ " if generation.partner is not None else ""

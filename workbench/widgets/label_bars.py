@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+from kgpt.language import _
 from workbench import wording
 from workbench.labelling import Labelling
 from workbench.widgets.colors import muted
@@ -17,7 +18,7 @@ class LabelBars(Static):
 
     def __init__(self) -> None:
         super().__init__(id="labels")
-        self.border_title = "labels"
+        self.border_title = _("labels")
 
     def show(self, labelling: Labelling, stage: str) -> None:
         """Show the newest result, and what is being waited for."""
@@ -31,9 +32,9 @@ class LabelBars(Static):
         if stage or labelling.is_waiting:
             lines.append(Content.styled(f"… {stage}", "$accent"))
         elif not lines:
-            lines.append(muted("Write a text: its labels appear here as you type."))
+            lines.append(muted(_("Write a text: its labels appear here as you type.")))
         elif labelling.label is None:
-            lines.append(muted("No label is probable enough for its threshold."))
+            lines.append(muted(_("No label is probable enough for its threshold.")))
         self.update(Content("\n").join(lines))
 
     def _lines(self, labelling: Labelling) -> list[Content]:

@@ -9,6 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from kgpt.language import _
 from workbench.recording import LogTail
 from workbench.widgets.run_details import muted
 
@@ -27,7 +28,7 @@ class LogPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """A line to filter by, and the log."""
-        yield Input(placeholder="show lines that have…", id="log-filter", compact=True)
+        yield Input(placeholder=_("show lines that have…"), id="log-filter", compact=True)
         with VerticalScroll(id="log-scroll"):
             yield Static(id="log-lines", markup=False)
 
@@ -84,7 +85,7 @@ class LogPane(Vertical):
         is_at_end = scroll.is_vertical_scroll_end
         parts = [Content("\n".join(self._shown()))]
         if self._words:
-            parts += [muted("last words of its process:"), Content("\n".join(self._words))]
+            parts += [muted(_("last words of its process:")), Content("\n".join(self._words))]
         self.query_one("#log-lines", Static).update(Content("\n").join(parts))
         if is_at_end:
             scroll.scroll_end(animate=False)

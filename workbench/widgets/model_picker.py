@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, Select
 
+from kgpt.language import N_, _
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.generations import Target
@@ -16,7 +17,9 @@ from workbench.generations import Target
 class ModelPicker(Vertical):
     """The runs that can write, newest first. The ids of a second picker end with `-2`."""
 
-    def __init__(self, ending: str = "", labels: tuple[str, str] = ("run", "checkpoint")) -> None:
+    def __init__(
+        self, ending: str = "", labels: tuple[str, str] = (N_("run"), N_("checkpoint"))
+    ) -> None:
         super().__init__(id=f"model{ending}", classes="model")
         self._ending, self._labels = ending, labels
         self._runs: tuple[RunSummary, ...] = ()
@@ -24,8 +27,8 @@ class ModelPicker(Vertical):
     def compose(self) -> ComposeResult:
         """A line for each choice."""
         for name, label in zip(("run", "checkpoint"), self._labels, strict=True):
-            menu = Select[str]([], prompt="none yet", compact=True, id=name + self._ending)
-            yield Horizontal(Label(label), menu, classes="row")
+            menu = Select[str]([], prompt=_("none yet"), compact=True, id=name + self._ending)
+            yield Horizontal(Label(_(label)), menu, classes="row")
 
     @property
     def _menus(self) -> tuple[Select[str], Select[str]]:
@@ -106,9 +109,9 @@ def _checkpoint_options(run: RunSummary) -> list[tuple[str, str]]:
     for item in reversed(run.checkpoints):
         step, loss = wording.whole(item.step), wording.decimal(item.validation_loss, 2)
         if item.is_best:
-            options.insert(0, (f"best ({step})", "best"))
+            options.insert(0, (_("best ({step})", step=step), "best"))
         if item.is_last:
-            options.append((f"last ({step})", "last"))
+            options.append((_("last ({step})", step=step), "last"))
         options.append((f"{step} · {loss}", str(item.step)))
     return options
 

@@ -10,12 +10,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Label, Select, Static
 
+from kgpt.language import N_, _
 from kgpt.protocol import DECODERS, GenerateOptions
 from workbench.catalog import RunSummary
 from workbench.generations import Target
 from workbench.sampling_fields import (
     ALL_FIELDS,
     FIELDS,
+    MAX_SAMPLES,
     MORE_FIELDS,
     PRESETS,
     Field,
@@ -28,7 +30,7 @@ from workbench.settings import Settings
 from workbench.widgets.entry import Entry
 from workbench.widgets.model_picker import ModelPicker
 
-COMPARED = ("beside it", "checkpoint")
+COMPARED = (N_("beside it"), N_("checkpoint"))
 """Labels of the second model."""
 
 
@@ -53,15 +55,21 @@ class OptionsForm(Vertical):
                     yield self._row(field)
                 decoders = [(name, name) for name in DECODERS]
                 menu = Select(decoders, compact=True, allow_blank=False, id="decoder")
-                menu.tooltip = "what computes; auto: LiteRT on a CPU, Keras on a GPU"
-                yield Horizontal(Label("decoder"), menu, classes="row")
-        yield Button("Generate", variant="primary", compact=True, id="go")
+                menu.tooltip = _("what computes; auto: LiteRT on a CPU, Keras on a GPU")
+                yield Horizontal(Label(_("decoder")), menu, classes="row")
+        yield Button(_("Generate"), variant="primary", compact=True, id="go")
 
     def _row(self, field: Field) -> Horizontal:
         value = str(getattr(self._settings, field.name))
-        entry = Entry(value, field.placeholder, compact=True, id=field.name, tooltip=field.help)
+        entry = Entry(
+            value,
+            _(field.placeholder),
+            compact=True,
+            id=field.name,
+            tooltip=_(field.help, most=MAX_SAMPLES),
+        )
         entry.cursor_blink = False
-        return Horizontal(Label(field.label), entry, classes="row")
+        return Horizontal(Label(_(field.label)), entry, classes="row")
 
     def on_mount(self) -> None:
         """As it was left."""
@@ -132,9 +140,10 @@ class OptionsForm(Vertical):
     def _show_more_line(self) -> None:
         default = {field.name: "" for field in MORE_FIELDS}
         used = [name for name in default if self.texts()[name] not in ("", "0", "1", "1.0")]
-        note = f" · {len(used)} set" if used and not self.shows_more else ""
+        note = " · " + _("{count} set", count=len(used)) if used and not self.shows_more else ""
         sign = "▾" if self.shows_more else "▸"
-        line = Content.from_markup(f"[@click=screen.more_options]{sign} O all options{note}[/]")
+        title = _("O all options")
+        line = Content.from_markup(f"[@click=screen.more_options]{sign} {title}{note}[/]")
         self.query_one("#more-line", Static).update(line)
 
     def texts(self) -> dict[str, str]:
@@ -175,9 +184,9 @@ class OptionsForm(Vertical):
         now, words = preset_of(self.texts()), []
         for name in PRESETS:
             if name == now:
-                words.append(Content.styled(name, "bold $primary"))
+                words.append(Content.styled(_(name), "bold $primary"))
             else:
-                words.append(Content.from_markup(f"[@click=screen.preset('{name}')]{name}[/]"))
+                words.append(Content.from_markup(f"[@click=screen.preset('{name}')]{_(name)}[/]"))
         self.query_one("#presets", Static).update(Content("  ").join(words))
 
     def remember(self, settings: Settings) -> None:
@@ -188,7 +197,9 @@ class OptionsForm(Vertical):
     def set_busy(self, is_busy: bool) -> None:
         """The button stops what it has started."""
         button = self.query_one("#go", Button)
-        button.label, button.variant = ("Stop", "error") if is_busy else ("Generate", "primary")
+        button.label, button.variant = (
+            (_("Stop"), "error") if is_busy else (_("Generate"), "primary")
+        )
 
     def _text(self, name: str) -> str:
         return self.query_one(f"#{name}", Entry).value.strip()

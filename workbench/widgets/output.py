@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from kgpt.language import N_, _, ngettext
 from workbench import wording
 from workbench.generations import Generation
 from workbench.playground import Playground
@@ -19,22 +20,22 @@ from workbench.widgets.token_view import TokenView
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 REASONS = {
-    "length": "reached max tokens",
-    "stop": "met a stop text",
-    "end_of_text": "the model ended its text",
+    "length": N_("reached max tokens"),
+    "stop": N_("met a stop text"),
+    "end_of_text": N_("the model ended its text"),
 }
 
 
-VIEWS = ("text", "tokens", "heat")
+VIEWS = (N_("text"), N_("tokens"), N_("heat"))
 """Ways to see the same output: as it reads, token by token, and by how much each surprised the model."""
 HINTS = {
     "text": "",
-    "tokens": "arrows walk, ↵ alternatives",
-    "heat": "none of 0 bits to all of 12 bits of surprise",
+    "tokens": N_("arrows walk, ↵ alternatives"),
+    "heat": N_("none of 0 bits to all of 12 bits of surprise"),
 }
 
 
-NAMES = {"user": "you", "assistant": "model", "system": "system"}
+NAMES = {"user": N_("you"), "assistant": N_("model"), "system": N_("system")}
 COLORS = {"user": "$secondary", "assistant": "$primary"}
 
 
@@ -134,12 +135,12 @@ class Output(Vertical):
     def _show_views(self) -> None:
         words = []
         for view in VIEWS:
-            title = view.capitalize()
+            title = _(view).capitalize()
             if view == self.view:
                 words.append(Content.styled(title, "bold $primary"))
             else:
                 words.append(Content.from_markup(f"[@click=screen.view('{view}')]{title}[/]"))
-        words.append(muted(HINTS[self.view]))
+        words.append(muted(_(HINTS[self.view]) if HINTS[self.view] else ""))
         self.query_one("#output-views", Static).update(Content("   ").join(words))
 
     def _show_details(self) -> None:
@@ -179,7 +180,7 @@ class Output(Vertical):
 
 def _text(generation: Generation | None) -> Content:
     if generation is None:
-        return muted("Write a prompt and press ctrl+g: the model continues it here.")
+        return muted(_("Write a prompt and press ctrl+g: the model continues it here."))
     cursor = "▌" if generation.state == "writing" else ""
     if generation.messages:
         return conversation(generation, cursor)
@@ -195,7 +196,7 @@ def conversation(generation: Generation, cursor: str = "") -> Content:
     turns = [
         Content.assemble(
             (
-                f"{NAMES.get(turn['role'], turn['role'])}\n",
+                f"{_(NAMES.get(turn['role'], turn['role']))}\n",
                 f"bold {COLORS.get(turn['role'], '$accent')}",
             ),
             turn["content"],
@@ -203,7 +204,7 @@ def conversation(generation: Generation, cursor: str = "") -> Content:
         for turn in generation.turns
     ]
     if not generation.text and generation.is_active:
-        turns.append(Content.styled(NAMES["assistant"] + "\n", f"bold {COLORS['assistant']}"))
+        turns.append(Content.styled(_(NAMES["assistant"]) + "\n", f"bold {COLORS['assistant']}"))
     return Content.assemble(Content("\n\n").join(turns), (cursor, "$primary"))
 
 
@@ -212,21 +213,21 @@ def _line(generation: Generation | None, playground: Playground) -> Content:
         return _engine_line(generation, playground)
     if generation.state == "failed" and generation.error:
         error = generation.error
-        details = Content.from_markup("  [@click=app.error_details]E details[/]")
+        details = Content.from_markup("  [@click=app.error_details]" + _("E details") + "[/]")
         title = Content.styled(f"✗ {error.title}", "bold $error")
         return Content.assemble(title, details, muted(f"  {error.message}"))
     figures = _figures(generation)
     if generation.state == "writing":
         return Content.assemble(
-            (spinner(playground) + " writing", "$primary"), muted(figures), _cut(generation)
+            (spinner(playground) + " " + _("writing"), "$primary"), muted(figures), _cut(generation)
         )
     if generation.state == "stopping":
-        return Content.assemble(("■ stopping", "$warning"), muted(figures))
+        return Content.assemble((_("■ stopping"), "$warning"), muted(figures))
     if generation.state == "stopped":
-        return Content.assemble(("■ stopped", "$warning"), _cut(generation), muted(figures))
-    reason = REASONS.get(generation.reason, generation.reason)
+        return Content.assemble((_("■ stopped"), "$warning"), _cut(generation), muted(figures))
+    reason = _(REASONS.get(generation.reason, generation.reason))
     return Content.assemble(
-        ("✓ done", "$success"), muted(f"{figures} · {reason}"), _cut(generation)
+        (_("✓ done"), "$success"), muted(f"{figures} · {reason}"), _cut(generation)
     )
 
 
@@ -234,26 +235,30 @@ def _cut(generation: Generation) -> Content:
     """A warning when the model could no longer see the beginning."""
     if not generation.is_cut:
         return Content("")
-    return Content.styled(" · ⚠ beginning forgotten", "$warning")
+    return Content.styled(" · ⚠ " + _("beginning forgotten"), "$warning")
 
 
 def _engine_line(generation: Generation | None, playground: Playground) -> Content:
-    queued = "queued: " if generation is not None and generation.is_active else ""
+    queued = _("queued:") + " " if generation is not None and generation.is_active else ""
     if playground.stage:
         waited = wording.duration(playground.clock() - playground.stage_since)
         text = f"{spinner(playground)} {queued}{playground.stage}… {waited}"
         return Content.styled(text, "$accent")
     if playground.engine.state == "ready" and playground.loaded:
-        return Content.assemble(("● ready", "$success"), muted(_model(playground)))
-    return muted("· the engine is off; it starts with the first generation")
+        return Content.assemble((_("● ready"), "$success"), muted(_model(playground)))
+    return muted(_("· the engine is off; it starts with the first generation"))
 
 
 def _model(playground: Playground) -> str:
     loaded = playground.loaded
     parts = [
-        f"step {wording.whole(loaded['step'])}" if loaded.get("step") is not None else "",
-        f"{wording.short(loaded['parameters'])} parameters" if loaded.get("parameters") else "",
-        f"context {wording.whole(loaded['context_length'])}"
+        _("step {step}", step=wording.whole(loaded["step"]))
+        if loaded.get("step") is not None
+        else "",
+        _("{parameters} parameters", parameters=wording.short(loaded["parameters"]))
+        if loaded.get("parameters")
+        else "",
+        _("context {length}", length=wording.whole(loaded["context_length"]))
         if loaded.get("context_length")
         else "",
     ]
@@ -266,13 +271,19 @@ def spinner(playground: Playground) -> str:
 
 
 def _figures(generation: Generation) -> str:
-    parts = [f"{generation.tokens} tokens"]
+    parts = [ngettext("{count} token", "{count} tokens", generation.tokens)]
     if generation.places is not None and generation.context_length:
-        parts.append(f"context {generation.places}/{generation.context_length}")
+        parts.append(
+            _(
+                "context {places}/{length}",
+                places=generation.places,
+                length=generation.context_length,
+            )
+        )
     if generation.tokens_per_second is not None:
-        parts.append(f"{wording.short(generation.tokens_per_second)} tok/s")
+        parts.append(_("{speed} tok/s", speed=wording.short(generation.tokens_per_second)))
     if generation.seconds_to_first_token is not None:
-        parts.append(f"first {generation.seconds_to_first_token:.2f} s")
+        parts.append(_("first {seconds:.2f} s", seconds=generation.seconds_to_first_token))
     if generation.options.seed is not None:
-        parts.append(f"seed {generation.options.seed}")
+        parts.append(_("seed {seed}", seed=generation.options.seed))
     return "".join(f" · {part}" for part in parts)

@@ -6,17 +6,18 @@ from typing import Literal
 
 from textual.message import Message
 
+from kgpt.language import N_, _
 from workbench.widgets.entry import TextEntry
 
-PLACEHOLDER = "Write how it begins; ctrl+g lets the model go on."
+PLACEHOLDER = N_("Write how it begins; ctrl+g lets the model go on.")
 
 Kind = Literal["text", "chat", "labels"]
 """What a run makes of a text: it goes on with it, answers it, or labels it."""
 
 CALLS: dict[Kind, tuple[str, str]] = {
-    "text": ("prompt", PLACEHOLDER),
-    "chat": ("message", "Write a message; ctrl+g sends it, ctrl+n begins anew."),
-    "labels": ("text to label", "Write or paste a text."),
+    "text": (N_("prompt"), PLACEHOLDER),
+    "chat": (N_("message"), N_("Write a message; ctrl+g sends it, ctrl+n begins anew.")),
+    "labels": (N_("text to label"), N_("Write or paste a text.")),
 }
 
 
@@ -36,9 +37,9 @@ class Prompt(TextEntry):
             show_line_numbers=False,
             id="prompt",
             compact=True,
-            placeholder=PLACEHOLDER,
+            placeholder=_(PLACEHOLDER),
         )
-        self.border_title = "prompt"
+        self.border_title = _("prompt")
         self.cursor_blink = False
 
     def put(self, text: str) -> None:
@@ -49,7 +50,8 @@ class Prompt(TextEntry):
 
     def call_for(self, kind: Kind) -> None:
         """Say what is to be written: the beginning of a text, a message, a text to label."""
-        self.border_title, self.placeholder = CALLS[kind]
+        title, placeholder = CALLS[kind]
+        self.border_title, self.placeholder = _(title), _(placeholder)
 
     @property
     def _drawn_line(self) -> int:

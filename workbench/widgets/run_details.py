@@ -10,6 +10,7 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from kgpt.language import _
 from kgpt.runs import Checkpoint
 from workbench import wording
 from workbench.catalog import RunSummary
@@ -40,16 +41,20 @@ class RunDetails(VerticalScroll):
         if run is not None and is_readable:
             self.query_one("#details-evaluations").display = bool(run.evaluations)
             is_compared = pinned is not None and pinned.name != run.name
-            title = f"beside {pinned.name}" if pinned and is_compared else "configuration"
+            title = (
+                _("beside {name}", name=pinned.name)
+                if pinned and is_compared
+                else _("configuration")
+            )
             for name, heading, lines in (
-                ("results", "results", _results(run)),
-                ("checkpoints", "checkpoints", checkpoint_lines(run, now)),
+                ("results", _("results"), _results(run)),
+                ("checkpoints", _("checkpoints"), checkpoint_lines(run, now)),
                 (
                     "configuration",
                     title,
                     _differences(run, pinned) if pinned and is_compared else _configuration(run),
                 ),
-                ("evaluations", "evaluations", _evaluations(run)),
+                ("evaluations", _("evaluations"), _evaluations(run)),
             ):
                 text = Content("\n").join([Content.styled(heading, "bold $secondary"), *lines])
                 self.query_one(f"#details-{name}", Static).update(text)
@@ -71,29 +76,33 @@ def _pair(label: str, value: str, style: str = "") -> Content:
 
 
 def _results(run: RunSummary) -> list[Content]:
-    at = f"  at step {wording.whole(run.best_step)}" if run.best_step is not None else ""
+    at = (
+        "  " + _("at step {step}", step=wording.whole(run.best_step))
+        if run.best_step is not None
+        else ""
+    )
     return [
-        _pair("training loss", wording.decimal(run.train_loss)),
-        _pair("validation loss", wording.decimal(run.validation_loss)),
-        _pair("best validation", wording.decimal(run.best_validation_loss) + at, "$accent"),
-        _pair("bits per byte", wording.decimal(run.bits_per_byte)),
-        _pair("tokens seen", wording.short(run.tokens)),
-        _pair("training time", wording.duration(run.seconds)),
+        _pair(_("training loss"), wording.decimal(run.train_loss)),
+        _pair(_("validation loss"), wording.decimal(run.validation_loss)),
+        _pair(_("best validation"), wording.decimal(run.best_validation_loss) + at, "$accent"),
+        _pair(_("bits per byte"), wording.decimal(run.bits_per_byte)),
+        _pair(_("tokens seen"), wording.short(run.tokens)),
+        _pair(_("training time"), wording.duration(run.seconds)),
     ]
 
 
 def checkpoint_lines(run: RunSummary, now: float) -> list[Content]:
     """A line for each checkpoint, the newest first: step, validation loss, size, age, badges."""
     if not run.checkpoints:
-        return [muted("none yet; the first comes with the first evaluation")]
+        return [muted(_("none yet; the first comes with the first evaluation"))]
     files = run.checkpoint_files or ((0, now),) * len(run.checkpoints)
     pairs = list(zip(run.checkpoints, files, strict=False))
     return [_checkpoint(item, size, now - changed) for item, (size, changed) in reversed(pairs)]
 
 
 def _checkpoint(item: Checkpoint, size: int, age: float) -> Content:
-    badges = [("★ best ", "$accent")] if item.is_best else []
-    badges += [("last", "$primary")] if item.is_last else []
+    badges = [(_("★ best") + " ", "$accent")] if item.is_best else []
+    badges += [(_("last"), "$primary")] if item.is_last else []
     loss = wording.decimal(item.validation_loss)
     facts = muted(f" {wording.size(size):>7} {wording.age(age):>3} ")
     return Content.assemble(f"{wording.whole(item.step):>6} {loss:>6}", facts, *badges)
@@ -107,7 +116,7 @@ def _differences(run: RunSummary, pinned: RunSummary) -> list[Content]:
         here, there = (values.get(key, wording.UNKNOWN) for values in (ours, theirs))
         if here != there:
             lines.append(Content.assemble(muted(f"{key} "), f"{there} → ", (str(here), "$accent")))
-    return lines or [muted("the same configuration")]
+    return lines or [muted(_("the same configuration"))]
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -124,7 +133,9 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _evaluations(run: RunSummary) -> list[Content]:
     lines: list[Content] = []
     for result in run.evaluations:
-        step = "" if result.step is None else f"  step {wording.whole(result.step)}"
+        step = (
+            "" if result.step is None else "  " + _("step {step}", step=wording.whole(result.step))
+        )
         lines.append(Content.assemble(result.measurement, muted(step)))
         lines += [_pair(f"  {name}", value) for name, value in result.figures]
     return lines
@@ -142,4 +153,4 @@ def _configuration(run: RunSummary) -> list[Content]:
             lines += [
                 _pair(key.replace("_", " "), str(values[key])) for key in keys if key in values
             ]
-    return lines or [muted("not recorded")]
+    return lines or [muted(_("not recorded"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+from kgpt.language import _, number
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.widgets.run_details import muted
@@ -37,13 +38,13 @@ def _state_line(run: RunSummary, now: float) -> Content:
 
 def _progress_line(run: RunSummary, width: int) -> Content:
     share = run.progress
-    text = f"{wording.progress(run)} steps"
+    text = _("{progress} steps", progress=wording.progress(run))
     if share is not None:
-        text += f"  {share:.0%}"
+        text += f"  {number(share, '.0%')}"
     if run.seconds is not None:
-        text += f"  ·  {wording.duration(run.seconds)} so far"
+        text += "  ·  " + _("{duration} so far", duration=wording.duration(run.seconds))
     if run.is_live and run.seconds_left is not None:
-        text += f"  ·  {wording.duration(run.seconds_left)} left"
+        text += "  ·  " + _("{duration} left", duration=wording.duration(run.seconds_left))
     done, open_part = wording.bar(share, max(8, min(60, width - len(text) - 6)))
     color = f"${wording.look(run.state).color}"
     return Content.assemble((done, color), (open_part, "$foreground 20%"), f"  {text}")
@@ -52,12 +53,12 @@ def _progress_line(run: RunSummary, width: int) -> Content:
 def _figures(run: RunSummary, width: int) -> Content:
     best_at = f" @{wording.short(run.best_step)}" if run.best_step is not None else ""
     figures = (
-        ("train", wording.decimal(run.train_loss), "bold $primary"),
-        ("val", wording.decimal(run.validation_loss), "bold $accent"),
-        ("best", wording.decimal(run.best_validation_loss) + best_at, "$accent"),
-        ("bits/byte", wording.decimal(run.bits_per_byte), ""),
-        ("tok/s", wording.short(run.tokens_per_second), ""),
-        ("tokens", wording.short(run.tokens), ""),
+        (_("train"), wording.decimal(run.train_loss), "bold $primary"),
+        (_("val"), wording.decimal(run.validation_loss), "bold $accent"),
+        (_("best"), wording.decimal(run.best_validation_loss) + best_at, "$accent"),
+        (_("bits/byte"), wording.decimal(run.bits_per_byte), ""),
+        (_("tok/s"), wording.short(run.tokens_per_second), ""),
+        (_("tokens"), wording.short(run.tokens), ""),
     )
     parts = [
         Content.assemble(muted(f"{label} "), (value, style)) for label, value, style in figures

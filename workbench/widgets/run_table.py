@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
+from kgpt.language import _
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.columns import COLUMNS, Beside, Column
@@ -128,7 +129,7 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         return [*marks, flag] if run.name == self._pinned else marks
 
     def _curve(self, run: RunSummary) -> str:
-        return wording.sparkline(run.curve, self._curve_width) if run.is_complete else "reading…"
+        return wording.sparkline(run.curve, self._curve_width) if run.is_complete else _("reading…")
 
     def _fit_curve(self) -> None:
         """Give the curve what the other columns leave."""

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher, Static
 
+from kgpt.language import N_, _
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.events import Event
@@ -26,15 +27,15 @@ class SidePanel(Vertical):
     """The samples stay on the newest until one goes back."""
 
     TABS: ClassVar[Mapping[str, str]] = {
-        "samples": "a Samples",
-        "log": "L Log",
-        "checkpoints": "c Checkpoints",
-        "configuration": "C Configuration",
-        "events": "v Events",
+        "samples": N_("a Samples"),
+        "log": N_("L Log"),
+        "checkpoints": N_("c Checkpoints"),
+        "configuration": N_("C Configuration"),
+        "events": N_("v Events"),
     }
     SHORT_TABS: ClassVar[Mapping[str, str]] = {
-        "checkpoints": "c Saved",
-        "configuration": "C Config",
+        "checkpoints": N_("c Saved"),
+        "configuration": N_("C Config"),
     }
 
     tab = reactive("samples", init=False)
@@ -76,17 +77,17 @@ class SidePanel(Vertical):
         pairs = [
             Content.assemble(muted(f"{key:<28}"), f" {value}") for key, value in values.items()
         ]
-        self._write("configuration", pairs or [muted("not recorded")])
+        self._write("configuration", pairs or [muted(_("not recorded"))])
         lines = [
             Content.assemble(
                 (f"{event.look.mark} ", f"${event.look.color}"),
-                muted(f"step {wording.whole(event.step):>7}  "),
+                muted(_("step {step}", step=f"{wording.whole(event.step):>7}") + "  "),
                 event.text,
             )
             for event in reversed(events)
         ]
         self._write(
-            "events", lines or [muted("Checkpoints, resumptions and notes (m) appear here.")]
+            "events", lines or [muted(_("Checkpoints, resumptions and notes (m) appear here."))]
         )
 
     def _write(self, name: str, lines: Sequence[Content]) -> None:
@@ -140,19 +141,22 @@ class SidePanel(Vertical):
         markup = (
             f"[@click=screen.sample('earlier')], ◂[/] {track} [@click=screen.sample('later')]▸ .[/]"
         )
-        return Content.assemble(Content.from_markup(markup), muted(f" {index + 1} of {count}"))
+        return Content.assemble(
+            Content.from_markup(markup),
+            muted(" " + _("{number} of {count}", number=index + 1, count=count)),
+        )
 
     def _tab(self, name: str, label: str) -> Content:
         if name == self.tab:
-            return Content.styled(label, "bold $primary")
-        return Content.from_markup(f"[@click=screen.tab('{name}')]{label}[/]")
+            return Content.styled(_(label), "bold $primary")
+        return Content.from_markup(f"[@click=screen.tab('{name}')]{_(label)}[/]")
 
     def _show_sample(self) -> None:
-        content = muted("What the model writes at each evaluation appears here.")
+        content = muted(_("What the model writes at each evaluation appears here."))
         if self._samples:
             sample = self._samples[self._index]
             content = Content.assemble(
-                muted(f"step {wording.whole(_step(sample))}  "),
+                muted(_("step {step}", step=wording.whole(_step(sample))) + "  "),
                 Content.styled(str(sample.get("prompt") or ""), "$foreground-muted italic"),
                 Content(str(sample.get("text") or "")),
             )

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from textual.content import Content
 from textual.widgets import Static
 
+from kgpt.language import N_, _
 from workbench import wording
 from workbench.widgets.run_details import muted
 
 STRIPS = (
-    ("learning_rate", "learning rate", "rate", wording.small, "$secondary"),
-    ("gradient_norm", "gradient norm", "norm", wording.small, "$warning"),
-    ("tokens_per_second", "tokens/s", "tok/s", wording.short, "$success"),
-    ("gap", "validation gap", "gap", wording.small, "$accent"),
+    ("learning_rate", N_("learning rate"), N_("rate"), wording.small, "$secondary"),
+    ("gradient_norm", N_("gradient norm"), N_("norm"), wording.small, "$warning"),
+    ("tokens_per_second", N_("tokens/s"), N_("tok/s"), wording.short, "$success"),
+    ("gap", N_("validation gap"), N_("gap"), wording.small, "$accent"),
 )
 SPACE = 2
 
@@ -29,7 +30,7 @@ class Strips(Static):
         for name, title, short_title, write, style in STRIPS:
             values = series.get(name, ())
             value = write(values[-1]) if values else wording.UNKNOWN
-            title = title if len(title) + 1 + len(value) <= width else short_title
+            title = _(title) if len(_(title)) + 1 + len(value) <= width else _(short_title)
             label = Content.assemble(muted(f"{title} "), value)
             labels.append(label.pad_right(max(0, width - len(title) - 1 - len(value))))
             line = wording.sparkline(values, width)

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.geometry import Size
 
 from kgpt.errors import KgptError
+from kgpt.language import _, number
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.machine import Disk, Gpu, Load
@@ -35,7 +36,11 @@ def size(number: float | None) -> str:
     """`12.5 GB`."""
     if number is None:
         return wording.UNKNOWN
-    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"
+    return (
+        _("{number:.1f} GB", number=number / 1e9)
+        if number >= 1e8
+        else _("{number:.0f} MB", number=number / 1e6)
+    )
 
 
 def _bar(share: float, is_bad: bool = False) -> Content:
@@ -46,9 +51,9 @@ def _bar(share: float, is_bad: bool = False) -> Content:
 def cpu(load: Load, processor: str) -> Content:
     """`CPU  34 % of 8 cores`."""
     return Content.assemble(
-        ("CPU     ", "bold"),
+        (_("CPU").ljust(8), "bold"),
         _bar(load.cpu),
-        f" {load.cpu:4.0%} of {load.cores} cores",
+        " " + _("{cpu:4.0%} of {cores} cores", cpu=load.cpu, cores=load.cores),
         muted(f"\n{processor}"),
     )
 
@@ -56,8 +61,12 @@ def cpu(load: Load, processor: str) -> Content:
 def memory(load: Load) -> Content:
     """`Memory  3.1 GB of 8.0 GB`."""
     share = load.used_bytes / max(1, load.total_bytes)
-    text = f" {size(load.used_bytes)} of {size(load.total_bytes)}"
-    return Content.assemble(("Memory  ", "bold"), _bar(share, share > ALMOST_FULL), text)
+    text = " " + _(
+        "{used_bytes} of {total_bytes}",
+        used_bytes=size(load.used_bytes),
+        total_bytes=size(load.total_bytes),
+    )
+    return Content.assemble((_("Memory").ljust(8), "bold"), _bar(share, share > ALMOST_FULL), text)
 
 
 def curve(shares: Sequence[float], width: int) -> Content:
@@ -78,10 +87,14 @@ def gpus(load: Load) -> Content:
 
 
 def _gpu(gpu: Gpu) -> Content:
-    busy = wording.UNKNOWN if gpu.busy is None else f"{gpu.busy:.0%}"
-    heat = "" if gpu.celsius is None else f" · {gpu.celsius:.0f} °C"
-    memory = f"\n        {size(gpu.used_bytes)} of {size(gpu.total_bytes)}"
-    name = muted(f"\n{gpu.name}, driver {gpu.driver}")
+    busy = wording.UNKNOWN if gpu.busy is None else f"{number(gpu.busy, '.0%')}"
+    heat = "" if gpu.celsius is None else f" · {number(gpu.celsius, '.0f')} °C"
+    memory = f"\n{'':8}" + _(
+        "{used_bytes} of {total_bytes}",
+        used_bytes=size(gpu.used_bytes),
+        total_bytes=size(gpu.total_bytes),
+    )
+    name = muted("\n" + _("{name}, driver {driver}", name=gpu.name, driver=gpu.driver))
     return Content.assemble(
         (f"GPU {gpu.index:<4}", "bold"), _bar(gpu.busy or 0.0), f" {busy:>4}{heat}{memory}", name
     )
@@ -92,11 +105,15 @@ def disks(reading: Reading) -> Content:
     lines = []
     for each in reading.disks:
         used = 1 - each.free_bytes / max(1, each.total_bytes)
-        text = f" {size(each.free_bytes)} left"
-        where = f"\nof {size(each.total_bytes)}: " + " · ".join(map(str, each.folders))
+        text = " " + _("{free_bytes} left", free_bytes=size(each.free_bytes))
+        where = "\n" + _(
+            "of {total_bytes}: {folders}",
+            total_bytes=size(each.total_bytes),
+            folders=" · ".join(map(str, each.folders)),
+        )
         lines.append(
             Content.assemble(
-                ("Disk    ", "bold"),
+                (_("Disk").ljust(8), "bold"),
                 _bar(used, used > ALMOST_FULL),
                 text,
                 muted(where),
@@ -120,30 +137,56 @@ def bug_report(
     lines += [f"- {name} {number}" for name, number in reading.versions.items()]
     lines += [
         "",
-        "### Machine",
+        _("### Machine"),
         "",
         f"- {reading.system}",
-        f"- {reading.processor}, {load.cores} cores",
+        _("- {processor}, {cores} cores", processor=reading.processor, cores=load.cores),
     ]
-    lines.append(f"- memory: {size(load.used_bytes)} of {size(load.total_bytes)} in use")
+    lines.append(
+        _(
+            "- memory: {used_bytes} of {total_bytes} in use",
+            used_bytes=size(load.used_bytes),
+            total_bytes=size(load.total_bytes),
+        )
+    )
     lines += [
-        f"- GPU: {gpu.name}, {size(gpu.total_bytes)}, driver {gpu.driver}" for gpu in load.gpus
+        _(
+            "- GPU: {name}, {total_bytes}, driver {driver}",
+            name=gpu.name,
+            total_bytes=size(gpu.total_bytes),
+            driver=gpu.driver,
+        )
+        for gpu in load.gpus
     ]
     lines += [
-        f"- disk: {size(each.free_bytes)} of {size(each.total_bytes)} left"
+        _(
+            "- disk: {free_bytes} of {total_bytes} left",
+            free_bytes=size(each.free_bytes),
+            total_bytes=size(each.total_bytes),
+        )
         for each in reading.disks
     ]
     lines += [
         "",
-        "### Workbench",
+        _("### Workbench"),
         "",
-        f"- terminal: {terminal.width} x {terminal.height}, theme {theme}",
+        _(
+            "- terminal: {width} x {height}, theme {theme}",
+            width=terminal.width,
+            height=terminal.height,
+            theme=theme,
+        ),
     ]
     lines.append(
-        "- runs: "
-        + (", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none")
+        _(
+            "- runs: {states}",
+            states=", ".join(
+                f"{count} {wording.look(state).word}" for state, count in sorted(states.items())
+            )
+            or _("none"),
+        )
     )
     lines += [f"- {name}={value}" for name, value in reading.environment.items()]
     if error:
-        lines += ["", "### Last error", "", "```", str(error[0]), *error[1].splitlines(), "```"]
+        lines += ["", _("### Last error"), "", "```", str(error[0]), *error[1].splitlines(), "```"]
     return "\n".join(lines)

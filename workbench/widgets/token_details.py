@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from kgpt.language import _, number
 from workbench.generations import Generation
 from workbench.tokens import Alternative, Token, visible
 from workbench.widgets.run_details import muted
@@ -70,11 +71,20 @@ class TokenDetails(Vertical):
 
 def _line(token: Token | None, place: int | None) -> Content:
     if token is None or place is None:
-        return muted("Tokens appear here with what else the model held probable.")
-    content = token.content.hex(" ") or "none"
-    parts = [muted(f"  id {token.token} · bytes {content}")]
+        return muted(_("Tokens appear here with what else the model held probable."))
+    content = token.content.hex(" ") or _("none")
+    parts = [muted("  " + _("id {token} · bytes {content}", token=token.token, content=content))]
     if token.probability is not None and token.surprise is not None:
-        parts.append(muted(f" · p {token.probability:.4f} · {token.surprise:.1f} bits"))
+        parts.append(
+            muted(
+                " · "
+                + _(
+                    "p {probability:.4f} · {surprise:.1f} bits",
+                    probability=token.probability,
+                    surprise=token.surprise,
+                )
+            )
+        )
     return Content.assemble(muted(f"{place + 1}  "), (visible(token.content), "bold"), *parts)
 
 
@@ -82,7 +92,7 @@ def _alternative(other: Alternative, is_taken: bool) -> Content:
     filled = round(other.probability * BAR_CELLS)
     mark = "●" if is_taken else " "
     return Content.assemble(
-        (f"{mark} {other.probability:7.2%} ", "$accent" if is_taken else ""),
+        (f"{mark} {number(other.probability, '7.2%')} ", "$accent" if is_taken else ""),
         ("▇" * filled, "$primary"),
         muted("·" * (BAR_CELLS - filled)),
         f" {visible(other.content)} ",

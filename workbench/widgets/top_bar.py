@@ -7,13 +7,15 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from kgpt.language import N_, _
+
 SCREENS = (
-    ("runs", "1 Runs"),
-    ("watch", "2 Watch"),
-    ("generate", "3 Generate"),
-    ("attention", "4 Attention"),
-    ("data", "5 Data"),
-    ("system", "6 System"),
+    ("runs", N_("1 Runs")),
+    ("watch", N_("2 Watch")),
+    ("generate", N_("3 Generate")),
+    ("attention", N_("4 Attention")),
+    ("data", N_("5 Data")),
+    ("system", N_("6 System")),
 )
 
 
@@ -43,8 +45,8 @@ class TopBar(Static):
     def _tab(self, screen: tuple[str, str]) -> Content:
         name, label = screen
         if name == self.current:
-            return Content.styled(f" {label} ", "bold $background on $primary")
-        return Content.from_markup(f"[@click=app.show('{name}')] {label} [/]")
+            return Content.styled(f" {_(label)} ", "bold $background on $primary")
+        return Content.from_markup(f"[@click=app.show('{name}')] {_(label)} [/]")
 
 
 def _fitting(note: str, width: int) -> str:

@@ -148,7 +148,7 @@ def test_a_file_that_is_not_utf8_is_refused(spam, kgpt, tmp_path):
         ("sample", "spam", "Oi"),
         ("sample", "spam", "Oi", "--decoder", "keras"),
         ("evaluate", "spam", "--text", "sms.txt"),
-        ("export", "spam", "--format", "litert", "--output", "out"),
+        ("export", "spam", "--format", "saved-model", "--output", "out", "--top-k", "3"),
         ("finetune", "classify", "spam", "--data", "sms.tsv", "--run", "other"),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from kgpt.commands import COMMANDS, main
+from kgpt.commands.finetune import KINDS
 from kgpt.errors import KgptError, KgptFailure
 
 THREE_LINES = 3
@@ -41,9 +42,12 @@ def test_help_lists_every_command(capsys):
     assert call(capsys) == (0, out, "")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+WITHOUT_KINDS = [name for name in COMMANDS if name != "finetune"]
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_KINDS, *(f"finetune {kind}" for kind in KINDS)])
 def test_every_command_has_an_example_and_the_common_options(capsys, name):
-    code, out, _ = call(capsys, name, "--help")
+    code, out, _ = call(capsys, *name.split(), "--help")
     assert code == 0
     assert (
         f"kgpt {name}" in out.split("examples:")[1] or f"kgpt-{name}" in out.split("examples:")[1]

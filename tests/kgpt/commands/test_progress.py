@@ -94,6 +94,15 @@ def test_on_a_pipe_lines_come_now_and_then(capsys, monkeypatch):
     )
 
 
+def test_a_display_that_starts_again_forgets_the_run_before(capsys, monkeypatch):
+    monkeypatch.setattr("kgpt.commands.progress.LINE_SECONDS", 0.0)
+    with TrainingDisplay() as display:
+        display.row(row(90), 1000)
+        display.row({"step": 90, "validation_loss": 2.25, "bits_per_byte": 1.125}, 1000)
+        display.row(row(10), 1000)
+    assert capsys.readouterr().err.splitlines()[-1] == "step 10/1,000  loss 2.500  1,234 tokens/s"
+
+
 def test_a_pipe_is_not_flooded_and_sees_the_end(capsys):
     with TrainingDisplay() as display:
         for step in range(1, 101):

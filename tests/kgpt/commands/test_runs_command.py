@@ -54,6 +54,11 @@ def test_the_table(tmp_path, kgpt_runs):
     assert lines[2].split() == ["fresh", "unknown", "0/0", "-", "-", "-", "-"]
 
 
+def test_the_step_is_where_the_run_stopped_not_where_it_last_logged(tmp_path, kgpt_runs):
+    add_run(tmp_path, "demo").write_status("stopped", step=1507, steps=4000)
+    assert "1,507/4,000" in kgpt_runs()
+
+
 def test_a_long_or_strange_name_stays_whole_on_its_line(tmp_path, kgpt_runs):
     names = ["x" * 90, "with [bold] in it"]
     for name in names:

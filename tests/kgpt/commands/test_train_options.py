@@ -263,3 +263,11 @@ def test_a_finished_run_says_so(kgpt_train, begun):
         "run": str(Path(begun.path)), "steps": 2000, "validation_loss": 1.25, "bits_per_byte": 0.75,
         "seconds": 9.5, "tokens_per_second": 50.0, "finished": True,
     }  # fmt: skip
+
+
+def test_data_that_is_not_there_is_told_before_keras_loads(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("KGPT_DATA", str(tmp_path / "data"))
+    command = ["train", "--run", "x", "--saved-models", str(tmp_path / "runs"), "--data", "nosuch"]
+    assert main(command) == 2
+    err = capsys.readouterr().err
+    assert "No prepared data" in err and "Loading Keras" not in err

@@ -27,8 +27,8 @@ def export(run, output, *more):
     return main(["export", str(run.path), "--format", "litert", "--output", str(output), *more])
 
 
-def written(folder, prompt, tokens):
-    command = [sys.executable, "-c", BARRED, str(folder / "example.py"), prompt, str(tokens)]
+def written(folder, *arguments):
+    command = [sys.executable, "-c", BARRED, str(folder / "example.py"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -41,6 +41,8 @@ def test_the_example_writes_what_kgpt_writes(tiny_run, tmp_path, capsys, weights
     about = json.loads((folder / "model.json").read_text())
     assert (about["weights"], about["step"]) == (weights, 10)
     assert TEXT in written(folder, TEXT[:8], 120)
+    assert written(folder, TEXT[:8]) == written(folder, TEXT[:8], 40)
+    assert written(folder)
     size = (folder / "model.tflite").stat().st_size
     assert size < 500_000
 

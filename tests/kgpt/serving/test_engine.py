@@ -101,6 +101,7 @@ def test_a_load_reports_and_tells_what_it_loaded(loaded, tiny_model):
         "layers": 1,
         "heads": 4,
         "end_of_text": 256,
+        "answers": False,
     }
 
 

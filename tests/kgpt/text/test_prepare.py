@@ -176,6 +176,8 @@ def test_where_the_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert output_folder(["a/books/*.txt"], None) == tmp_path / "books"
     assert output_folder(["encyclopedia"], None) == tmp_path / "encyclopedia"
     assert output_folder(["a.txt"], "name") == tmp_path / "name"
+    assert output_folder(["a.txt"], "my book") == tmp_path / "my book"
+    assert output_folder(["a.txt"], ".") == Path(".")
     assert output_folder(["a.txt"], "./name") == Path("name")
     assert output_folder(["a.txt"], "x/name") == Path("x/name")
 
