@@ -49,7 +49,7 @@ def _places(app: WorkbenchApp, screen: Screen[Any]) -> Iterable[tuple[Place, Act
     if isinstance(screen, WorkbenchScreen):
         for mode in app.MODES:
             if mode not in here:
-                yield cast(Place, mode), partial(_show_and_run, app, mode)
+                yield mode, partial(_show_and_run, app, mode)
 
 
 def _places_of(screen: Screen[Any]) -> list[Place]:
