@@ -24,8 +24,15 @@ SPACE = 2
 class Strips(Static):
     """Two lines: figures, and below each its curve."""
 
+    _series: Mapping[str, Sequence[float]] = {}
+
+    def on_resize(self) -> None:
+        """Another width, other names and longer curves."""
+        self.show(self._series)
+
     def show(self, series: Mapping[str, Sequence[float]]) -> None:
         """Show the series of the window."""
+        self._series = series
         width = max(12, ((self.size.width or 80) + SPACE) // len(STRIPS) - SPACE)
         labels, lines = [], []
         for name, title, short_title, figure, style in STRIPS:
