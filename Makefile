@@ -80,7 +80,7 @@ CATALOG := kgpt/locale/pt_BR/LC_MESSAGES/kgpt
 texts: $(VENV)/.dev
 	@mkdir -p build
 	$(BIN)/python -m babel.messages.frontend -q extract --mapping tests/extract_texts.cfg --keyword N_ --add-location file --sort-by-file --width 100 --output build/kgpt.pot kgpt workbench
-	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --add-location file --width 100 --input-file build/kgpt.pot --output-file $(CATALOG).po --locale pt_BR
+	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 --input-file build/kgpt.pot --output-file $(CATALOG).po --locale pt_BR
 	$(BIN)/pybabel -q compile --input-file $(CATALOG).po --output-file $(CATALOG).mo --locale pt_BR
 
 lock:

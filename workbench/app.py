@@ -12,42 +12,45 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.language import _
-from kgpt.protocol import GenerateOptions
-from kgpt.runs import RunFolder, data_folder
-from workbench import children, engine, generations, settings, state, wording
-from workbench.attention_study import AttentionStudy, View
-from workbench.catalog import Catalog, RunSummary
-from workbench.corpora import CorpusSummary, Window, read_corpora
-from workbench.crowd import Crowd
-from workbench.follower import Follower
-from workbench.generations import Generation, Target
-from workbench.keys import PLACE_TITLES, Place, keys_of
-from workbench.launcher import Launcher
-from workbench.palette import Look, looks
-from workbench.playground import Playground
+from workbench import settings
+from workbench.adjusted import AdjustedApp
+from workbench.keys import PLACE_TITLES
 from workbench.screens.base import WorkbenchScreen
 from workbench.screens.runs import RunsScreen
-from workbench.tokenizer_bench import Source, TokenizerBench
-from workbench.tokens import Token
+from workbench.stylesheet import KeptStylesheet
 from workbench.widgets.bindings import bindings_of
-from workbench.widgets.colors import THEMES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the first frame waits for nothing that it does not show
+    from textual.widget import Widget
+
+    from kgpt.protocol import GenerateOptions
+    from workbench.attention_study import AttentionStudy, View
+    from workbench.catalog import Catalog, RunSummary
+    from workbench.corpora import CorpusSummary, Window
+    from workbench.crowd import Crowd
     from workbench.exports import Export, ExportOrder
+    from workbench.follower import Follower
+    from workbench.generations import Generation, Target
+    from workbench.labelling import Labelling
+    from workbench.launcher import Launcher
+    from workbench.palette import Look
+    from workbench.playground import Playground
+    from workbench.preferences import Preferences
+    from workbench.tokenizer_bench import Source, TokenizerBench
+    from workbench.tokens import Token
     from workbench.widgets.system_report import Reading
 
-POLL_SECONDS = 0.5
 HISTORY_FILE, HISTORY_VERSION = "history.json", 1
 
 SWITCH_SECONDS = 0.0005
@@ -98,7 +101,7 @@ class Changed(Message):
         return isinstance(message, Changed) and message.what == self.what
 
 
-class WorkbenchApp(App[None]):
+class WorkbenchApp(AdjustedApp):
     """See `workbench.main` for the command line."""
 
     TITLE = "kgpt"
@@ -122,36 +125,33 @@ class WorkbenchApp(App[None]):
         settings_path: Path | None = None,
         state_path: Path | None = None,
         is_read_only: bool = False,
-        engine_command: Sequence[str] = engine.COMMAND,
-        kgpt_command: Sequence[str] = children.COMMAND,
-        poll_seconds: float = POLL_SECONDS,
+        preferences: Preferences | None = None,
+        preferences_path: Path | None = None,
+        engine_command: Sequence[str] = (),
+        kgpt_command: Sequence[str] = (),
+        poll_seconds: float | None = None,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(preferences, preferences_path)
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.settings_path = settings_path
         self.settings = settings.load(settings_path) if settings_path else settings.Settings()
         self.is_read_only = is_read_only
         self.clock = clock
-        self.kgpt_command = kgpt_command
-        self.launcher = Launcher(root, kgpt_command)
-        self.catalog = Catalog(root, clock, lambda: self.launcher.starting)
+        self.root = root
+        self.stopwatch = stopwatch
+        self._commands = engine_command, kgpt_command
         self.exports: list[Export] = []
         self.overlaid = self.settings.overlaid.split()
         """Runs that are drawn over the one that is watched, in the order in which they were chosen."""
         self.pinned: str | None = self.settings.pinned or None
         self.chosen_run = run_name
+        self.chosen_checkpoint: str | None = None
+        """What the Generate screen is to turn to."""
         self.has_read = False
         """The folder has been read at least once."""
-        self.follower = Follower(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
-        self.crowd = Crowd(partial(self._tell, "recording"), poll_seconds, self._tell_damage)
-        self.playground = Playground(
-            engine.Engine(engine_command), partial(self._tell, "playground"), stopwatch
-        )
-        self._poll_seconds = poll_seconds
-        self.attention = AttentionStudy(self.playground, partial(self._tell, "attention"))
-        self.bench = TokenizerBench(self.playground, partial(self._tell, "tokenizers"))
-        self.data_folder = data_folder()
+        self._poll_seconds = poll_seconds or float(self.preferences["refresh"])
         self.corpora: list[CorpusSummary] | None = None
         """What the folder of data held when it was read last; None before that."""
         self.machine: Reading | None = None
@@ -162,31 +162,129 @@ class WorkbenchApp(App[None]):
         """What failed last, with the end of the engine's log."""
         self._saves: asyncio.Lock = asyncio.Lock()
         self._is_reading = False
+        self._has_all_styles = self._has_history = False
         self._look_again = asyncio.Event()
         self._live_before: set[str] = set()
         self._warming: Target | None = None
         self._first_mode = "watch" if run_name else "runs"
 
+    # === What it works with, made when it is first needed ===
+
+    @cached_property
+    def kgpt_command(self) -> Sequence[str]:
+        """What runs kgpt's commands."""
+        from workbench.children import COMMAND
+
+        return self._commands[1] or COMMAND
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """Starts and stops trainers."""
+        from workbench.launcher import Launcher
+
+        return Launcher(self.root, self.kgpt_command)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The runs."""
+        from workbench.catalog import Catalog
+
+        return Catalog(self.root, self.clock, lambda: self.launcher.starting)
+
+    @cached_property
+    def follower(self) -> Follower:
+        """Reads the run that is watched."""
+        from workbench.follower import Follower
+
+        return Follower(partial(self._tell, "recording"), self._poll_seconds, self._tell_damage)
+
+    @cached_property
+    def crowd(self) -> Crowd:
+        """Reads the runs beside it."""
+        from workbench.crowd import Crowd
+
+        return Crowd(partial(self._tell, "recording"), self._poll_seconds, self._tell_damage)
+
+    @cached_property
+    def playground(self) -> Playground:
+        """Writes with models."""
+        from workbench.engine import COMMAND, Engine
+        from workbench.playground import Playground
+
+        engine = Engine(self._commands[0] or COMMAND, self.engine_environment)
+        return Playground(engine, partial(self._tell, "playground"), self.stopwatch)
+
+    @cached_property
+    def attention(self) -> AttentionStudy:
+        """Looks into models."""
+        from workbench.attention_study import AttentionStudy
+
+        return AttentionStudy(self.playground, partial(self._tell, "attention"))
+
+    @cached_property
+    def labelling(self) -> Labelling:
+        """Asks classifiers."""
+        from workbench.labelling import Labelling
+
+        return Labelling(self.playground, partial(self._tell, "playground"))
+
+    @cached_property
+    def bench(self) -> TokenizerBench:
+        """Cuts texts."""
+        from workbench.tokenizer_bench import TokenizerBench
+
+        return TokenizerBench(self.playground, partial(self._tell, "tokenizers"))
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """The folder of the corpora."""
+        from kgpt.runs import data_folder
+
+        return data_folder()
+
     # === Life ===
 
     def on_load(self) -> None:
         """The colours, before any style is read: what is styled twice takes twice as long to show."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        is_known = self.settings.theme in self.available_themes
-        name = self.settings.theme if is_known else "kgpt-dark"
-        self.set_reactive(WorkbenchApp.theme, name)
-        self.stylesheet.set_variables(self.get_css_variables())
+        self.set_out(self.settings.theme)
 
     def on_mount(self) -> None:
         """The work in the background."""
         sys.setswitchinterval(SWITCH_SECONDS)
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+        if self._first_mode != "runs":
+            self.complete_styles()
+            self.switch_mode(self._first_mode)
+
+    def on_ready(self) -> None:
+        """From now on the screen is drawn; the rest waits until it has been."""
+        self._screen_stacks["runs"][0].call_after_refresh(self._begin_work)
+
+    async def _begin_work(self) -> None:
+        self.say_problems()
         self._recall_history()
         self._work(self._follow_catalog, "catalog")
         self._work(self.follower.run, "follower")
-        if self._first_mode != "runs":
-            self.switch_mode(self._first_mode)
+        runs_screen = self._screen_stacks["runs"][0]
+        if isinstance(runs_screen, RunsScreen):
+            await runs_screen.furnish()
+
+    def adjust_work(self) -> None:
+        """Another pace; the engine begins anew with its next request, on the device that was chosen."""
+        self._poll_seconds = float(self.preferences["refresh"])
+        self.follower.poll_seconds = self.crowd.poll_seconds = self._poll_seconds
+        engine = self.playground.engine
+        if engine.environment != self.engine_environment:
+            engine.environment = self.engine_environment
+            self._work(engine.kill, "engine")
+
+    def complete_styles(self) -> None:
+        """Read the styles of the other screens."""
+        if not self._has_all_styles:
+            self._has_all_styles = True
+            self.stylesheet.read(Path(__file__).with_name("screens.tcss"))
+            self.stylesheet.parse()
+            self.stylesheet.update(self)
 
     async def on_unmount(self) -> None:
         """Engine and exports go with the workbench, trainers stay; what was set and written is kept."""
@@ -210,8 +308,11 @@ class WorkbenchApp(App[None]):
     # === The history ===
 
     def _recall_history(self) -> None:
+        self._has_history = True
         if self.state_path is None:
             return
+        from workbench import generations, state
+
         try:
             kept = state.load_state(self.state_path / HISTORY_FILE, HISTORY_VERSION)
         except KgptError as error:
@@ -220,8 +321,10 @@ class WorkbenchApp(App[None]):
             self.playground.history = generations.of_state(kept)
 
     def _save_history(self) -> None:
-        if self.state_path is None or self.is_read_only:
+        if self.state_path is None or self.is_read_only or not self._has_history:
             return
+        from workbench import generations, state
+
         values = generations.as_state(self.playground.history)
         try:
             state.save_state(self.state_path / HISTORY_FILE, HISTORY_VERSION, values)
@@ -264,6 +367,8 @@ class WorkbenchApp(App[None]):
         live = {run.name for run in self.catalog.summaries if run.is_live}
         for run in self.catalog.summaries:
             if run.name in self._live_before and run.name not in live:
+                from workbench import wording
+
                 look = wording.look(run.state)
                 severity = "information" if run.state in ("finished", "stopped") else "error"
                 text = wording.situation(run, self.clock())
@@ -325,6 +430,8 @@ class WorkbenchApp(App[None]):
 
     def run_looks(self, names: Iterable[str]) -> dict[str, Look]:
         """How runs that are drawn together look on this theme."""
+        from workbench.palette import looks
+
         return looks(names, self.current_theme.dark)
 
     def overlay(self, name: str) -> None:
@@ -349,6 +456,7 @@ class WorkbenchApp(App[None]):
 
     def delete_run(self, name: str) -> None:
         """Delete a run in the background."""
+        from kgpt.runs import RunFolder
         from workbench import housekeeping
 
         async def work() -> None:
@@ -371,9 +479,10 @@ class WorkbenchApp(App[None]):
 
     def begin_export(self, order: ExportOrder) -> Export:
         """Export a run in a child process; it goes on when its dialog is closed."""
+        from workbench.children import Job
         from workbench.exports import Export
 
-        export = Export(order, children.Job(order.arguments(), command=self.kgpt_command))
+        export = Export(order, Job(order.arguments(), command=self.kgpt_command))
         self.exports.append(export)
 
         async def work() -> None:
@@ -411,16 +520,24 @@ class WorkbenchApp(App[None]):
         options: GenerateOptions,
         second: Target | None = None,
         count: int = 1,
+        before: Generation | None = None,
+        is_answer: bool = False,
     ) -> Generation:
-        """Start `count` generations, each with the next seed, by one model or by two side by side."""
+        """Start `count` generations, each with the next seed, by one model or by two side by side.
+
+        With `is_answer`, the prompt is a message, the next of the conversation `before`.
+        """
+        conversation: Any = {"before": before, "is_answer": is_answer}
         asked: list[Generation] = []
         for number in range(count):
             seed = None if options.seed is None else options.seed + number
             own = replace(options, seed=seed)
-            asked.append(self.playground.ask(target, prompt, own))
+            asked.append(self.playground.ask(target, prompt, own, **conversation))
             if second:
                 partner = asked[-1]
-                asked.append(self.playground.ask(second, prompt, own, partner=partner))
+                asked.append(
+                    self.playground.ask(second, prompt, own, partner=partner, **conversation)
+                )
         self._carry_out(asked)
         return asked[0]
 
@@ -442,6 +559,10 @@ class WorkbenchApp(App[None]):
 
         self._work(work, "generation")
 
+    def label(self, target: Target, text: str) -> None:
+        """Have a text labelled by a classifier."""
+        self._work(partial(self.labelling.ask, target, text), "labels")
+
     def look(self, view: View) -> None:
         """Have the text of the attention study read."""
         self._work(partial(self._study, self.attention.look, view), "attention")
@@ -461,6 +582,8 @@ class WorkbenchApp(App[None]):
         self._work(self._read_corpora, "corpora")
 
     async def _read_corpora(self) -> None:
+        from workbench.corpora import read_corpora
+
         found = await asyncio.to_thread(read_corpora, self.data_folder)
         if found != self.corpora:
             self.corpora = found
@@ -535,6 +658,7 @@ class WorkbenchApp(App[None]):
     def action_show(self, mode: str) -> None:
         """Bring a screen to the front."""
         if len(self.screen_stack) == 1 and mode != self.current_mode:
+            self.complete_styles()
             self.switch_mode(mode)
 
     async def action_quit(self) -> None:
@@ -581,33 +705,43 @@ class WorkbenchApp(App[None]):
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.notify(self.theme, title=_("Theme"), timeout=2)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The command palette: every action of the table, every run, and what Textual brings."""
-        for command in super().get_system_commands(screen):
-            if not (self.is_read_only and command.title == "Screenshot"):
-                yield SystemCommand(_(command.title), _(command.help), command.callback)
-        places: tuple[Place, ...] = ("everywhere",)
-        if isinstance(screen, WorkbenchScreen):
-            places = (screen.place, *places)
-        for place in places:
-            for key in keys_of(place):
-                if self.is_read_only and key.writes:
-                    continue
-                title = f"{_(PLACE_TITLES[place])}: {_(key.help)}"
-                yield SystemCommand(title, key.written, partial(self._act, key.action, screen))
-        for run in self.catalog.summaries:
-            yield SystemCommand(
-                _("Watch {name}", name=run.name),
-                wording.look(run.state).word,
-                partial(self.open_run, "watch", run.name),
-            )
-            yield SystemCommand(
-                _("Generate with {name}", name=run.name),
-                wording.look(run.state).word,
-                partial(self.open_run, "generate", run.name),
-            )
+    def action_themes(self) -> None:
+        """Choose a theme."""
+        from workbench.screens.themes import ThemesScreen
 
-    async def _act(self, action: str, screen: Screen[Any]) -> None:
-        await self.run_action(
-            action, screen if hasattr(screen, f"action_{action.split('(')[0]}") else self
-        )
+        self.push_screen(ThemesScreen())
+
+    def action_settings(self) -> None:
+        """Change the settings."""
+        from workbench.screens.settings import SettingsScreen
+
+        if self.is_read_only:
+            self.notify(_("The workbench was opened with --read-only."), severity="warning")
+        elif isinstance(self.screen, WorkbenchScreen):
+            self.push_screen(SettingsScreen())
+
+    def action_jump(self) -> None:
+        """Put a letter on every place to go to."""
+        from workbench.screens.jump import JumpScreen
+
+        if self.screen.focus_chain and not isinstance(self.screen, JumpScreen):
+            self.push_screen(JumpScreen(self.screen.focus_chain), self._jump_to)
+
+    def _jump_to(self, widget: Widget | None) -> None:
+        if widget is not None:
+            widget.focus()
+
+    def load_checkpoint(self, name: str, checkpoint: str) -> None:
+        """Show the Generate screen with one checkpoint of a run chosen."""
+        self.chosen_run, self.chosen_checkpoint = name, checkpoint
+        self.action_show("generate")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: every action of the table, every run and checkpoint, and what Textual brings."""
+        from workbench.commands import commands
+
+        for command in super().get_system_commands(screen):
+            is_writing = self.is_read_only and command.title == "Screenshot"
+            if not is_writing and command.title != "Theme":  # T shows them as one chooses
+                yield SystemCommand(_(command.title), _(command.help), command.callback)
+        yield from commands(self, screen)

@@ -17,7 +17,7 @@ from typing import Any
 
 from kgpt.errors import KgptError
 from kgpt.evaluations import Result, results
-from kgpt.runs import LIVE_STATES, Checkpoint, RunFolder
+from kgpt.runs import CLASSIFICATION, LIVE_STATES, Checkpoint, RunFolder
 from workbench.digest import NUMBERS, MetricsDigest
 from workbench.tail import JsonTail, is_number
 
@@ -46,6 +46,8 @@ class RunSummary:
     error: str = ""
     """What made the trainer fail."""
     task: str = ""
+    answers: bool = False
+    """It was tuned to answer."""
     preset: str = ""
     parameters: int | None = None
     configuration: dict[str, Any] = field(default_factory=dict)
@@ -75,6 +77,11 @@ class RunSummary:
     """Bytes on the disk, checkpoints included."""
     is_complete: bool = True
     """False while a long `metrics.jsonl` is still being read."""
+
+    @property
+    def is_classifier(self) -> bool:
+        """It gives labels, and writes nothing."""
+        return self.task == CLASSIFICATION
 
     @property
     def is_live(self) -> bool:
@@ -139,6 +146,7 @@ class RunReader:
             problem=self._problem,
             error=_error_text(status.get("error")),
             task=str(self._values.get("task") or ""),
+            answers=isinstance(self._values.get("template"), dict),
             preset=str(self._values.get("preset") or ""),
             parameters=_whole(self._values.get("parameters")),
             configuration=configuration,

@@ -29,7 +29,8 @@ class Crowd:
         on_error: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self.followers: dict[str, Follower] = {}
-        self._options = (on_change, poll_seconds, on_error)
+        self._poll_seconds = poll_seconds
+        self._on_change, self._on_error = on_change, on_error
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_paused = False
 
@@ -41,7 +42,8 @@ class Crowd:
             self._tasks.pop(name).cancel()
         for name, folder in wanted.items():
             if name not in self.followers:
-                follower = self.followers[name] = Follower(*self._options)
+                follower = Follower(self._on_change, self._poll_seconds, self._on_error)
+                self.followers[name] = follower
                 follower.pause(self._is_paused)
                 self._tasks[name] = asyncio.create_task(follower.run())
             self.followers[name].follow(folder)
@@ -52,6 +54,17 @@ class Crowd:
         self._is_paused = is_paused
         for follower in self.followers.values():
             follower.pause(is_paused)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Time between two looks."""
+        return self._poll_seconds
+
+    @poll_seconds.setter
+    def poll_seconds(self, seconds: float) -> None:
+        self._poll_seconds = seconds
+        for follower in self.followers.values():
+            follower.poll_seconds = seconds
 
     @property
     def data(self) -> dict[str, ChartData]:

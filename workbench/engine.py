@@ -22,7 +22,16 @@ from kgpt.language import _
 from kgpt.protocol import MAX_LINE_BYTES, decode, encode
 
 COMMAND = (sys.executable, "-m", "kgpt.serving.engine")
-FINAL_TYPES = ("loaded", "done", "tokens", "detokenized", "attention", "ablation", "error")
+FINAL_TYPES = (
+    "loaded",
+    "done",
+    "tokens",
+    "detokenized",
+    "attention",
+    "ablation",
+    "labels",
+    "error",
+)
 """Types of reply that end a request."""
 
 TERMINATE_SECONDS = 2.0
@@ -41,8 +50,12 @@ class Engine:
         await engine.close()
     """
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command = tuple(command)
+        self.environment = environment or {}
+        """What the next process gets, over this one's own environment."""
         self.state: EngineState = "off"
         self.generation = 0
         """How many processes have been started: what one has loaded, the next has not."""
@@ -96,7 +109,12 @@ class Engine:
                 stderr=log,
                 limit=MAX_LINE_BYTES,
                 start_new_session=True,  # a Ctrl-C or a hang-up of the terminal is for the workbench
-                env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONUNBUFFERED": "1"},
+                env={
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    **self.environment,
+                },
             )
 
     async def request(

@@ -75,6 +75,8 @@ class Generation:
     """The generation whose text it took up to one of its tokens."""
     partner: int | None = None
     """The first of the pair, if it is the second of two that were asked for side by side."""
+    messages: list[dict[str, str]] = field(default_factory=list)
+    """Of an answer: the turns before it, each a `role` and a `content`; the last is the prompt."""
     prompt_ids: list[int] = field(default_factory=list)
     """The prompt's tokens, where they are known."""
     has_exact_prompt: bool = False
@@ -89,6 +91,21 @@ class Generation:
     def is_active(self) -> bool:
         """It may still change."""
         return self.state in ACTIVE
+
+    @property
+    def turns(self) -> list[dict[str, str]]:
+        """Of an answer: the conversation, up to what has been written of it."""
+        if not self.messages:
+            return []
+        answer = {"role": "assistant", "content": self.text}
+        return [*self.messages, answer] if self.text else self.messages
+
+    @property
+    def whole(self) -> str:
+        """Prompt and text; of an answer, the conversation, a paragraph a turn."""
+        if not self.messages:
+            return self.prompt + self.text
+        return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in self.turns) + "\n"
 
     @property
     def seconds_to_first_token(self) -> float | None:
@@ -140,6 +157,8 @@ class Generation:
             "options": options_dict(self.options),
             "lead": self.lead.hex(),
         }
+        if self.messages:
+            values["messages"] = self.messages
         names = (
             "prompt state text tokens reason seconds number parent partner prompt_ids"
             " has_exact_prompt context_length"
@@ -179,6 +198,10 @@ def generation_of_dict(values: dict[str, Any]) -> Generation:
         value = values.get(name)
         setattr(generation, name, int(value) if is_number(value) else None)
     generation.reason = str(values.get("reason") or "")
+    generation.messages = [
+        {"role": str(turn["role"]), "content": str(turn["content"])}
+        for turn in values.get("messages") or ()
+    ]
     generation.prompt_ids = [int(token) for token in values.get("prompt_ids") or ()]
     generation.has_exact_prompt = values.get("has_exact_prompt") is True
     generation.lead = bytes.fromhex(values.get("lead") or "")

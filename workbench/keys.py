@@ -25,6 +25,8 @@ Place = Literal[
     "confirm",
     "form",
     "exporting",
+    "settings",
+    "jump",
 ]
 
 PLACE_TITLES: dict[Place, str] = {
@@ -42,6 +44,8 @@ PLACE_TITLES: dict[Place, str] = {
     "confirm": N_("Yes or no"),
     "form": N_("Form"),
     "exporting": N_("Export"),
+    "settings": N_("Settings"),
+    "jump": N_("Jump"),
 }
 
 
@@ -121,7 +125,12 @@ KEYS: tuple[Key, ...] = (
         True,
         display="?",
     ),
+    Key("everywhere", "ctrl+o", "jump", N_("Jump"), N_("A letter for every place to go to")),
+    Key("everywhere", "f2", "settings", N_("Settings"), N_("Change the settings"), writes=True),
     Key("everywhere", "t", "next_theme", N_("Theme"), N_("Next theme")),
+    Key(
+        "everywhere", "T,alt+t", "themes", N_("Themes"), N_("Choose a theme, shown as one chooses")
+    ),
     Key(
         "everywhere", "E,alt+e", "error_details", N_("Error"), N_("The last error in full, to copy")
     ),
@@ -257,6 +266,13 @@ KEYS: tuple[Key, ...] = (
         "esc",
     ),
     Key("generate", "ctrl+r", "again", N_("Again"), N_("Same prompt, new seed")),
+    Key(
+        "generate",
+        "ctrl+n",
+        "reset",
+        N_("New"),
+        N_("Begin a new conversation, or an empty prompt"),
+    ),
     Key("generate", "ctrl+l", "extend", N_("Go on"), N_("Take the text into the prompt"), True),
     Key("generate", "ctrl+t", "edit", N_("Prompt"), N_("Back to the prompt")),
     Key("generate", "y", "copy", N_("Copy"), N_("Copy the text that was written"), True),
@@ -382,6 +398,10 @@ KEYS: tuple[Key, ...] = (
     Key("form", "ctrl+g,ctrl+j", "begin", N_("Begin"), N_("Begin"), True, "^g"),
     Key("form", "ctrl+y", "copy", N_("Copy"), N_("Copy the command line"), True, "^y"),
     Key("exporting", "ctrl+x", "stop", N_("Stop"), N_("Stop the export"), True, "^x"),
+    Key(
+        "settings", "ctrl+g,ctrl+j,ctrl+s", "save", N_("Save"), N_("Save the settings"), True, "^g"
+    ),
+    Key("jump", "escape,ctrl+o", "cancel", N_("Stay"), N_("Stay here"), display="esc"),
     # Help
     Key(
         "help",

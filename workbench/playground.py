@@ -124,9 +124,18 @@ class Playground:
         options: GenerateOptions,
         *,
         partner: Generation | None = None,
+        before: Generation | None = None,
+        is_answer: bool = False,
     ) -> Generation:
-        """Put a generation into the history; `run` carries it out."""
+        """Put a generation into the history; `run` carries it out.
+
+        With `is_answer`, the prompt is a message to a model that answers, after those of `before`.
+        """
         generation = Generation(target, prompt, options, request_id=self.engine.new_id())
+        if is_answer:
+            turns = before.turns if before else []
+            generation.messages = [*turns, {"role": "user", "content": prompt}]
+            generation.parent = before.number if before else None
         if partner:
             generation.partner, generation.slot = partner.number, SECOND
         return self._add(generation)
@@ -222,18 +231,21 @@ class Playground:
         loaded = self.replies.get(slot, {})
         context = loaded.get("context_length")
         generation.context_length = int(context) if is_number(context) else None
-        if not generation.has_exact_prompt:
+        if not (generation.has_exact_prompt or generation.messages):
             generation.prompt_ids = await self._prompt_ids(generation, loaded)
         if not generation.is_active:
             return
         generation.state, generation.asked_at = "writing", self.clock()
         self.on_change()
-        exact = {"ids": generation.prompt_ids} if generation.has_exact_prompt else {}
+        wanted: dict[str, Any] = {"prompt": generation.prompt}
+        if generation.has_exact_prompt:
+            wanted["ids"] = generation.prompt_ids
+        if generation.messages:
+            wanted = {"messages": generation.messages}
         request = {
             "type": "generate",
             "slot": slot,
-            "prompt": generation.prompt,
-            **exact,
+            **wanted,
             "options": options_dict(generation.options),
             "alternatives": ALTERNATIVES,
         }

@@ -22,7 +22,6 @@ class Settings:
     """The remembered values."""
 
     theme: str = "kgpt-dark"
-    language: str = ""
     """`en` or `pt_BR`; empty: what the environment says."""
     x_axis: str = "step"
     smoothing: float = 0.8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ os.environ["TEXTUAL_ANIMATIONS"] = "none"  # read when Textual is imported
 
 import fixture_runs  # noqa: E402
 import pytest  # noqa: E402
+from textual.css.query import NoMatches  # noqa: E402
 from textual.pilot import Pilot  # noqa: E402
 
 from workbench.app import WorkbenchApp  # noqa: E402
@@ -63,10 +65,11 @@ Until = Callable[..., Awaitable[None]]
 
 
 async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 40.0) -> None:
-    """Wait until something holds; fail with what it is when it never does."""
+    """Wait until something holds, and the widgets that it asks are there; fail when it never does."""
     for _ in range(int(seconds / 0.02)):
-        if holds():
-            await pilot.pause()
-            return
+        with contextlib.suppress(NoMatches):
+            if holds():
+                await pilot.pause()
+                return
         await pilot.pause(0.02)
     raise AssertionError("waited in vain")

@@ -103,6 +103,9 @@ def load(message: dict[str, Any]) -> None:
 def pieces(message: dict[str, Any]) -> list[int]:
     """The continuation, as places of words: they depend on the seed, or on the last id of a prompt of ids."""
     options = message["options"]
+    if "messages" in message:  # as many turns as there are shift the words
+        start = len(message["messages"]) + options.get("seed", 0)
+        return [(start + n) % len(WORDS) for n in range(options["max_tokens"])]
     start = message["ids"][-1] + 1 if "ids" in message else options.get("seed", 0)
     return [(start + n) % len(WORDS) for n in range(options["max_tokens"])]
 
@@ -226,6 +229,18 @@ def ablate(message: dict[str, Any]) -> None:
     )
 
 
+def classify(message: dict[str, Any]) -> None:
+    """Spam where money is spoken of; unsure of the empty."""
+    results = []
+    for text in message["texts"]:
+        spam = 0.9 if "money" in text else 0.5 if len(text) < 4 else 0.2
+        label = None if spam == 0.5 else "spam" if spam > 0.5 else "ham"
+        results.append(
+            {"text": text, "label": label, "probabilities": {"ham": 1 - spam, "spam": spam}}
+        )
+    say("labels", id=message["id"], results=results)
+
+
 def main() -> None:
     print("the engine's log begins", file=sys.stderr, flush=True)
     if "crash-at-start" in MANNERS:
@@ -242,6 +257,7 @@ def main() -> None:
         "detokenize": detokenize,
         "attention": attention,
         "ablate": ablate,
+        "classify": classify,
     }
     while (message := inbox.get())["type"] != "quit":
         action = actions.get(message["type"])

@@ -6,6 +6,7 @@ blinks, nothing is animated, and the folder of the runs is always called `saved_
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Any
 import fixture_runs
 from fixture_corpora import a_corpus
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -94,8 +96,9 @@ def make_app(
 async def settle(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
     """Wait until something holds, then until every message has been handled."""
     for _ in range(600):
-        if holds():
-            break
+        with contextlib.suppress(NoMatches):
+            if holds():
+                break
         await pilot.pause(0.02)
     for _ in range(5):
         await pilot.pause(0.03)

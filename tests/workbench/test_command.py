@@ -71,6 +71,7 @@ def test_only_floor_0_of_kgpt_is_imported() -> None:
         "evaluations",
         "config_values",
         "presets",
+        "language",
     )
     allowed = {f"kgpt.{name}" for name in names} | {"kgpt"}
     assert set(loaded_after(code, ())) <= allowed

@@ -256,8 +256,8 @@ async def test_a_damaged_history_is_said_and_kept_aside(
 ) -> None:
     (tmp_path / "history.json").write_text("{")
     app = make_app(state_path=tmp_path)
-    async with app.run_test():
-        assert any("damaged" in note.message for note in app._notifications)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: any("damaged" in note.message for note in app._notifications))
     assert (tmp_path / "history.unreadable").exists()
 
 

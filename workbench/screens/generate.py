@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Button, OptionList, Select
 
 from kgpt.errors import KgptError
@@ -21,13 +22,16 @@ from workbench.sampling_fields import texts_of
 from workbench.screens.base import WorkbenchScreen
 from workbench.widgets.bindings import bindings_of
 from workbench.widgets.history import History
+from workbench.widgets.label_bars import LabelBars
 from workbench.widgets.options_form import OptionsForm
 from workbench.widgets.output import VIEWS, Output
-from workbench.widgets.prompt import Prompt
+from workbench.widgets.prompt import Kind, Prompt
 from workbench.widgets.token_details import TokenDetails
 
 FRAME_SECONDS = 1 / 20
 """Tokens that come faster than this are drawn together."""
+LABEL_SECONDS = 0.25
+"""Without a key for so long, a text is labelled."""
 SAVED = "generations.jsonl"
 """In a run's folder: the texts that the user saved, beside the trainer's own samples.jsonl."""
 
@@ -45,6 +49,7 @@ class GenerateScreen(WorkbenchScreen):
             with Vertical(id="writing"):
                 yield Prompt()
                 yield Output()
+                yield LabelBars()
             with Vertical(id="side"):
                 yield OptionsForm(self.workbench.settings)
                 yield History()
@@ -56,6 +61,10 @@ class GenerateScreen(WorkbenchScreen):
         self._run_shown: str | None = None
         self._recalled: int | None = None
         self._draft = ""
+        self._is_fresh = False
+        self._put_back: Generation | None = None
+        self._label_timer: Timer | None = None
+        self.query_one(LabelBars).display = False
         output = self.query_one(Output)
         output.border_title = _("output")
         output.view = self.workbench.settings.view
@@ -73,9 +82,27 @@ class GenerateScreen(WorkbenchScreen):
         if wanted and wanted != self._run_shown:
             form.choose_run(wanted)
             self._run_shown = wanted
+        if checkpoint := self.workbench.chosen_checkpoint:
+            self.workbench.chosen_checkpoint = None
+            form.choose_checkpoint(checkpoint)
         if self.is_current:
             self._warm_up()
+        self._show_kind()
         self.show_playground()
+
+    @property
+    def kind(self) -> Kind:
+        """What the chosen run makes of a text."""
+        run = self.query_one(OptionsForm).run
+        if run is None:
+            return "text"
+        return "labels" if run.is_classifier else "chat" if run.answers else "text"
+
+    def _show_kind(self) -> None:
+        kind = self.kind
+        self.query_one(Prompt).call_for(kind)
+        self.query_one(Output).display = kind != "labels"
+        self.query_one(LabelBars).display = kind == "labels"
 
     def _warm_up(self) -> None:
         target = self.query_one(OptionsForm).target
@@ -92,6 +119,12 @@ class GenerateScreen(WorkbenchScreen):
             return
         self._is_due = False
         shown = self.shown
+        if self.kind == "labels":
+            self.query_one(LabelBars).show(self.workbench.labelling, playground.stage)
+        if shown and shown.messages and shown.state == "failed" and shown is not self._put_back:
+            self._put_back = shown  # what was written is not lost
+            if not self.query_one(Prompt).text:
+                self.query_one(Prompt).put(shown.prompt)
         self.query_one(Output).show(playground.pair(shown) if shown else (), playground)
         self.query_one(History).show(playground.history, shown)
         self.query_one(OptionsForm).set_busy(playground.is_busy)
@@ -99,6 +132,8 @@ class GenerateScreen(WorkbenchScreen):
     @property
     def shown(self) -> Generation | None:
         """The generation that is looked at: one that was recalled, else what was asked for last."""
+        if self._is_fresh:
+            return None
         playground = self.workbench.playground
         current = playground.current
         is_remembered = current is not None and not current.request_id
@@ -106,8 +141,9 @@ class GenerateScreen(WorkbenchScreen):
 
     def _show(self, generation: Generation) -> None:
         """Look at a generation, with its prompt ready to be asked again."""
-        self._shown = generation
-        self.query_one(Prompt).put(generation.prompt)
+        self._shown, self._is_fresh = generation, False
+        if not generation.messages:
+            self.query_one(Prompt).put(generation.prompt)
         self.show_playground()
 
     # === Events ===
@@ -117,8 +153,25 @@ class GenerateScreen(WorkbenchScreen):
         form = self.query_one(OptionsForm)
         if event.select.id == "run" and form.run:
             self.workbench.chosen_run = self._run_shown = form.run.name
+        self._show_kind()
         self._warm_up()
+        self._label()
         self.show_playground()
+
+    def on_text_area_changed(self) -> None:
+        """A classifier says what it thinks as one types."""
+        if self._label_timer is not None:
+            self._label_timer.stop()
+        self._label_timer = self.set_timer(LABEL_SECONDS, self._label)
+
+    def _label(self) -> None:
+        target, text = self.query_one(OptionsForm).target, self.query_one(Prompt).text
+        if self.kind != "labels" or target is None:
+            return
+        if text.strip():
+            self.workbench.label(target, text)
+        else:
+            self.workbench.labelling.forget()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The one button does and undoes."""
@@ -160,11 +213,23 @@ class GenerateScreen(WorkbenchScreen):
         self._write()
 
     def action_again(self) -> None:
-        """The same prompt with another seed."""
+        """The same prompt with another seed; of a conversation, the last message once more."""
+        shown = self.shown
+        if self.kind == "chat" and shown is not None and shown.messages:
+            self._shown = self.workbench.playground.get(shown.parent)
+            self._is_fresh = self._shown is None
+            self.query_one(Prompt).put(shown.prompt)
         self._write(seed=random.randrange(2**31))
 
     def _write(self, seed: int | None = None) -> None:
         form, prompt = self.query_one(OptionsForm), self.query_one(Prompt).text
+        kind = self.kind
+        if kind == "labels":
+            self._label()
+            return
+        if kind == "chat" and not prompt.strip():
+            self.notify(_("Write a message first."), timeout=3)
+            return
         try:
             options, count = form.options(), form.num_samples()
         except KgptError as error:
@@ -175,11 +240,31 @@ class GenerateScreen(WorkbenchScreen):
         target = form.target
         if self._may_write(target) and target is not None:
             form.remember(self.workbench.settings)
-            self._shown, self._recalled = None, None
+            before = self._conversation(target) if kind == "chat" else None
+            self._shown, self._recalled, self._is_fresh = None, None, False
             second = form.second_target
             if second and options.seed is None:  # two models are compared on one seed
                 options = replace(options, seed=random.randrange(2**31))
-            self._shown = self.workbench.write(target, prompt, options, second, count)
+            self._shown = self.workbench.write(
+                target, prompt, options, second, count, before, is_answer=kind == "chat"
+            )
+            if kind == "chat":
+                self.query_one(Prompt).put("")
+
+    def _conversation(self, target: Target) -> Generation | None:
+        """The conversation that goes on: the one that is shown, with this run, as far as it was answered."""
+        shown = self.shown
+        if shown is None or not shown.messages or shown.target.run != target.run:
+            return None
+        return shown if shown.text else self.workbench.playground.get(shown.parent)
+
+    def action_reset(self) -> None:
+        """Begin anew; what was said stays in the history."""
+        if not self.workbench.playground.is_busy:
+            self._shown, self._is_fresh = None, True
+            self.query_one(Prompt).put("")
+            self.query_one(Prompt).focus()
+            self.show_playground()
 
     def _may_write(self, target: Target | None) -> bool:
         if target is None:
@@ -198,6 +283,9 @@ class GenerateScreen(WorkbenchScreen):
             options = self.query_one(OptionsForm).options()
         except KgptError as error:
             self.workbench.show_error(error)
+            return
+        if taken.generation.messages:
+            self.notify(_("An answer has no branches: ask again, with ctrl+r."), timeout=4)
             return
         if self._may_write(taken.generation.target):
             branch = self.workbench.write_branch(
@@ -227,7 +315,7 @@ class GenerateScreen(WorkbenchScreen):
     def action_extend(self) -> None:
         """Take the text into the prompt, to go on from there."""
         generation = self._shown_text()
-        if generation and not generation.is_active:
+        if generation and not generation.is_active and not generation.messages:
             prompt = self.query_one(Prompt)
             prompt.put(generation.prompt + generation.text)
             prompt.focus()
@@ -236,7 +324,7 @@ class GenerateScreen(WorkbenchScreen):
         """Copy what was written."""
         generation = self._shown_text()
         if generation:
-            self.workbench.copy(generation.prompt + generation.text, _("the text"))
+            self.workbench.copy(generation.whole, _("the text"))
 
     def action_save(self) -> None:
         """Append the text to a file in its run's folder."""
@@ -255,6 +343,7 @@ class GenerateScreen(WorkbenchScreen):
             "prompt": generation.prompt,
             "text": generation.text,
             "tokens": generation.tokens,
+            **({"messages": generation.messages} if generation.messages else {}),
             **options_dict(generation.options),
         }
         try:
@@ -274,7 +363,7 @@ class GenerateScreen(WorkbenchScreen):
         """Read the text in the pager."""
         generation = self._shown_text()
         if generation:
-            text = generation.prompt + generation.text
+            text = generation.whole
             self._outside(lambda: terminal_programs.page(text))
 
     def action_editor(self) -> None:
@@ -353,7 +442,7 @@ class GenerateScreen(WorkbenchScreen):
         generation = self._shown_text()
         if generation and not generation.is_active:
             study = self.workbench.attention
-            study.open(generation.target, generation.prompt + generation.text)
+            study.open(generation.target, generation.whole)
             self.workbench.action_show("attention")
 
     def action_reuse(self) -> None:

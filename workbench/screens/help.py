@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -13,9 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from kgpt.language import _
-from workbench.keys import GLOSSARY, PLACE_TITLES, Place, keys_of
+from workbench.keys import GLOSSARY, PLACE_TITLES, Place
 from workbench.widgets.bindings import TranslatedKeys, bindings_of
 from workbench.widgets.colors import rich_style
+
+if TYPE_CHECKING:
+    from workbench.app import WorkbenchApp
 
 EVERYWHERE: Place = "everywhere"
 
@@ -48,7 +51,7 @@ class HelpScreen(TranslatedKeys, ModalScreen[None]):
         table.add_column(style=rich_style(self.app, "foreground-muted"))
         for place in (*self._places, EVERYWHERE):
             self._add_title(table, _(PLACE_TITLES[place]))
-            for key in keys_of(place):
+            for key in cast("WorkbenchApp", self.app).keys_of(place):
                 if key.writes and getattr(self.app, "is_read_only", False):
                     continue
                 table.add_row(key.written, _(key.help))

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
 from kgpt.errors import KgptError
 from kgpt.language import _, ngettext
-from kgpt.runs import RunFolder
-from workbench.catalog import RunSummary
 from workbench.screens.base import WorkbenchScreen
+
+if TYPE_CHECKING:
+    from workbench.catalog import RunSummary
 
 
 class RunActions(WorkbenchScreen):
@@ -34,6 +35,7 @@ class RunActions(WorkbenchScreen):
         run, launcher = self.run_in_hand, self.workbench.launcher
         if run is None:
             return
+        from kgpt.runs import RunFolder
         from workbench.screens.dialogs import ConfirmScreen
 
         folder = RunFolder(run.path)
@@ -88,6 +90,7 @@ class RunActions(WorkbenchScreen):
         if run is None:
             return
 
+        from kgpt.runs import RunFolder
         from workbench import housekeeping
         from workbench.screens.dialogs import AskScreen
 

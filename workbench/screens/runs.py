@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
 from kgpt.language import _
-from workbench.catalog import RunSummary
-from workbench.columns import COLUMNS
-from workbench.filters import Filter, FilterError, parse
 from workbench.screens.run_actions import RunActions
 from workbench.widgets.bindings import bindings_of
-from workbench.widgets.run_details import RunDetails, muted
-from workbench.widgets.run_table import RunTable
+from workbench.widgets.colors import muted
+from workbench.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from textual.widgets import DataTable
+
+    from workbench.catalog import RunSummary
+    from workbench.filters import Filter
+    from workbench.widgets.run_details import RunDetails
+    from workbench.widgets.run_table import RunTable
 
 AGE_SECONDS = 5
 """How often the ages in the table are written anew."""
@@ -27,36 +31,57 @@ class RunsScreen(RunActions):
     """Table and details; an empty folder says how to begin."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("runs")]
-    AUTO_FOCUS = "RunTable"
+    AUTO_FOCUS = None
     place = "runs"
 
-    def compose_body(self) -> ComposeResult:
-        """The table beside or above the details, or the empty state."""
-        yield Static(id="empty")
-        with Container(id="runs-body"):
-            with Vertical(id="runs-list"):
-                yield Input(
-                    placeholder=_("words, val<3.2, lr>=1e-4, state:live, -not, this | that"),
-                    id="filter",
-                    compact=True,
-                )
-                yield Static(id="filter-note", markup=False)
-                yield RunTable()
-            yield RunDetails()
+    @property
+    def table(self) -> RunTable:
+        """The runs."""
+        return cast("RunTable", self.query_one("RunTable"))
 
-    def on_mount(self) -> None:
-        """Nothing is known yet: the first reading takes a moment."""
-        self._filter = Filter()
-        self.query_one("#filter", Input).display = False
-        self.query_one("#filter-note").display = False
-        self.query_one("#empty", Static).update(muted(_("Looking for runs…")))
-        self.query_one("#runs-body").display = False
+    is_furnished = False
+    """Table and details are there; the first frame does not wait for them."""
+
+    def compose(self) -> ComposeResult:
+        """The first frame: nothing is known yet."""
+        yield TopBar(self.place)
+        yield Static(muted(_("Looking for runs…")), id="empty")
+
+    async def furnish(self) -> None:
+        """Mount the table beside or above the details, after the first frame."""
+        from textual.containers import Container, Vertical
+        from textual.widgets import Footer
+
+        from workbench.filters import Filter
+        from workbench.widgets.run_details import RunDetails
+        from workbench.widgets.run_table import RunTable
+
+        self._filter: Filter = Filter()
+        self.workbench.complete_styles()
+        field = Input(
+            placeholder=_("words, val<3.2, lr>=1e-4, state:live, -not, this | that"),
+            id="filter",
+            compact=True,
+        )
+        note = Static(id="filter-note", markup=False)
+        table = RunTable()
+        runs = Vertical(field, note, table, id="runs-list")
+        body = Container(runs, RunDetails(), id="runs-body")
+        field.display = note.display = body.display = False
+        await self.mount(body, Footer(compact=True))
+        self.is_furnished = True
+        table.focus()
         self.set_interval(1, self._show_details)
         self.set_interval(AGE_SECONDS, self._grow_older)
+        self.on_screen_resume()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be done with runs that are not shown."""
+        return self.is_furnished and super().check_action(action, parameters)
 
     def show_runs(self) -> None:
         """Bring the table up to date."""
-        if not self.workbench.has_read:
+        if not (self.workbench.has_read and self.is_furnished):
             return
         catalog = self.workbench.catalog
         self.show_note()
@@ -66,7 +91,7 @@ class RunsScreen(RunActions):
         empty.update(empty_state(str(catalog.root), self.workbench.is_read_only))
         app, now = self.workbench, self.workbench.clock()
         matching = [run for run in catalog.summaries if self._filter.matches(run, now)]
-        table = self.query_one(RunTable)
+        table = self.table
         table.show(matching, now, app.run_looks(app.overlaid), app.pinned)
         if self.begun_run in {run.name for run in matching}:
             table.move_to(str(self.begun_run))
@@ -82,18 +107,18 @@ class RunsScreen(RunActions):
         """Go back to the run that was looked at elsewhere."""
         chosen = self.workbench.chosen_run
         super().on_screen_resume()
-        if chosen:
-            self.query_one(RunTable).move_to(chosen)
+        if chosen and self.is_furnished:
+            self.table.move_to(chosen)
 
     @property
     def run_in_hand(self) -> RunSummary | None:
         """The run under the cursor."""
-        return self.workbench.catalog.get(self.query_one(RunTable).chosen or "")
+        return self.workbench.catalog.get(self.table.chosen or "")
 
     def _show_details(self) -> None:
         app = self.workbench
         pinned = app.catalog.get(app.pinned or "")
-        self.query_one(RunDetails).show(self.run_in_hand, app.clock(), pinned)
+        cast("RunDetails", self.query_one("RunDetails")).show(self.run_in_hand, app.clock(), pinned)
 
     # === Events ===
 
@@ -113,6 +138,8 @@ class RunsScreen(RunActions):
 
     def on_input_changed(self) -> None:
         """The filter works while it is typed; what means nothing is told, and the last that did stays."""
+        from workbench.filters import FilterError, parse
+
         note = self.query_one("#filter-note", Static)
         try:
             self._filter = parse(self.query_one("#filter", Input).value)
@@ -127,7 +154,7 @@ class RunsScreen(RunActions):
         """Enter goes back to the table; an empty filter goes away."""
         field = self.query_one("#filter", Input)
         field.display = bool(field.value)
-        self.query_one(RunTable).focus()
+        self.table.focus()
 
     # === Actions ===
 
@@ -139,32 +166,36 @@ class RunsScreen(RunActions):
 
     def go_back(self) -> bool:
         """Close the filter; whether there was one."""
+        if not self.is_furnished:
+            return False
         field = self.query_one("#filter", Input)
         was_shown = bool(field.display)
         field.value = ""
         field.display = False
-        self.query_one(RunTable).focus()
+        self.table.focus()
         return was_shown
 
     def action_sort(self) -> None:
         """Sort by the next column."""
+        from workbench.columns import COLUMNS
+
         ids = [column.id for column in COLUMNS]
-        table = self.query_one(RunTable)
+        table = self.table
         self._sort_by(ids[(ids.index(table.sort_column) + 1) % len(ids)])
 
     def action_reverse(self) -> None:
         """Turn the order around."""
-        self._sort_by(self.query_one(RunTable).sort_column)
+        self._sort_by(self.table.sort_column)
 
     def _sort_by(self, column: str) -> None:
-        table = self.query_one(RunTable)
+        table = self.table
         table.is_reversed = not table.is_reversed if table.sort_column == column else False
         table.sort_column = column
         table.restyle()
 
     def action_cursor(self, direction: str) -> None:
         """Move the cursor by one row."""
-        table = self.query_one(RunTable)
+        table = self.table
         table.action_cursor_down() if direction == "down" else table.action_cursor_up()
 
     def action_watch(self) -> None:
@@ -218,7 +249,7 @@ class RunsScreen(RunActions):
 
     def action_copy_path(self) -> None:
         """Copy the path of the run under the cursor."""
-        self.workbench.copy_run_path(self.query_one(RunTable).chosen)
+        self.workbench.copy_run_path(self.table.chosen)
 
 
 def empty_state(root: str, is_read_only: bool = False) -> Content:

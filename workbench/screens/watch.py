@@ -32,6 +32,7 @@ from workbench.widgets.loss_chart import LossChart, Overlay
 from workbench.widgets.run_header import RunHeader
 from workbench.widgets.side_panel import SidePanel
 from workbench.widgets.strips import Strips
+from workbench.widgets.writing import write
 
 
 class WatchScreen(CurveFiles):
@@ -101,7 +102,7 @@ class WatchScreen(CurveFiles):
         if run is None:
             app = self.workbench
             text = empty_state(str(app.catalog.root), app.is_read_only)
-            self.query_one("#empty", Static).update(text)
+            write(self.query_one("#empty", Static), text)
             return
         follower = self.workbench.follower
         if follower.folder is None or follower.folder.path != run.path:
@@ -164,12 +165,12 @@ class WatchScreen(CurveFiles):
         is_waiting = data is None or data.is_empty
         self.query_one("#waiting").display = is_waiting
         self.query_one(LossChart).display = not is_waiting
-        self.query_one("#waiting", Static).update(waiting_text(run, self.workbench.clock()))
+        write(self.query_one("#waiting", Static), waiting_text(run, self.workbench.clock()))
         recording = self.workbench.follower.recording
         broken = recording.history.broken("step") if recording else np.empty(0)
         text = banner(run, float(broken[-1]) if len(broken) else None)
         self.query_one("#banner").display = text is not None
-        self.query_one("#banner", Static).update(text or "")
+        write(self.query_one("#banner", Static), text or "")
 
     def show_recording(self) -> None:
         """Draw what the followers have read and computed."""
@@ -212,10 +213,10 @@ class WatchScreen(CurveFiles):
         follower, looks = self.workbench.follower, self._looks()
         line = self.query_one("#legend", Static)
         if self._cursor is not None and self._readout:
-            line.update(self._readout_line(looks))
+            write(line, self._readout_line(looks))
             return
         is_reading = follower.is_reading
-        line.update(legend(follower.data, self._view, is_reading, looks, self._follows))
+        write(line, legend(follower.data, self._view, is_reading, looks, self._follows))
 
     def _keep_at_the_end(self) -> None:
         data, chart = self.workbench.follower.data, self.query_one(LossChart)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.style import Style
 from textual.app import App
 from textual.color import Color, ColorParseError
+from textual.content import Content
 from textual.theme import Theme
 
 THEMES = (
@@ -68,3 +69,8 @@ def rich_style(app: App[object], name: str, bold: bool = False) -> Style:
     except ColorParseError:  # a theme may say `auto`
         return Style(bold=bold)
     return Style(color=color.rich_color, bold=bold)
+
+
+def muted(text: str) -> Content:
+    """Text that stays in the background."""
+    return Content.styled(text, "$foreground-muted")

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 from kgpt.language import _
 from workbench.recording import LogTail
 from workbench.widgets.run_details import muted
+from workbench.widgets.writing import write
 
 LINES = 1000
 """The newest lines that are shown."""
@@ -86,6 +87,6 @@ class LogPane(Vertical):
         parts = [Content("\n".join(self._shown()))]
         if self._words:
             parts += [muted(_("last words of its process:")), Content("\n".join(self._words))]
-        self.query_one("#log-lines", Static).update(Content("\n").join(parts))
+        write(self.query_one("#log-lines", Static), Content("\n").join(parts), is_fixed=False)
         if is_at_end:
             scroll.scroll_end(animate=False)

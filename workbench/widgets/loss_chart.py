@@ -237,6 +237,9 @@ class LossChart(PlotWidget, inherit_bindings=False):  # type: ignore[call-arg]
         column, _ = self.get_pixel_from_coordinate(x, self._y_min)
         return min(int(column), int(self._scale_rectangle.right) - 1)
 
+    def _update_legend(self) -> None:
+        """No names inside the chart: textual-plot would lay out the whole screen with every line that is drawn."""
+
     def _render_line_plot(self, dataset: LinePlot) -> None:
         """Draw a line through numpy; textual-plot takes a Python step for each of its dots."""
         canvas = self.query_one("#plot", Canvas)

@@ -57,9 +57,13 @@ class ModelPicker(Vertical):
         run = next((run for run in self._runs if run.path.resolve() == target.run.resolve()), None)
         if run:
             self.choose_run(run.name)
-            values = [value for _, value in _checkpoint_options(run)]
-            if target.checkpoint in values:
-                self._menus[1].value = target.checkpoint
+            self.choose_checkpoint(target.checkpoint)
+
+    def choose_checkpoint(self, checkpoint: str) -> None:
+        """Choose `best`, `last` or a step of the chosen run, if it is there."""
+        run = self.run
+        if run and checkpoint in [value for _, value in _checkpoint_options(run)]:
+            self._menus[1].value = checkpoint
 
     def choose_other(self, than: Target) -> None:
         """Choose another checkpoint than this model's if the choice is the same: of its run, else of another one."""

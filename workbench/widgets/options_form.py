@@ -88,6 +88,10 @@ class OptionsForm(Vertical):
         """Choose a run, if it can write."""
         self.query_one("#model", ModelPicker).choose_run(name)
 
+    def choose_checkpoint(self, step: str) -> None:
+        """Choose a checkpoint of the chosen run by its step, if it has it."""
+        self.query_one("#model", ModelPicker).choose_checkpoint(step)
+
     @property
     def run(self) -> RunSummary | None:
         """The chosen run."""

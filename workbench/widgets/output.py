@@ -35,6 +35,10 @@ HINTS = {
 }
 
 
+NAMES = {"user": N_("you"), "assistant": N_("model"), "system": N_("system")}
+COLORS = {"user": "$secondary", "assistant": "$primary"}
+
+
 class Pane(Vertical):
     """One text, and the line below it. The ids of the second pane of a pair end with `-2`."""
 
@@ -178,11 +182,30 @@ def _text(generation: Generation | None) -> Content:
     if generation is None:
         return muted(_("Write a prompt and press ctrl+g: the model continues it here."))
     cursor = "▌" if generation.state == "writing" else ""
+    if generation.messages:
+        return conversation(generation, cursor)
     return Content.assemble(
         Content.styled(generation.prompt, "$foreground-muted"),
         Content(generation.text),
         (cursor, "$primary"),
     )
+
+
+def conversation(generation: Generation, cursor: str = "") -> Content:
+    """The turns, each under who said it."""
+    turns = [
+        Content.assemble(
+            (
+                f"{_(NAMES.get(turn['role'], turn['role']))}\n",
+                f"bold {COLORS.get(turn['role'], '$accent')}",
+            ),
+            turn["content"],
+        )
+        for turn in generation.turns
+    ]
+    if not generation.text and generation.is_active:
+        turns.append(Content.styled(_(NAMES["assistant"]) + "\n", f"bold {COLORS['assistant']}"))
+    return Content.assemble(Content("\n\n").join(turns), (cursor, "$primary"))
 
 
 def _line(generation: Generation | None, playground: Playground) -> Content:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from textual.message import Message
 
 from kgpt.language import N_, _
 from workbench.widgets.entry import TextEntry
 
 PLACEHOLDER = N_("Write how it begins; ctrl+g lets the model go on.")
+
+Kind = Literal["text", "chat", "labels"]
+"""What a run makes of a text: it goes on with it, answers it, or labels it."""
+
+CALLS: dict[Kind, tuple[str, str]] = {
+    "text": (N_("prompt"), PLACEHOLDER),
+    "chat": (N_("message"), N_("Write a message; ctrl+g sends it, ctrl+n begins anew.")),
+    "labels": (N_("text to label"), N_("Write or paste a text.")),
+}
 
 
 class Prompt(TextEntry):
@@ -36,6 +47,11 @@ class Prompt(TextEntry):
         if text != self.text:
             self.replace(text, (0, 0), self.document.end)
         self.move_cursor(self.document.end)
+
+    def call_for(self, kind: Kind) -> None:
+        """Say what is to be written: the beginning of a text, a message, a text to label."""
+        title, placeholder = CALLS[kind]
+        self.border_title, self.placeholder = _(title), _(placeholder)
 
     @property
     def _drawn_line(self) -> int:

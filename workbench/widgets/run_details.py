@@ -14,6 +14,7 @@ from kgpt.language import _
 from kgpt.runs import Checkpoint
 from workbench import wording
 from workbench.catalog import RunSummary
+from workbench.widgets.colors import muted as muted
 
 TRAINING_KEYS = ("data", "batch_size", "precision", "minutes", "seed")
 MODEL_KEYS = ("num_layers", "num_heads", "width", "context_length", "vocabulary_size", "dropout")
@@ -68,11 +69,6 @@ def _head(run: RunSummary, now: float) -> Content:
         muted(f"  {wording.situation(run, now)}"),
         muted(f"  ·  {model}" if model else ""),
     )
-
-
-def muted(text: str) -> Content:
-    """Text that stays in the background."""
-    return Content.styled(text, "$foreground-muted")
 
 
 def _pair(label: str, value: str, style: str = "") -> Content:

@@ -9,6 +9,7 @@ from kgpt.language import _, number
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.widgets.run_details import muted
+from workbench.widgets.writing import write
 
 
 class RunHeader(Static):
@@ -17,11 +18,11 @@ class RunHeader(Static):
     def show(self, run: RunSummary | None, now: float) -> None:
         """Show a run as it stands."""
         if run is None:
-            self.update(Content("\n\n"))
+            write(self, Content("\n\n"))
             return
         width = self.size.width or 80
         lines = [_state_line(run, now), _progress_line(run, width), _figures(run, width)]
-        self.update(Content("\n").join(lines))
+        write(self, Content("\n").join(lines))
 
 
 def _state_line(run: RunSummary, now: float) -> Content:

@@ -18,6 +18,7 @@ from workbench.events import Event
 from workbench.recording import LogTail, Recording
 from workbench.widgets.log_pane import LogPane
 from workbench.widgets.run_details import checkpoint_lines, flattened, muted
+from workbench.widgets.writing import write
 
 TRACK = 20
 """Cells of the slider through the samples, at most."""
@@ -91,7 +92,7 @@ class SidePanel(Vertical):
         )
 
     def _write(self, name: str, lines: Sequence[Content]) -> None:
-        self.query_one(f"#{name}-text", Static).update(Content("\n").join(lines))
+        write(self.query_one(f"#{name}-text", Static), Content("\n").join(lines), is_fixed=False)
 
     def watch_tab(self, tab: str) -> None:
         """Turn to a pane."""
@@ -125,7 +126,7 @@ class SidePanel(Vertical):
         names = {**self.TABS, **(self.SHORT_TABS if is_narrow else {})}
         tabs = [self._tab(name, label) for name, label in names.items()]
         note = self._slider() if self.tab == "samples" and self._samples else Content("")
-        self.query_one("#panel-tabs", Static).update(Content("  ").join([*tabs, note]))
+        write(self.query_one("#panel-tabs", Static), Content("  ").join([*tabs, note]))
 
     def _slider(self) -> Content:
         """`◂ ──●── ▸ 3 of 6`, each cell of which takes a click."""
@@ -160,7 +161,7 @@ class SidePanel(Vertical):
                 Content.styled(str(sample.get("prompt") or ""), "$foreground-muted italic"),
                 Content(str(sample.get("text") or "")),
             )
-        self.query_one("#sample", Static).update(content)
+        write(self.query_one("#sample", Static), content, is_fixed=False)
         self._show_tabs()
 
 

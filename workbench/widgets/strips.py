@@ -10,6 +10,7 @@ from textual.widgets import Static
 from kgpt.language import N_, _
 from workbench import wording
 from workbench.widgets.run_details import muted
+from workbench.widgets.writing import write
 
 STRIPS = (
     ("learning_rate", N_("learning rate"), N_("rate"), wording.small, "$secondary"),
@@ -23,17 +24,24 @@ SPACE = 2
 class Strips(Static):
     """Two lines: figures, and below each its curve."""
 
+    _series: Mapping[str, Sequence[float]] = {}
+
+    def on_resize(self) -> None:
+        """Another width, other names and longer curves."""
+        self.show(self._series)
+
     def show(self, series: Mapping[str, Sequence[float]]) -> None:
         """Show the series of the window."""
+        self._series = series
         width = max(12, ((self.size.width or 80) + SPACE) // len(STRIPS) - SPACE)
         labels, lines = [], []
-        for name, title, short_title, write, style in STRIPS:
+        for name, title, short_title, figure, style in STRIPS:
             values = series.get(name, ())
-            value = write(values[-1]) if values else wording.UNKNOWN
+            value = figure(values[-1]) if values else wording.UNKNOWN
             title = _(title) if len(_(title)) + 1 + len(value) <= width else _(short_title)
             label = Content.assemble(muted(f"{title} "), value)
             labels.append(label.pad_right(max(0, width - len(title) - 1 - len(value))))
             line = wording.sparkline(values, width)
             lines.append(Content.assemble((line, style), " " * (width - len(line))))
         between = Content(" " * SPACE)
-        self.update(Content("\n").join([between.join(labels), between.join(lines)]))
+        write(self, Content("\n").join([between.join(labels), between.join(lines)]))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
+from chromium import needs_chromium, opened_page
 from served import served
 from tiny import TEXT
 
@@ -12,10 +11,7 @@ from kgpt.inference.generation import load_generator
 from kgpt.serving.http import create_app
 from kgpt.serving.service import Limits
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+pytestmark = needs_chromium
 WRITE_AND_STOP = """() => {
     const stop = (changes, observer) => { observer.disconnect(); document.querySelector("#stop").click(); };
     const what = { childList: true, subtree: true, characterData: true };
@@ -23,15 +19,6 @@ WRITE_AND_STOP = """() => {
     document.querySelector("#write").click();
 }"""
 """Stops with the first text: a tiny model would be done before a hand could."""
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +30,9 @@ def url(tiny_run):
 
 @pytest.fixture
 async def page(url):
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        opened = await browser.new_page()
-        opened.problems = []
-        opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-        opened.on(
-            "console",
-            lambda message: (
-                opened.problems.append(message.text) if message.type == "error" else None
-            ),
-        )
+    async with opened_page() as opened:
         await opened.goto(url)
         yield opened
-        await browser.close()
 
 
 async def test_a_prompt_is_continued(page):
