@@ -49,14 +49,14 @@ def _places(app: WorkbenchApp, screen: Screen[Any]) -> Iterable[tuple[Place, Act
     if isinstance(screen, WorkbenchScreen):
         for mode in app.MODES:
             if mode not in here:
-                yield mode, partial(_show_and_run, app, mode)
+                yield cast(Place, mode), partial(_show_and_run, app, mode)
 
 
 def _places_of(screen: Screen[Any]) -> list[Place]:
     """The places whose keys a screen hears, its own first: a question is a dialog too."""
     bindings = [each for kind in type(screen).__mro__ for each in vars(kind).get("BINDINGS", ())]
     names = [str(getattr(each, "id", "")).partition(".")[0] for each in bindings]
-    return [cast(Place, name) for name in dict.fromkeys(names) if name in PLACE_TITLES]
+    return [name for name in dict.fromkeys(names) if name in PLACE_TITLES]
 
 
 async def _run(app: WorkbenchApp, node: DOMNode, key: Key) -> None:
