@@ -46,8 +46,8 @@ async def test_cancelling_lets_it_clean_up(tmp_path: Path) -> None:
     code = f"""
 import pathlib, sys, time
 path = pathlib.Path({str(tmp_path / "half")!r}); path.write_text("half")
-print("Writing ...", file=sys.stderr, flush=True)
 try:
+    print("Writing ...", file=sys.stderr, flush=True)
     time.sleep(60)
 finally:
     path.unlink()"""
