@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,12 +65,28 @@ class WorkbenchServer(Server):
         """Say what goes wrong, and nothing else."""
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
-    async def on_startup(self, app: web.Application) -> None:
-        """Say where."""
-        print(
-            _("The workbench is at {address}   (Ctrl-C ends it)", address=self.public_url),
-            flush=True,
+    def serve(self, debug: bool = False) -> None:
+        """Serve until a signal ends it. textual-serve's own says where before anything listens there."""
+        self.debug = debug
+        self.initialize_logging()
+        loop = asyncio.new_event_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.request_exit)
+        web.run_app(
+            self._make_app(),
+            host=self.host,
+            port=self.port,
+            handle_signals=False,
+            loop=loop,
+            print=self._say_where,
         )
+
+    async def on_startup(self, app: web.Application) -> None:
+        """Nothing yet."""
+
+    def _say_where(self, *_lines: str) -> None:
+        text = _("The workbench is at {address}   (Ctrl-C ends it)", address=self.public_url)
+        print(text, flush=True)
 
     async def on_shutdown(self, app: web.Application) -> None:
         """Close the pages that are open: each ends its workbench."""

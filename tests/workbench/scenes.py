@@ -182,6 +182,7 @@ async def overlaid_scene(pilot: Pilot[Any]) -> None:
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
     app.overlaid = ["machado", "tinyshakespeare"]
+    await settle(pilot, lambda: app.has_read and app.screen.query_one("DataTable"))
     app.chosen_run = "encyclopedia"
     await watch_scene(pilot)
     await settle(pilot, lambda: len(app.crowd.data) == 2)

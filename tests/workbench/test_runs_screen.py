@@ -232,7 +232,7 @@ async def test_help_theme_palette_and_back(make_app: MakeApp, root: Path) -> Non
         await pilot.press("t")
         assert app.theme != before
         titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert "Watch encyclopedia" in titles and "Runs: Sort by the next column" in titles
+        assert "Open run encyclopedia" in titles and "Runs: Sort by the next column" in titles
         await pilot.press("ctrl+p", *"sort by", "enter")
         await until(
             pilot,

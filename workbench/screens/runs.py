@@ -41,6 +41,8 @@ class RunsScreen(RunActions):
 
     is_furnished = False
     """Table and details are there; the first frame does not wait for them."""
+    has_shown = False
+    """The table has had runs to show; what was chosen before keeps the cursor then."""
 
     def compose(self) -> ComposeResult:
         """The first frame: nothing is known yet."""
@@ -91,11 +93,13 @@ class RunsScreen(RunActions):
         empty.update(empty_state(str(catalog.root), self.workbench.is_read_only))
         app, now = self.workbench, self.workbench.clock()
         matching = [run for run in catalog.summaries if self._filter.matches(run, now)]
-        table = self.table
+        table, chosen = self.table, None if self.has_shown else app.chosen_run
+        self.has_shown = True
         table.show(matching, now, app.run_looks(app.overlaid), app.pinned)
         if self.begun_run in {run.name for run in matching}:
-            table.move_to(str(self.begun_run))
-            self.begun_run = None
+            chosen, self.begun_run = self.begun_run, None
+        if chosen:
+            table.move_to(chosen)
         self._show_details()
 
     def _grow_older(self) -> None:
