@@ -15,8 +15,16 @@ from workbench.widgets.writing import write
 class RunHeader(Static):
     """Three lines: state, progress, figures."""
 
+    _shown: tuple[RunSummary | None, float] | None = None
+
+    def on_resize(self) -> None:
+        """Bar and figures are as wide as there is room."""
+        if self._shown is not None:
+            self.show(*self._shown)
+
     def show(self, run: RunSummary | None, now: float) -> None:
         """Show a run as it stands."""
+        self._shown = run, now
         if run is None:
             write(self, Content("\n\n"))
             return
