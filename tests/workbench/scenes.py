@@ -94,14 +94,20 @@ def make_app(
 
 
 async def settle(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
-    """Wait until something holds, then until every message has been handled."""
+    """Wait until something holds, then until the screen has stayed the same for a while."""
     for _ in range(600):
         with contextlib.suppress(NoMatches):
             if holds():
                 break
         await pilot.pause(0.02)
-    for _ in range(5):
+    before, same = "", 0
+    for _ in range(100):
         await pilot.pause(0.03)
+        now = pilot.app.export_screenshot()
+        same = same + 1 if now == before else 0
+        before = now
+        if same == 4:
+            break
 
 
 def still_cursors(app: App[Any]) -> None:
