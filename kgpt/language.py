@@ -96,7 +96,12 @@ def N_(message: str, /) -> str:  # noqa: N802 - what every reader of catalogs lo
 def number(value: float, form: str) -> str:
     """`format(value, form)`, with the decimal comma and the points of Portuguese: `1.234,5`."""
     text = format(value, form)
-    return text.translate(_SWAPPED) if current() == PORTUGUESE else text
+    return with_decimal_comma(text) if current() == PORTUGUESE else text
+
+
+def with_decimal_comma(text: str) -> str:
+    """A number in English notation, `1,234.5`, in that of Portuguese: `1.234,5`."""
+    return text.translate(_SWAPPED)
 
 
 _SWAPPED = str.maketrans(",.", ".,")

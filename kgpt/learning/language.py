@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from kgpt.language import with_decimal_comma
+
 LANGUAGE = "KGPT_LEARN_LANGUAGE"
 LANGUAGES = ("pt", "en")
 
@@ -22,4 +24,4 @@ def say(pt: str, en: str) -> str:
 def number(value: float, digits: int = 2) -> str:
     """`value` with `digits` decimals and its thousands apart: 1.234,50 in Portuguese, 1,234.50 in English."""
     text = f"{value:,.{digits}f}"
-    return text if language() == "en" else text.translate(str.maketrans(",.", ".,"))
+    return text if language() == "en" else with_decimal_comma(text)

@@ -20,10 +20,10 @@ from workbench.screens.base import WorkbenchScreen
 from workbench.widgets import attention_map
 from workbench.widgets.attention_map import AttentionMap
 from workbench.widgets.bindings import bindings_of
+from workbench.widgets.colors import muted
 from workbench.widgets.entry import TextEntry
 from workbench.widgets.model_picker import ModelPicker
 from workbench.widgets.output import spinner
-from workbench.widgets.run_details import muted
 
 EXAMPLE = "A cachorra viu o menino, e ela"
 """A pronoun with one possible antecedent."""

@@ -19,9 +19,9 @@ from workbench.screens.base import WorkbenchScreen
 from workbench.tokenizer_bench import Source
 from workbench.widgets import corpus_report
 from workbench.widgets.bindings import bindings_of
+from workbench.widgets.colors import muted
 from workbench.widgets.entry import TextEntry
 from workbench.widgets.model_picker import fill_menu
-from workbench.widgets.run_details import muted
 
 EXAMPLE = "A cachorra viu o menino 🔥"
 WINDOW_TOKENS = 160

@@ -21,7 +21,7 @@ from workbench.children import Job
 from workbench.launcher import shell_line
 from workbench.screens.dialogs import Dialog
 from workbench.widgets.bindings import bindings_of
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp

@@ -14,7 +14,7 @@ from workbench.events import last_good_checkpoint
 from workbench.palette import Look
 from workbench.recording import ChartData, View
 from workbench.tail import is_number
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 
 
 def legend(

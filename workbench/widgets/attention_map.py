@@ -14,7 +14,7 @@ from textual.widgets import Static
 from kgpt.language import _, number
 from workbench.attention_study import Ablated, Matrix, Words
 from workbench.tokens import visible
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 
 SHADES = " ░▒▓█"
 CELL = 2

@@ -13,7 +13,7 @@ from workbench import wording
 from workbench.corpora import CorpusSummary
 from workbench.tokenizer_bench import Cut, TokenizerBench
 from workbench.tokens import chip_texts
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 from workbench.widgets.token_view import CHIPS
 
 LABEL = 16

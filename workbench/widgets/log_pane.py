@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from kgpt.language import _
 from workbench.recording import LogTail
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 from workbench.widgets.writing import write
 
 LINES = 1000

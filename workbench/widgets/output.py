@@ -14,7 +14,7 @@ from kgpt.language import N_, _, ngettext
 from workbench import wording
 from workbench.generations import Generation
 from workbench.playground import Playground
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 from workbench.widgets.token_details import TokenDetails
 from workbench.widgets.token_view import TokenView
 

@@ -14,7 +14,7 @@ from kgpt.language import _
 from kgpt.runs import Checkpoint
 from workbench import wording
 from workbench.catalog import RunSummary
-from workbench.widgets.colors import muted as muted
+from workbench.widgets.colors import muted
 
 TRAINING_KEYS = ("data", "batch_size", "precision", "minutes", "seed")
 MODEL_KEYS = ("num_layers", "num_heads", "width", "context_length", "vocabulary_size", "dropout")

@@ -8,7 +8,7 @@ from textual.widgets import Static
 from kgpt.language import _, number
 from workbench import wording
 from workbench.catalog import RunSummary
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 from workbench.widgets.writing import write
 
 

@@ -16,8 +16,9 @@ from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.events import Event
 from workbench.recording import LogTail, Recording
+from workbench.widgets.colors import muted
 from workbench.widgets.log_pane import LogPane
-from workbench.widgets.run_details import checkpoint_lines, flattened, muted
+from workbench.widgets.run_details import checkpoint_lines, flattened
 from workbench.widgets.writing import write
 
 TRACK = 20

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 from workbench.widgets.writing import write
 
 STRIPS = (

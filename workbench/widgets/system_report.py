@@ -14,7 +14,7 @@ from kgpt.language import _, number
 from workbench import wording
 from workbench.catalog import RunSummary
 from workbench.machine import Disk, Gpu, Load
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 
 ALMOST_FULL = 0.95
 BAR_CELLS = 8

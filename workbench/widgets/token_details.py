@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 from kgpt.language import _, number
 from workbench.generations import Generation
 from workbench.tokens import Alternative, Token, visible
-from workbench.widgets.run_details import muted
+from workbench.widgets.colors import muted
 
 BAR_CELLS = 12
 
