@@ -105,6 +105,10 @@ def _print(name: str, measure: str, rounds: list[dict[str, dict[str, float]]]) -
 def _child(side: str, name: str, measure: str, seconds: float) -> None:
     import torch
 
+    if side == "kgpt":
+        from kgpt.model.hardware import keep_memory
+
+        keep_memory()  # as `kgpt evaluate` does
     case = CASES[name]
     torch.manual_seed(0)
     torch.set_grad_enabled(False)

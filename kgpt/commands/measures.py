@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kgpt.evaluation.questions import Question
     from kgpt.evaluation.tokens import TokenStream
     from kgpt.inference.generation import Generator
+    from kgpt.model.gpt import GPT
     from kgpt.text.tokenizer import Tokenizer
 
 
@@ -103,14 +104,13 @@ def _loss(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -
     if args.decoder in (None, "keras"):
         from kgpt.evaluation.loss import LossEvaluator, check_context, check_stride
         from kgpt.model.tensors import model_config
-        from kgpt.model.weights import load_checkpoint_model
 
         own = model_config(folder).context_length
         context, stride = args.context or own, args.stride or 0
         check_context(context, own)
         check_stride(stride, context)
         windows = -(-len(tokens) // (stride or context))
-        model = load_checkpoint_model(folder, checkpoint)
+        model = open_model(folder, checkpoint)
         evaluator = LossEvaluator(model, tokenizer.end_of_text, context_length=context)
         if windows < evaluator.batch_size:
             evaluator = LossEvaluator(
@@ -269,11 +269,19 @@ def _harness(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint
 def open_scorer(folder: RunFolder, checkpoint: Checkpoint) -> LikelihoodScorer:
     """A checkpoint, to score continuations with."""
     from kgpt.evaluation.likelihood import LikelihoodScorer
-    from kgpt.model.weights import load_checkpoint_model
     from kgpt.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
-    return LikelihoodScorer(load_checkpoint_model(folder, checkpoint), tokenizer)
+    return LikelihoodScorer(open_model(folder, checkpoint), tokenizer)
+
+
+def open_model(folder: RunFolder, checkpoint: Checkpoint) -> GPT:
+    """A checkpoint, to work through batch after batch in the same memory."""
+    from kgpt.model.hardware import keep_memory
+    from kgpt.model.weights import load_checkpoint_model
+
+    keep_memory()
+    return load_checkpoint_model(folder, checkpoint)
 
 
 def open_generator(

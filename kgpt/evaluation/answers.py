@@ -17,7 +17,7 @@ from keras import ops
 
 from kgpt.inference.compiled import compiled
 from kgpt.inference.generation import Generator
-from kgpt.model.cross_entropy import chunk_size, cross_entropy_of
+from kgpt.model.cross_entropy import MEASURED_CHUNK_BYTES, chunk_size, cross_entropy_of
 from kgpt.model.gpt import GPT
 from kgpt.text.conversations import Conversation
 from kgpt.text.templates import Template, prompt_ids
@@ -56,7 +56,8 @@ class AnswerLoss:
 
     def __init__(self, model: GPT, tokens_at_once: int, *, jit_compile: bool = False) -> None:
         self._model = model
-        self._chunk = chunk_size(tokens_at_once, model.config.padded_vocabulary_size)
+        size = model.config.vocabulary_size
+        self._chunk = chunk_size(tokens_at_once, size, MEASURED_CHUNK_BYTES)
         self._cross_entropy = cross_entropy_of(model)
         self._losses: Callable[..., Any] = compiled(
             self._of_tokens, model.variables, jit_compile=jit_compile, any_shape=not jit_compile

@@ -21,7 +21,7 @@ from kgpt.language import _
 from kgpt.model.gpt import GPT
 from kgpt.text.tokenizer import Tokenizer
 
-HEAD_SIZES = (16, 64, 256)
+HEAD_SIZES = (16, 64, 256, 1024)
 """Tokens whose logits are made at once: few sizes, for each is compiled."""
 Progress = Callable[[int, int], object]
 """Told how many of how many are done."""

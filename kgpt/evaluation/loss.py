@@ -24,7 +24,7 @@ from kgpt.evaluation.tokens import (
 )
 from kgpt.inference.compiled import compiled
 from kgpt.language import _
-from kgpt.model.cross_entropy import chunk_size, cross_entropy_of
+from kgpt.model.cross_entropy import MEASURED_CHUNK_BYTES, chunk_size, cross_entropy_of
 from kgpt.model.gpt import GPT
 
 TOKENS_AT_ONCE = 8192
@@ -118,7 +118,8 @@ class LossEvaluator:
 
     def _negative_log_likelihood(self, inputs_BT: Any, targets_BT: Any) -> Any:
         config = self.model.config
-        chunk = chunk_size(self.batch_size * self.context_length, config.padded_vocabulary_size)
+        count = self.batch_size * self.context_length
+        chunk = chunk_size(count, config.vocabulary_size, MEASURED_CHUNK_BYTES)
         x_NC = ops.reshape(self.model.hidden_states(inputs_BT), (-1, config.width))
         target_N = ops.reshape(targets_BT, (-1,))
         loss_N = self._cross_entropy.each(x_NC, self.model.head_matrix, target_N, chunk)

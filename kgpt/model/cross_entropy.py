@@ -18,7 +18,9 @@ from keras import ops
 from kgpt.model.ordering import in_turn
 
 CHUNK_BYTES = 2**25
-"""Of float32 logits at a time."""
+"""Of float32 logits at a time, while training."""
+MEASURED_CHUNK_BYTES = 2**27
+"""The same where no gradients take memory: each chunk reads the whole head, so larger ones are faster."""
 SMALLEST_CHUNK = 256
 """Tokens of a chunk at least, however large the vocabulary: fewer make slow matrix products."""
 NO_SCORE = -1e30
@@ -64,19 +66,44 @@ class CrossEntropy:
         )  # a tensor: TensorFlow forbids variables in there when eager
 
     def each(self, x_NC: Any, head: Any, target_N: Any, chunk: int) -> Any:
-        """Float32 losses (N,), without gradients."""
-        head = ops.cast(head, x_NC.dtype)
+        """Float32 losses (N,), without gradients; `chunk` tokens at a time."""
+        table = ops.cast(self._of_tokens(head), x_NC.dtype)
         parts = _in_chunks((x_NC, target_N), chunk)
         if parts is None:
-            return self._chunk(x_NC, head, target_N)[0]
+            return self._losses(self._logits(x_NC, table), target_N)
 
         def one_chunk(carry: Any, part: Any) -> tuple[Any, Any]:
             x_RC, target_R = part
-            return carry, self._chunk(x_RC, head, target_R)[0]
+            return carry, self._losses(self._logits(x_RC, table), target_R)
 
         like = ops.zeros((chunk,), "float32")
         _, loss = in_turn(one_chunk, ops.zeros((), "float32"), parts, like)
         return ops.reshape(loss, (-1,))[: ops.shape(x_NC)[0]]
+
+    def _of_tokens(self, head: Any) -> Any:
+        """The head without the rows, or columns, that only fill it up: cheaper than to hide their logits."""
+        if head.shape[0 if self.vocabulary_first else 1] == self.vocabulary_size:
+            return head
+        if self.vocabulary_first:
+            return head[: self.vocabulary_size]
+        return head[:, : self.vocabulary_size]
+
+    def _losses(self, logits_RV: Any, target_R: Any) -> Any:
+        """Losses (R,) for float32 logits of tokens alone."""
+        highest_R1 = ops.max(logits_RV, axis=-1, keepdims=True)
+        sum_R = ops.sum(ops.exp(logits_RV - highest_R1), axis=-1)
+        log_sum_R = highest_R1[:, 0] + ops.log(sum_R)
+        return self._loss(logits_RV, log_sum_R, target_R)
+
+    def _loss(self, logits_RV: Any, log_sum_R: Any, target_R: Any) -> Any:
+        s, z = self.label_smoothing, self.z_loss
+        target_logit_R = ops.take_along_axis(logits_RV, target_R[:, None], axis=-1)[:, 0]
+        loss_R = log_sum_R - (1.0 - s) * target_logit_R
+        if s:
+            is_token_V = ops.arange(logits_RV.shape[-1]) < self.vocabulary_size
+            total_R = ops.sum(ops.where(is_token_V, logits_RV, 0.0), axis=-1)
+            loss_R = loss_R - s * total_R / self.vocabulary_size
+        return loss_R + z * ops.square(log_sum_R) if z else loss_R
 
     def _loss_and_gradients(
         self, x_NC: Any, head: Any, target_N: Any, weight_N: Any, chunk: int
@@ -101,7 +128,7 @@ class CrossEntropy:
         self, x_RC: Any, table: Any, target_R: Any, weight_R: Any
     ) -> tuple[Any, Any, Any]:
         """Sum of the weighted losses, and its gradients: for the vectors (R, C), for the head in float32."""
-        loss_R, dlogits_RV = self._chunk(x_RC, table, target_R, with_gradient=True)
+        loss_R, dlogits_RV = self.from_logits(self._logits(x_RC, table), target_R)
         dlogits_RV = ops.cast(dlogits_RV * weight_R[:, None], x_RC.dtype)
         if self.vocabulary_first:
             dx_RC, dtable = (
@@ -113,52 +140,35 @@ class CrossEntropy:
             dtable = ops.matmul(ops.transpose(x_RC), dlogits_RV)
         return ops.sum(loss_R * weight_R), dx_RC, ops.cast(dtable, "float32")
 
-    def _chunk(
-        self, x_RC: Any, table: Any, target_R: Any, with_gradient: bool = False
-    ) -> tuple[Any, Any]:
-        """Losses of a chunk, and their gradients for its logits."""
+    def _logits(self, x_RC: Any, table: Any) -> Any:
         logits_RV = ops.matmul(x_RC, ops.transpose(table) if self.vocabulary_first else table)
-        return self.from_logits(ops.cast(logits_RV, "float32"), target_R, with_gradient)
+        return ops.cast(logits_RV, "float32")
 
-    def from_logits(
-        self, logits_RV: Any, target_R: Any, with_gradient: bool = False
-    ) -> tuple[Any, Any]:
-        """Losses (R,) and, `with_gradient`, their gradients (R, V) for float32 logits of the padded vocabulary."""
+    def from_logits(self, logits_RV: Any, target_R: Any) -> tuple[Any, Any]:
+        """Losses (R,) and their gradients (R, V) for float32 logits of the padded vocabulary."""
         size = logits_RV.shape[-1]
         is_token_V = ops.arange(size) < self.vocabulary_size
         if size != self.vocabulary_size:
             logits_RV = ops.where(is_token_V, logits_RV, NO_SCORE)
-        s, z = self.label_smoothing, self.z_loss
-        if not s and not z and keras.backend.backend() == "tensorflow":
+        if not self.label_smoothing and not self.z_loss and keras.backend.backend() == "tensorflow":
             from kgpt.model.cross_entropy_tensorflow import loss_and_gradient
 
             return loss_and_gradient(logits_RV, target_R)
-        return self._from_logits(logits_RV, is_token_V, target_R, with_gradient)
+        return self._from_logits(logits_RV, is_token_V, target_R)
 
-    def _from_logits(
-        self, logits_RV: Any, is_token_V: Any, target_R: Any, with_gradient: bool
-    ) -> tuple[Any, Any]:
+    def _from_logits(self, logits_RV: Any, is_token_V: Any, target_R: Any) -> tuple[Any, Any]:
         s, z = self.label_smoothing, self.z_loss
         highest_R1 = ops.max(logits_RV, axis=-1, keepdims=True)
         weights_RV = ops.exp(logits_RV - highest_R1)
         sum_R1 = ops.sum(weights_RV, axis=-1, keepdims=True)
         log_sum_R = (highest_R1 + ops.log(sum_R1))[:, 0]
-        target_logit_R = ops.take_along_axis(logits_RV, target_R[:, None], axis=-1)[:, 0]
-        loss_R = log_sum_R - (1.0 - s) * target_logit_R
-        if s:
-            mean_R = ops.sum(ops.where(is_token_V, logits_RV, 0.0), axis=-1) / self.vocabulary_size
-            loss_R = loss_R - s * mean_R
-        if z:
-            loss_R = loss_R + z * ops.square(log_sum_R)
-        if not with_gradient:
-            return loss_R, None
         factor_R1 = (1.0 + 2.0 * z * log_sum_R)[:, None] / sum_R1
         index_V = ops.arange(logits_RV.shape[-1], dtype=target_R.dtype)
         is_target_RV = index_V[None, :] == target_R[:, None]
         dlogits_RV = weights_RV * factor_R1 - ops.where(is_target_RV, 1.0 - s, 0.0)
         if s:
             dlogits_RV = dlogits_RV - ops.where(is_token_V, s / self.vocabulary_size, 0.0)
-        return loss_R, dlogits_RV
+        return self._loss(logits_RV, log_sum_R, target_R), dlogits_RV
 
 
 def _in_chunks(arrays: tuple[Any, ...], chunk: int) -> tuple[Any, ...] | None:
@@ -175,9 +185,9 @@ def _in_chunks(arrays: tuple[Any, ...], chunk: int) -> tuple[Any, ...] | None:
     return tuple(parts)
 
 
-def chunk_size(num_tokens: int, vocabulary_size: int) -> int:
-    """Tokens whose logits are made at once: chunks of equal size that hold about `CHUNK_BYTES`."""
-    most = max(SMALLEST_CHUNK, CHUNK_BYTES // (4 * vocabulary_size))
+def chunk_size(num_tokens: int, vocabulary_size: int, chunk_bytes: int = CHUNK_BYTES) -> int:
+    """Tokens whose logits are made at once: chunks of equal size that hold about `chunk_bytes`."""
+    most = max(SMALLEST_CHUNK, chunk_bytes // (4 * vocabulary_size))
     chunks = -(-num_tokens // most)
     return -(-num_tokens // chunks)
 

@@ -12,11 +12,10 @@ KGPT_CPU_DEVICES=2 makes two devices of the CPU, to try things out.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +24,7 @@ import keras
 from kgpt.config import TrainConfig
 from kgpt.errors import KgptError
 from kgpt.language import _
+from kgpt.model import hardware
 from kgpt.model.size import parameter_count
 from kgpt.training.accumulation import accumulate
 from kgpt.training.processes import NUM_PROCESSES, Processes, processes_asked_for
@@ -33,8 +33,6 @@ CPU_DEVICES = "KGPT_CPU_DEVICES"
 
 LARGE = 30_000_000
 """Parameters of a model whose memory is returned between steps."""
-M_ARENA_MAX = -8
-"""An option of glibc's `mallopt`: how many heaps the threads share."""
 BACKENDS = {"mirrored": "tensorflow", "data": "jax", "model": "jax"}
 """The backend that has each way to use several devices."""
 
@@ -128,15 +126,10 @@ def training_devices(
 def keep_memory(config: TrainConfig) -> None:
     """Let the memory of one step serve the next one, for a model small enough; before anything is computed.
 
-    TensorFlow's usual CPU allocator returns a step's memory to the system and takes it anew in the next step, page by
-    page: a third of a small model's time. The heaps of its threads, into which matrix products pack their operands, do
-    the same. A large model computes for longer, and needs what evaluations and checkpoints leave free.
+    A large model computes for longer, and needs what evaluations and checkpoints leave free.
     """
-    if keras.backend.backend() != "tensorflow" or parameter_count(config.model) > LARGE:
-        return
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    with suppress(OSError, AttributeError):  # a C library that is not GNU's
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+    if parameter_count(config.model) <= LARGE:
+        hardware.keep_memory()
 
 
 def get_ready(distribute: str = "off") -> Processes:

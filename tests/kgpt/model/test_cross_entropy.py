@@ -81,8 +81,8 @@ def test_xla_and_a_head_of_columns_change_nothing(chunk):
 def test_tensorflows_kernel_and_the_plain_formula_agree():
     x, head, target, _ = inputs()
     loss, logits = CrossEntropy(V, True), np.where(np.arange(PADDED) < V, x @ head.T, -1e30)
-    kernel = loss.from_logits(logits.astype("float32"), target, with_gradient=True)
-    formula = loss._from_logits(logits.astype("float32"), np.arange(PADDED) < V, target, True)
+    kernel = loss.from_logits(logits.astype("float32"), target)
+    formula = loss._from_logits(logits.astype("float32"), np.arange(PADDED) < V, target)
     for one, other in zip(kernel, formula, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6, rtol=1e-5)
 
@@ -94,13 +94,17 @@ def test_the_upstream_gradient_counts():
         np.testing.assert_allclose(3 * small, large, rtol=1e-5, atol=1e-7)
 
 
-def test_losses_of_each_token_are_those_of_the_mean():
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("vocabulary_first", [True, False])
+def test_losses_of_each_token_are_those_of_the_mean(vocabulary_first, smoothing):
     x, head, target, weight = inputs()
+    expected = textbook(x, head, target, weight, smoothing, smoothing / 100)[0]
+    head = head if vocabulary_first else np.ascontiguousarray(head.T)
+    loss = CrossEntropy(V, vocabulary_first, smoothing, smoothing / 100)
     for chunk in (0, 5):
-        losses = np.asarray(CrossEntropy(V, True).each(x, head, target, chunk))
+        losses = np.asarray(loss.each(x, head, target, chunk))
         assert losses.shape == (N,)
-        mean = (losses * weight).sum() / weight.sum()
-        assert mean == pytest.approx(textbook(x, head, target, weight)[0], rel=1e-6)
+        assert (losses * weight).sum() / weight.sum() == pytest.approx(expected, rel=1e-6)
 
 
 def test_bfloat16_vectors_keep_a_float32_loss():
