@@ -8,6 +8,7 @@ neither Textual nor numpy.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,8 @@ class RunSummary:
     """Bytes, and seconds since the epoch of the last change, of each checkpoint."""
     size: int = 0
     """Bytes on the disk, checkpoints included."""
+    pid: int | None = None
+    """Of the trainer that is at work on it, where that is on this machine."""
     is_complete: bool = True
     """False while a long `metrics.jsonl` is still being read."""
 
@@ -139,6 +142,7 @@ class RunReader:
         configuration = configuration if isinstance(configuration, dict) else {}
         best_loss, best_step = self._digest.best or (None, None)
         latest = self._digest.latest
+        is_here = status.get("host") == socket.gethostname()
         return RunSummary(
             name=self.folder.name,
             path=self.folder.path,
@@ -163,6 +167,7 @@ class RunReader:
             checkpoint_files=self._checkpoint_files,
             size=sum(size for size, _ in self._checkpoint_files) + _bytes_of(self.folder.path),
             is_complete=self._digest.is_complete,
+            pid=_whole(status.get("pid")) if is_here and status["state"] in LIVE_STATES else None,
             **{name: latest.get(name) for name in NUMBERS},
         )
 
