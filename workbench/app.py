@@ -30,9 +30,9 @@ from workbench.stylesheet import KeptStylesheet
 from workbench.widgets.bindings import bindings_of
 
 if TYPE_CHECKING:  # the first frame waits for nothing that it does not show
-    from workbench.catalog import RunSummary
     from workbench.palette import Look
     from workbench.preferences import Preferences
+    from workbench.run_summary import RunSummary
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that parses a long file may keep the interpreter from answering a key."""

@@ -9,6 +9,7 @@ import fixture_runs as runs
 import pytest
 from conftest import MakeApp, until
 from test_system_screen import write_smi
+from textual.content import Content
 from textual.widgets import Static
 
 from workbench import machine
@@ -33,7 +34,7 @@ esac
 
 
 def badge(app: WorkbenchApp) -> str:
-    return str(app.screen.query_one("#output").border_subtitle or "")
+    return Content.from_markup(app.screen.query_one("#output").border_subtitle or "").plain
 
 
 def strips(app: WorkbenchApp) -> str:

@@ -15,9 +15,9 @@ import workbench.screens
 import workbench.widgets
 from workbench import settings, wording
 from workbench.app import WorkbenchApp
-from workbench.catalog import RunSummary
 from workbench.key import PLACE_TITLES, Place
 from workbench.keys import KEYS, keys_of
+from workbench.run_summary import RunSummary
 from workbench.settings import Settings
 
 

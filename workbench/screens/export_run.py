@@ -13,8 +13,8 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.exports import FORMATS, Export, ExportOrder, default_output
+from workbench.run_summary import RunSummary
 from workbench.screens.dialogs import Dialog
 from workbench.widgets.bindings import bindings_of
 

@@ -16,7 +16,7 @@ from kgpt.language import _, ngettext
 from workbench.screens.base import WorkbenchScreen
 
 if TYPE_CHECKING:
-    from workbench.catalog import RunSummary
+    from workbench.run_summary import RunSummary
 
 
 class RunActions(WorkbenchScreen):

@@ -18,8 +18,8 @@ from workbench.widgets.top_bar import TopBar
 if TYPE_CHECKING:
     from textual.widgets import DataTable
 
-    from workbench.catalog import RunSummary
     from workbench.filters import Filter
+    from workbench.run_summary import RunSummary
     from workbench.widgets.run_details import RunDetails
     from workbench.widgets.run_table import RunTable
 

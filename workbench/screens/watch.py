@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from kgpt.runs import RunFolder
-from workbench.catalog import RunSummary
 from workbench.palette import Look
+from workbench.run_summary import RunSummary
 from workbench.screens.chart_view import ChartView
 from workbench.screens.runs import empty_state
 from workbench.screens.watch_texts import banner, waiting_text

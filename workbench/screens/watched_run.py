@@ -8,11 +8,11 @@ from __future__ import annotations
 from kgpt.language import _
 from kgpt.runs import RunFolder
 from workbench import housekeeping
-from workbench.catalog import RunSummary
 from workbench.curves import XAxis
 from workbench.events import Event, EventLook, events_of
 from workbench.launcher import last_words
 from workbench.palette import Look
+from workbench.run_summary import RunSummary
 from workbench.screens.curve_files import CurveFiles
 from workbench.screens.dialogs import AskScreen
 

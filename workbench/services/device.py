@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workbench.catalog import Catalog, RunSummary
+    from workbench.catalog import Catalog
     from workbench.engine import Engine
+    from workbench.run_summary import RunSummary
     from workbench.services.machine import MachineService
 
 DEVICES: dict[str, dict[str, str]] = {

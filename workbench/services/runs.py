@@ -16,8 +16,9 @@ from workbench import wording
 from workbench.services import Host
 
 if TYPE_CHECKING:
-    from workbench.catalog import Catalog, RunSummary
+    from workbench.catalog import Catalog
     from workbench.launcher import Launcher
+    from workbench.run_summary import RunSummary
 
 READING_PAUSE_SECONDS = 0.02
 """Between two reads while the catalog has not seen everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from kgpt.language import _
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 
 
 def device_badge(trainer: RunSummary | None, is_on_cpu: bool) -> Content:

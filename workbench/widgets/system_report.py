@@ -11,8 +11,8 @@ from textual.geometry import Size
 from kgpt.errors import KgptError
 from kgpt.language import _, number
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.machine import Gpu, Load, Reading
+from workbench.run_summary import RunSummary
 from workbench.widgets.colors import muted
 
 ALMOST_FULL = 0.95
