@@ -1,4 +1,4 @@
-"""The application as its user wants it: theme, keys, characters, pace and device, from the preferences.
+"""The application as its user wants it: theme, keys, characters and pace, from the preferences.
 
 In: `Preferences`. Out: an app that follows them, at its start and whenever they change, and that says what was wrong
 with them. What takes time to import is imported when it differs from the default.
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from workbench.key import Key, Place
     from workbench.keymap import KeyTable
-    from workbench.keys import Key, Place
     from workbench.preferences import Value
-
-DEVICES: dict[str, dict[str, str]] = {
-    "auto": {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
-    "cpu": {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
-    "gpu": {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
-}
-"""What the engine is started with: on a GPU it takes memory as it needs it, because a trainer may live there too."""
 
 
 class AdjustedApp(App[None]):
@@ -55,11 +48,6 @@ class AdjustedApp(App[None]):
         """The keys of a place as they are now."""
         keys = self.key_table.keys if self.key_table else KEYS
         return tuple(key for key in keys if key.place == place)
-
-    @property
-    def engine_environment(self) -> Mapping[str, str]:
-        """What the engine's process gets to choose its device."""
-        return DEVICES[str(self.preferences["device"])]
 
     def set_out(self, remembered_theme: str) -> None:
         """Theme, keys and characters, before the first frame is drawn."""

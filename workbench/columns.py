@@ -11,7 +11,7 @@ from typing import Any
 
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 
 BAR_WIDTH = 10
 

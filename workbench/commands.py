@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from kgpt.language import _
 from workbench import wording
-from workbench.keys import PLACE_TITLES, Key, Place
+from workbench.key import PLACE_TITLES, Key, Place
 from workbench.screens.base import WorkbenchScreen
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,9 +51,14 @@ class Engine:
     """
 
     def __init__(
-        self, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str] = COMMAND,
+        environment: Mapping[str, str] | None = None,
+        decide: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
     ) -> None:
+        """`decide` is asked for the environment before each start, in place of `environment`."""
         self.command = tuple(command)
+        self._decide = decide
         self.environment = environment or {}
         """What the next process gets, over this one's own environment."""
         self.state: EngineState = "off"
@@ -81,6 +86,8 @@ class Engine:
             self.generation += 1
             self._ready = asyncio.get_running_loop().create_future()
             try:
+                if self._decide is not None:
+                    self.environment = await self._decide()
                 self._process = await self._spawn()
             except OSError as error:
                 self.state = "off"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from kgpt.language import _
 from workbench import wording
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 from workbench.tail import is_number
 
 EventKind = Literal["checkpoint", "best", "broken", "resumed", "back", "note"]

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from kgpt.language import _
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 from workbench.tail import is_number
 
 Test = Callable[[RunSummary, float], bool]

@@ -7,6 +7,7 @@ the file. Knows no Textual.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from workbench import curves
 from workbench.curves import SMOOTHINGS, X_AXES, FloatArray, XAxis
 from workbench.pyramid import Pyramid
+from workbench.tail import is_number
 
 SIZES = {
     "train_loss": 1 << 15,
@@ -24,7 +26,16 @@ SIZES = {
     "tokens_per_second": 1 << 10,
     "bits_per_byte": 1 << 10,
 }
-"""Metrics, and half of the most stretches that are kept of each."""
+"""Metrics that every run has, and half of the most stretches that are kept of each."""
+
+OTHER_SIZE = 1 << 10
+"""The same for a metric that only some runs have."""
+
+MAX_METRICS = 64
+"""More metrics than this are not kept: rows of a foreign program may have any number of fields."""
+
+IN_THE_CHART = ("train_loss", "validation_loss")
+X_FIELDS = ("step", "tokens", "seconds")
 
 EXACT = 2 * SIZES["train_loss"]
 
@@ -62,6 +73,7 @@ class History:
         """Append rows. A missing step, tokens or seconds repeats the last one; a metric that is null is a NaN."""
         if not rows:
             return
+        self._meet(rows)
         x_AN = self._x_of(rows, self._last_x)
         places = np.array(offsets or [0] * len(rows), dtype=np.int64)
         for name, pyramid in self._pyramids.items():
@@ -73,6 +85,15 @@ class History:
                     self._note_breaks(x_AN[:, present], y)
         self._last_x = x_AN[:, -1].copy()
         self._count += len(rows)
+
+    def _meet(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Begin a pyramid for each metric that has not come before."""
+        for name in dict.fromkeys(itertools.chain.from_iterable(rows)):
+            is_known = name in self._pyramids or name in X_FIELDS
+            if is_known or len(self._pyramids) >= MAX_METRICS:
+                continue
+            if any(is_number(row.get(name)) for row in rows):
+                self._pyramids[name] = Pyramid(OTHER_SIZE)
 
     def _x_of(self, rows: Sequence[Mapping[str, Any]], before: FloatArray) -> FloatArray:
         keys = (("step", 1.0), ("tokens", 1.0), ("seconds", 1 / 3600))
@@ -91,6 +112,15 @@ class History:
         self._was_broken = bool(is_nan[-1])
 
     # === Lines ===
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics beside the losses that have been met, in the order of their first rows."""
+        return [
+            name
+            for name, pyramid in self._pyramids.items()
+            if pyramid.count and name not in IN_THE_CHART
+        ]
 
     def series(self, metric: str, x_axis: XAxis = "step") -> tuple[FloatArray, FloatArray]:
         """X and y of one metric: its rows, or of a long one the extremes of short stretches."""

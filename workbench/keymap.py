@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kgpt.language import _
-from workbench.keys import KEYS, Key, Place
+from workbench.key import Key, Place
+from workbench.keys import KEYS
 
 NAME = re.compile(r"[^\s,]+")
 

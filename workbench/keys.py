@@ -5,96 +5,8 @@ Out: `KEYS`. Every action that the workbench has stands here once, with its keys
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from kgpt.language import N_
-
-Place = Literal[
-    "everywhere",
-    "runs",
-    "watch",
-    "generate",
-    "attention",
-    "data",
-    "system",
-    "tokens",
-    "error",
-    "help",
-    "dialog",
-    "confirm",
-    "form",
-    "exporting",
-    "settings",
-    "jump",
-]
-
-PLACE_TITLES: dict[Place, str] = {
-    "everywhere": N_("Everywhere"),
-    "runs": N_("Runs"),
-    "watch": N_("Watch"),
-    "generate": N_("Generate"),
-    "attention": N_("Attention"),
-    "data": N_("Data"),
-    "system": N_("System"),
-    "tokens": N_("Tokens"),
-    "error": N_("Error"),
-    "help": N_("Help"),
-    "dialog": N_("Question"),
-    "confirm": N_("Yes or no"),
-    "form": N_("Form"),
-    "exporting": N_("Export"),
-    "settings": N_("Settings"),
-    "jump": N_("Jump"),
-}
-
-
-@dataclass(frozen=True)
-class Key:
-    """One action and the keys that call it."""
-
-    place: Place
-    keys: str
-    """Comma-separated, as Textual names them."""
-    action: str
-    label: str
-    """For the footer: one or two words."""
-    help: str
-    """For the help and the palette: a sentence without its full stop."""
-    in_footer: bool = False
-    display: str = ""
-    """How the key is written; by default its first name."""
-    writes: bool = False
-    """It starts, stops or changes something: not offered with --read-only."""
-
-    @property
-    def id(self) -> str:
-        """A name that a key map can refer to."""
-        return f"{self.place}.{self.action.translate(str.maketrans('(', '.', ')' + chr(39)))}"
-
-    @property
-    def written(self) -> str:
-        """The keys for people: `↵`, `^g`."""
-        return self.display or " ".join(_written(key) for key in self.keys.split(","))
-
-
-def _written(key: str) -> str:
-    names = {
-        "question_mark": "?",
-        "up": "↑",
-        "down": "↓",
-        "left": "←",
-        "right": "→",
-        "slash": "/",
-        "left_square_bracket": "[",
-        "right_square_bracket": "]",
-        "plus": "+",
-        "minus": "-",
-        "enter": "↵",
-        "escape": "esc",
-    }
-    return names.get(key, key).replace("ctrl+", "^")
-
+from workbench.key import Key, Place
 
 KEYS: tuple[Key, ...] = (
     Key("everywhere", "1,alt+1", "show('runs')", N_("Runs"), N_("Show the runs")),
@@ -167,6 +79,22 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "d", "delete", N_("Delete"), N_("Delete this run"), writes=True),
     Key("runs", "j", "cursor('down')", N_("Down"), N_("Next run")),
     Key("runs", "k", "cursor('up')", N_("Up"), N_("Previous run")),
+    Key(
+        "runs",
+        "less_than_sign",
+        "resize_pane(-1)",
+        N_("Smaller"),
+        N_("Less room for the details"),
+        display="<",
+    ),
+    Key(
+        "runs",
+        "greater_than_sign",
+        "resize_pane(1)",
+        N_("Larger"),
+        N_("More room for the details"),
+        display=">",
+    ),
     Key("runs", "q", "app.quit", N_("Quit"), N_("Leave the workbench")),
     # Watch
     Key("watch", "x", "x_axis", N_("X axis"), N_("X axis in steps, tokens or hours"), True),
@@ -208,6 +136,24 @@ KEYS: tuple[Key, ...] = (
         N_("Copy what the crosshair reads, else the path of this run"),
     ),
     Key("watch", "z", "maximise", N_("Maximise"), N_("The chart alone, and back")),
+    Key(
+        "watch",
+        "less_than_sign",
+        "resize_pane(-1)",
+        N_("Smaller"),
+        N_("Less room for what is below the chart"),
+        display="<",
+    ),
+    Key(
+        "watch",
+        "greater_than_sign",
+        "resize_pane(1)",
+        N_("Larger"),
+        N_("More room for what is below the chart"),
+        display=">",
+    ),
+    Key("watch", "N", "metric_page('next')", N_("Metrics"), N_("The next page of metrics")),
+    Key("watch", "P", "metric_page('before')", N_("Metrics"), N_("The page of metrics before")),
     Key(
         "watch", "a", "tab('samples')", N_("Samples"), N_("Show what the model wrote as it learned")
     ),
@@ -316,10 +262,31 @@ KEYS: tuple[Key, ...] = (
     Key("generate", "alt+w", "preset('wild')", N_("Wild"), N_("Unlikely tokens too")),
     Key("generate", "alt+r", "reuse", N_("Reuse"), N_("The options of this text into the form")),
     Key(
+        "generate",
+        "less_than_sign,alt+n",
+        "resize_pane(-1)",
+        N_("Smaller"),
+        N_("Less room for options and history"),
+    ),
+    Key(
+        "generate",
+        "greater_than_sign,alt+m",
+        "resize_pane(1)",
+        N_("Larger"),
+        N_("More room for options and history"),
+    ),
+    Key(
         "generate", "ctrl+s", "save", N_("Save"), N_("Save the text to the run's generations.jsonl")
     ),
     Key("generate", "f3", "pager", N_("Pager"), N_("Read the text in $PAGER")),
     Key("generate", "f4", "editor", N_("Editor"), N_("Write the prompt in $EDITOR")),
+    Key(
+        "generate",
+        "alt+d",
+        "device",
+        N_("Device"),
+        N_("Write on the CPU, or on the GPU beside a trainer"),
+    ),
     Key("generate", "alt+l", "look", N_("Attention"), N_("What the model looks at in this text")),
     # Attention
     Key("attention", "ctrl+g,ctrl+j", "read", N_("Read"), N_("Read the text"), True, "^g"),
@@ -422,38 +389,3 @@ def keys_of(place: Place) -> tuple[Key, ...]:
 def writing_actions(place: Place) -> frozenset[str]:
     """Names of the actions of a place that start, stop or change something."""
     return frozenset(key.action.partition("(")[0] for key in keys_of(place) if key.writes)
-
-
-GLOSSARY: tuple[tuple[str, str], ...] = (
-    (
-        N_("loss"),
-        N_(
-            "nats a token: how surprised the model is by the next token; ln(vocabulary) knows nothing"
-        ),
-    ),
-    (
-        N_("validation"),
-        N_("the loss on text that training never sees; the best checkpoint is its lowest point"),
-    ),
-    (N_("bits per byte"), N_("the same, per byte of text: comparable between tokenizers")),
-    (
-        N_("gradient norm"),
-        N_("length of the update's direction before clipping; spikes are trouble"),
-    ),
-    (N_("temperature"), N_("0 takes the likeliest token; higher is bolder")),
-    (
-        N_("surprise"),
-        N_("bits: 0 for what the model held certain, 1 for a coin's toss, 10 for one in 1,024"),
-    ),
-    (
-        N_("attention"),
-        N_("how much a token takes from each before it; where it looks, not what it uses"),
-    ),
-    (N_("rollout"), N_("the layers' attention multiplied: what is left of each word in the end")),
-    (N_("ablation"), N_("what a word does: the next token's probability without it")),
-    (
-        N_("top-k, top-p"),
-        N_("choose among the k likeliest tokens; among the likeliest that sum up to p"),
-    ),
-)
-"""Terms that the help explains."""

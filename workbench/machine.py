@@ -39,6 +39,8 @@ GPU_FIELDS = (
 GPU_SECONDS = 5.0
 """How long nvidia-smi may take: a driver in trouble can make it hang."""
 MEBIBYTE = 2**20
+IDLE_BYTES = 1e9
+"""The driver itself takes up to several hundred megabytes of a GPU that nobody uses."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,31 @@ class GpuProcess:
 
 
 @dataclass(frozen=True)
+class GpuUse:
+    """The GPUs, and who computes on them."""
+
+    gpus: tuple[Gpu, ...] = ()
+    processes: tuple[GpuProcess, ...] = ()
+
+    @property
+    def used_bytes(self) -> float:
+        """Memory in use on all of them, as far as the driver tells."""
+        return sum(gpu.used_bytes or 0.0 for gpu in self.gpus)
+
+    def bytes_of(self, pid: int) -> float | None:
+        """Memory that a process uses; None where it uses none.
+
+        In a container nvidia-smi names no process, or those of another space of numbers. Then all memory in use counts,
+        once it is more than the driver's own.
+        """
+        own = [item.used_bytes for item in self.processes if item.pid == pid]
+        if own:
+            return sum(used or 0.0 for used in own) or self.used_bytes
+        is_told = any(_is_alive(item.pid) for item in self.processes)
+        return self.used_bytes if not is_told and self.used_bytes > IDLE_BYTES else None
+
+
+@dataclass(frozen=True)
 class Load:
     """What is in use now."""
 
@@ -84,6 +111,23 @@ class Disk:
     folders: tuple[Path, ...]
     free_bytes: int
     total_bytes: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All of it, read at once."""
+
+    load: Load
+    disks: tuple[Disk, ...]
+    processor: str
+    system: str
+    versions: dict[str, str]
+    environment: dict[str, str]
+
+
+def read(folders: Sequence[Path]) -> Reading:
+    """Load, the disks of these folders, and what does not change."""
+    return Reading(load(), disks(folders), processor(), system(), versions(), environment())
 
 
 def load() -> Load:
@@ -116,6 +160,17 @@ def disks(folders: Sequence[Path]) -> tuple[Disk, ...]:
         before = found[device].folders if device in found else ()
         found[device] = Disk((*before, folder), usage.free, usage.total)
     return tuple(found.values())
+
+
+def has_gpu() -> bool:
+    """Whether NVIDIA's driver is installed; it may still find no GPU."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def read_gpu_use() -> GpuUse:
+    """The GPUs and who uses them."""
+    gpus = read_gpus()
+    return GpuUse(gpus, read_gpu_processes() if gpus else ())
 
 
 def read_gpus() -> tuple[Gpu, ...]:
@@ -169,6 +224,17 @@ def _query(what: str, fields: Sequence[str]) -> list[list[str]]:
         return []
     rows = csv.reader(done.stdout.splitlines(), skipinitialspace=True)
     return [[cell.strip() for cell in row] for row in rows if len(row) == len(fields)]
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether there is a process of this number on this machine, or in this container."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _number(text: str) -> float | None:

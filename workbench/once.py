@@ -12,7 +12,8 @@ from typing import Any
 from kgpt.files import json_safe
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.catalog import Catalog, RunSummary
+from workbench.catalog import Catalog
+from workbench.run_summary import RunSummary
 
 COLUMNS = (
     N_("RUN"), N_("STATE"), N_("STEP"), N_("TRAIN"), N_("VALIDATION"), N_("BEST"), N_("BITS/BYTE"),

@@ -23,7 +23,6 @@ CHUNK_BYTES = 1 << 18
 LOG_LINES = 2000
 LONGEST_ROW = 1 << 12
 """Bytes that the last row may have; a line that it cuts off is skipped."""
-STRIP_METRICS = ("learning_rate", "gradient_norm", "tokens_per_second")
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class ChartData:
     broken: FloatArray = field(default_factory=lambda: np.empty(0))
     """Where the training loss stops being a number."""
     strips: dict[str, list[float]] = field(default_factory=dict)
+    """By metric, its values along the window; and `gap`, how far validation lies above training."""
     last_x: float | None = None
 
     @property
@@ -151,7 +151,7 @@ class Recording:
             best=self._best(validation_x, validation, best_step),
             broken=history.broken(axis),
             strips={
-                **{name: self._strip(*history.means(name, axis), view) for name in STRIP_METRICS},
+                **{name: self._strip(*history.means(name, axis), view) for name in history.metrics},
                 "gap": self._strip(*self._gap(view), view),
             },
             last_x=history.last_x(axis),

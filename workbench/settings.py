@@ -48,6 +48,12 @@ class Settings:
     shows_all_options: bool = False
     view: str = "text"
     """How the Generate screen shows what was written."""
+    runs_pane: int = 0
+    """Lines of the details below the runs; here and below, 0 is what the style sheet says."""
+    watch_pane: int = 0
+    """Lines of the tabs below the chart."""
+    generate_pane: int = 0
+    """Columns of options and history."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Settings:
@@ -61,6 +67,8 @@ class Settings:
             settings.x_axis = cls.x_axis
         if not 0 <= settings.smoothing <= MAX_SMOOTHING:
             settings.smoothing = cls.smoothing
+        for name in ("runs_pane", "watch_pane", "generate_pane"):
+            setattr(settings, name, max(0, getattr(settings, name)))
         return settings
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgpt.language import N_, _, ngettext, number
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 
 UNKNOWN = "–"
 BARS = "▁▂▃▄▅▆▇█"

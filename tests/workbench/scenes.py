@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ from workbench.app import WorkbenchApp
 from workbench.attention_study import Ablated, Matrix, View, Words
 from workbench.corpora import Window
 from workbench.generations import Generation, Target
-from workbench.machine import Disk, Gpu, Load
+from workbench.machine import Disk, Gpu, Load, Reading
+from workbench.services.data import DataService
+from workbench.services.machine import MachineService
+from workbench.services.studies import StudiesService
+from workbench.services.writing import WritingService
 from workbench.tokenizer_bench import Cut, Source
 from workbench.tokens import Alternative, Token
-from workbench.widgets.system_report import Reading
 
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
 PROMPT = "Marte é um planeta"
@@ -38,14 +42,22 @@ TEXT = (
 )
 
 
-class StillEngineApp(WorkbenchApp):
-    """Never starts an engine: what it would have written is put there."""
+class StillWriting(WritingService):
+    """Loads nothing: what the engine would have written is put there."""
 
     def warm_up(self, target: Target) -> None:
         """Nothing."""
 
+
+class StillStudies(StudiesService):
+    """Reads nothing: what the engine would answer is there."""
+
     def look(self, view: View) -> None:
-        """Nothing: what the engine would answer is there."""
+        """Nothing."""
+
+
+class StillData(DataService):
+    """Always the same tokens and the same place."""
 
     def cut(self, text: str, sources: list[Any]) -> None:
         """The same words from both tokenizers, the last of them cut finer by the second."""
@@ -54,21 +66,38 @@ class StillEngineApp(WorkbenchApp):
         for place, tokens in enumerate((parts, finer)):
             contents = tuple(part.encode() for part in tokens)
             ids = tuple(range(300, 300 + len(tokens)))
-            self.bench.cuts[place] = Cut(Source("data", Path(str(place))), text, ids, contents)
-        self._tell("tokenizers")
+            self._bench.cuts[place] = Cut(Source("data", Path(str(place))), text, ids, contents)
+        self._host.tell("tokenizers")
 
     def show_window(self, corpus: Any, find: Any) -> None:
         """Always the same place."""
-        self.bench.window = Window(corpus.path, "train", "train-00000.bin", 1234, (1, 2))
-        self.bench.documents = [TEXT, " A Lua é o satélite natural da Terra."]
-        self._tell("tokenizers")
+        self._bench.window = Window(corpus.path, "train", "train-00000.bin", 1234, (1, 2))
+        self._bench.documents = [TEXT, " A Lua é o satélite natural da Terra."]
+        self._host.tell("tokenizers")
 
-    def _reading(self) -> Reading:
+
+class StillMachine(MachineService):
+    """Always the same machine."""
+
+    def read(self) -> None:
+        """A machine with a GPU."""
         gpu = Gpu(0, "NVIDIA H100 80GB HBM3", 0.37, 20e9, 85.5e9, 45, "550.54")
         load = Load(0.62, 16, 12_400_000_000, 137_000_000_000, (gpu,))
         disks = (Disk((Path("saved_models"), Path("data")), 41_000_000_000, 270_600_000_000),)
         versions = {"python": "3.12.0", "kgpt": "0.1.0", "keras": "3.15.1", "textual": "8.2.8"}
-        return Reading(load, disks, "A processor", "Linux x86_64", versions, {"TERM": "xterm"})
+        self.reading = Reading(
+            load, disks, "A processor", "Linux x86_64", versions, {"TERM": "xterm"}
+        )
+        self._host.tell("machine")
+
+
+class StillEngineApp(WorkbenchApp):
+    """Never starts an engine, never looks at the machine."""
+
+    writing = cached_property(lambda app: StillWriting(app, app.playground, app.labelling, None))
+    studies = cached_property(lambda app: StillStudies(app, app.attention))
+    data = cached_property(lambda app: StillData(app, app.bench, lambda: app.data_folder))
+    machine = cached_property(lambda app: StillMachine(app, tuple))
 
 
 def make_app(
@@ -120,7 +149,7 @@ async def runs_scene(pilot: Pilot[Any]) -> None:
     """All runs, the cursor on the second."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    await settle(pilot, lambda: app.has_read)
+    await settle(pilot, lambda: app.runs.has_read)
     if app.catalog.summaries:
         await pilot.press("j")
     await settle(pilot, lambda: True)
@@ -130,8 +159,8 @@ async def compare_scene(pilot: Pilot[Any]) -> None:
     """A run beside a pinned one, both marked, the list filtered."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    app.overlaid, app.pinned = ["machado", "encyclopedia"], "machado"
-    await settle(pilot, lambda: app.has_read)
+    app.comparison.overlaid, app.comparison.pinned = ["machado", "encyclopedia"], "machado"
+    await settle(pilot, lambda: app.runs.has_read)
     await pilot.press("slash", *"age<1d -damaged", "enter", "end")
     await settle(pilot, lambda: True)
 
@@ -175,7 +204,7 @@ async def watch_scene(pilot: Pilot[Any]) -> None:
     """The run of the command line, or the liveliest."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    await settle(pilot, lambda: app.has_read)
+    await settle(pilot, lambda: app.runs.has_read)
     if app.current_mode != "watch":
         await pilot.press("2")
     await settle(
@@ -187,8 +216,8 @@ async def overlaid_scene(pilot: Pilot[Any]) -> None:
     """Three runs on one chart, with the crosshair on it."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    app.overlaid = ["machado", "tinyshakespeare"]
-    await settle(pilot, lambda: app.has_read and app.screen.query_one("DataTable"))
+    app.comparison.overlaid = ["machado", "tinyshakespeare"]
+    await settle(pilot, lambda: app.runs.has_read and app.screen.query_one("DataTable"))
     app.chosen_run = "encyclopedia"
     await watch_scene(pilot)
     await settle(pilot, lambda: len(app.crowd.data) == 2)
@@ -200,7 +229,7 @@ async def generate_scene(pilot: Pilot[Any]) -> None:
     """A text written just now, and one that was stopped before it."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    await settle(pilot, lambda: app.has_read)
+    await settle(pilot, lambda: app.runs.has_read)
     stopped = _written(app, "A capital da França é", " Paris, nas margens do", "stopped")
     app.playground.history.append(stopped)
     app.playground.history.append(_written(app, PROMPT, TEXT, "done"))
@@ -208,7 +237,7 @@ async def generate_scene(pilot: Pilot[Any]) -> None:
     await settle(pilot, lambda: bool(app.screen.query("#prompt")))
     app.screen.query_one("#seed", Input).value = "1"
     app.screen.query_one("#prompt").text = PROMPT  # type: ignore[attr-defined]
-    app._tell("playground")
+    app.tell("playground")
     await settle(pilot, lambda: True)
 
 
@@ -267,7 +296,7 @@ async def tokens_scene(pilot: Pilot[Any]) -> None:
     branch.parent = written.number
     app.playground.history.append(branch)
     await pilot.press("escape", "ctrl+up", "v")
-    app._tell("playground")
+    app.tell("playground")
     await settle(pilot, lambda: app.screen.query_one("#alternatives").option_count)  # type: ignore[attr-defined]
     await pilot.press("right", "right")
     await settle(pilot, lambda: True)
@@ -277,7 +306,7 @@ async def attention_scene(pilot: Pilot[Any]) -> None:
     """A pronoun that draws on its antecedent."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    await settle(pilot, lambda: app.has_read)
+    await settle(pilot, lambda: app.runs.has_read)
     await pilot.press("4")
     await settle(pilot, lambda: bool(app.screen.query("#map")))
     study = app.attention
@@ -294,7 +323,7 @@ async def attention_scene(pilot: Pilot[Any]) -> None:
     study._matrices[View()] = matrix
     app.screen._opened = study.text  # type: ignore[attr-defined]
     app.screen.query_one("#map").focus()
-    app._tell("attention")
+    app.tell("attention")
     await settle(pilot, lambda: True)
 
 
@@ -313,9 +342,9 @@ async def data_scene(pilot: Pilot[Any]) -> None:
     """Two corpora, a window, two tokenizers."""
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    await settle(pilot, lambda: app.has_read)
+    await settle(pilot, lambda: app.runs.has_read)
     await pilot.press("5")
-    await settle(pilot, lambda: app.corpora is not None and app.bench.cuts[0] is not None)
+    await settle(pilot, lambda: app.data.corpora is not None and app.bench.cuts[0] is not None)
 
 
 async def system_scene(pilot: Pilot[Any]) -> None:
@@ -324,7 +353,7 @@ async def system_scene(pilot: Pilot[Any]) -> None:
     assert isinstance(app, WorkbenchApp)
     await settle(pilot, lambda: app.catalog.is_complete and app.catalog.summaries)
     await pilot.press("6")
-    await settle(pilot, lambda: app.machine is not None)
+    await settle(pilot, lambda: app.machine.reading is not None)
 
 
 async def help_scene(pilot: Pilot[Any]) -> None:

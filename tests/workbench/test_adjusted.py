@@ -46,7 +46,7 @@ def lines_of(app: WorkbenchApp) -> list[str]:
 
 
 async def ready(pilot: Any, app: WorkbenchApp) -> None:
-    await until(pilot, lambda: app.has_read and app.screen.query_one("RunTable").row_count)
+    await until(pilot, lambda: app.runs.has_read and app.screen.query_one("RunTable").row_count)
 
 
 async def test_the_form_has_every_preference_and_saves_them(
@@ -93,7 +93,7 @@ async def test_a_folder_that_cannot_be_written_is_said(
     file.parent.write_text("a file where the folder would be")
     app = adjusted(make_app, file)
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: app.has_read)
+        await until(pilot, lambda: app.runs.has_read)
         await pilot.press("f2")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
         await pilot.press("ctrl+g")
@@ -123,7 +123,7 @@ async def test_the_device_reaches_the_engine(root: Path, make_app: MakeApp, file
             "print(json.dumps({'type': 'tokens', 'id': 'r1', 'ids': [], 'found': os.environ['CUDA_VISIBLE_DEVICES']}),"
             "flush=True); input()"
         )
-        engine = Engine([sys.executable, "-c", script], app.engine_environment)
+        engine = Engine([sys.executable, "-c", script], app.device.environment)
         (reply,) = [reply async for reply in engine.request({"type": "tokenize"}, "r1")]
         assert reply["found"] == "-1"
         await engine.close()
@@ -151,7 +151,7 @@ async def test_changed_keys_work_and_are_shown(root: Path, make_app: MakeApp, fi
 async def test_read_only_changes_no_settings(root: Path, make_app: MakeApp, file: Path) -> None:
     app = adjusted(make_app, file, is_read_only=True)
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: app.has_read)
+        await until(pilot, lambda: app.runs.has_read)
         await pilot.press("f2")
         assert not isinstance(app.screen, SettingsScreen)
 
@@ -159,7 +159,7 @@ async def test_read_only_changes_no_settings(root: Path, make_app: MakeApp, file
 async def test_themes_are_shown_as_one_chooses(root: Path, make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: app.has_read)
+        await until(pilot, lambda: app.runs.has_read)
         before = app.theme
         await pilot.press("T")
         await until(pilot, lambda: isinstance(app.screen, ThemesScreen))

@@ -8,8 +8,9 @@ from pathlib import Path
 import fixture_runs as runs
 import pytest
 
-from workbench.catalog import Catalog, RunSummary
+from workbench.catalog import Catalog
 from workbench.digest import Thinned
+from workbench.run_summary import RunSummary
 
 
 def refreshed(root: Path, now: float = runs.NOW) -> dict[str, RunSummary]:

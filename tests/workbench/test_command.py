@@ -54,6 +54,9 @@ def test_the_parts_below_the_screens_know_no_textual() -> None:
         "tail digest catalog curves engine playground attention_study generations tokens chips state corpora machine"
         " tokenizer_bench sampling_fields recording follower keys settings wording once children launcher"
         " housekeeping exports filters columns palette pyramid history crowd events series_files"
+        " comparison key glossary"
+        " services.runs services.exports services.writing services.studies services.data"
+        " services.machine services.device"
     )
     code = "\n".join(f"import workbench.{name}" for name in modules.split())
     assert loaded_after(code, ("textual", *HEAVY)) == []

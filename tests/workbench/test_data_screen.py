@@ -26,9 +26,9 @@ def data(tmp_path: Path) -> Path:
 async def open_data(pilot: Pilot[None]) -> WorkbenchApp:
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
-    await until(pilot, lambda: app.has_read)
+    await until(pilot, lambda: app.runs.has_read)
     await pilot.press("5")
-    await until(pilot, lambda: app.corpora is not None and app.screen.query("#corpora"))
+    await until(pilot, lambda: app.data.corpora is not None and app.screen.query("#corpora"))
     return app
 
 
@@ -95,7 +95,7 @@ async def test_empty_says_how_to_prepare_and_a_corpus_appears(
         await until(pilot, lambda: "kgpt prepare your.txt" in text_of(app, "#empty-data"))
         assert not app.screen.query_one("#data-side").display
         a_corpus(data, "new")
-        app.read_corpora()
+        app.data.read()
         await until(pilot, lambda: app.screen.query_one("#data-side").display)
         await until(pilot, lambda: text_of(app, "#report") != "")
 

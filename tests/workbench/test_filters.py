@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.catalog import Catalog, RunSummary
+from workbench.catalog import Catalog
 from workbench.filters import FilterError, parse
+from workbench.run_summary import RunSummary
 
 ALL = {"damaged", "encyclopedia", "fresh", "machado", "tinyshakespeare", "too-hot"}
 

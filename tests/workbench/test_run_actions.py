@@ -121,7 +121,7 @@ async def test_the_form_plans_while_one_types(
     monkeypatch.chdir(tmp_path)
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.has_read)
+        await until(pilot, lambda: app.runs.has_read)
         await pilot.press("n")
         await until(pilot, lambda: "1,377,024" in text_of(app, "#new-plan"))
         assert "fits" in text_of(app, "#new-plan")
@@ -208,7 +208,8 @@ async def test_rename_keeps_pin_and_overlay(make_app: MakeApp, root: Path) -> No
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.press("end", *"-2", "enter")
         await until(pilot, lambda: "encyclopedia-2" in shown(app))
-        assert (app.overlaid, app.pinned) == (["encyclopedia-2"], "encyclopedia-2")
+        assert app.comparison.overlaid == ["encyclopedia-2"]
+        assert app.comparison.pinned == "encyclopedia-2"
         await pilot.press("R", "end", *" bad", "enter")
         await until(pilot, lambda: "Bad run name" in notes(app))
 
@@ -257,7 +258,9 @@ async def test_export_with_progress_and_stop(make_app: MakeApp, root: Path, tmp_
         await until(pilot, lambda: "Output exists" in text_of(app, "#export-progress"))
         form.query_one("#export-overwrite", Select).value = "yes"
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: len(app.exports) == 4 and app.exports[-1].state == "done")
+        await until(
+            pilot, lambda: len(app.exports.begun) == 4 and app.exports.begun[-1].state == "done"
+        )
 
 
 async def test_leaving_asks_while_an_export_is_at_work(
@@ -271,11 +274,11 @@ async def test_leaving_asks_while_an_export_is_at_work(
         await until(pilot, lambda: isinstance(app.screen, ExportScreen))
         app.screen.query_one("#export-output", Input).value = str(tmp_path / "model")
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: app.exports and app.exports[0].job.stage)
+        await until(pilot, lambda: app.exports.begun and app.exports.begun[0].job.stage)
         await pilot.press("escape", "q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("n")
-        assert app.is_running and app.exports_at_work, "closing the dialog does not stop it"
+        assert app.is_running and app.exports.at_work, "closing the dialog does not stop it"
         await pilot.press("q", "y")
     assert not app.is_running and not [
         path for path in tmp_path.iterdir() if "model" in path.name and path.name != "saved_models"
@@ -317,13 +320,13 @@ async def test_overlay_pin_and_difference(make_app: MakeApp, root: Path, tmp_pat
         assert "seed 2 → 1" in text_of(app, "#details-configuration")
         assert "width" not in text_of(app, "#details-configuration"), "what is the same is left out"
         await pilot.press("space")
-        assert app.overlaid == ["machado", "encyclopedia"]
+        assert app.comparison.overlaid == ["machado", "encyclopedia"]
         app.screen.query_one(RunTable).move_to("machado")
         await pilot.press("space", "p")
         await until(pilot, lambda: "⚑" not in shown(app)["machado"][0])
-        assert app.overlaid == ["encyclopedia"]
+        assert app.comparison.overlaid == ["encyclopedia"]
     later = make_app(settings_path=path)
-    assert (later.overlaid, later.pinned) == (["encyclopedia"], None)
+    assert later.comparison.overlaid == ["encyclopedia"] and later.comparison.pinned is None
 
 
 async def test_every_column_on_a_wide_terminal(make_app: MakeApp, root: Path) -> None:

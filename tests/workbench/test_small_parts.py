@@ -13,10 +13,11 @@ from textual.widget import Widget
 
 import workbench.screens
 import workbench.widgets
-from workbench import keys, settings, wording
+from workbench import settings, wording
 from workbench.app import WorkbenchApp
-from workbench.catalog import RunSummary
+from workbench.key import PLACE_TITLES, Place
 from workbench.keys import KEYS, keys_of
+from workbench.run_summary import RunSummary
 from workbench.settings import Settings
 
 
@@ -56,14 +57,14 @@ def test_every_key_of_the_table_has_its_action() -> None:
 
 
 def test_no_key_means_two_things_in_one_place() -> None:
-    for place in keys.PLACE_TITLES:
+    for place in PLACE_TITLES:
         names = [name for key in keys_of(place) for name in key.keys.split(",")]
         assert len(names) == len(set(names)), place
     assert len({key.id for key in KEYS}) == len(KEYS)
 
 
 @pytest.mark.parametrize("place", ["runs", "watch", "generate", "attention", "data"])
-def test_the_footer_is_short(place: keys.Place) -> None:
+def test_the_footer_is_short(place: Place) -> None:
     shown = [key for key in (*keys_of(place), *keys_of("everywhere")) if key.in_footer]
     assert 4 <= len(shown) <= 7
 

@@ -58,7 +58,7 @@ def test_empty(snap_compare: Compare, tmp_path: Path, scene: str) -> None:
     app = scenes.make_app(tmp_path, lambda root: None)
 
     async def prepare(pilot: Any) -> None:
-        await scenes.settle(pilot, lambda: app.has_read)
+        await scenes.settle(pilot, lambda: app.runs.has_read)
         await pilot.press({"runs": "1", "watch": "2", "data": "5"}[scene])
         await scenes.settle(pilot, lambda: True)
 

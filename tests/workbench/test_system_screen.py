@@ -94,7 +94,7 @@ async def test_the_machine_and_a_report_to_copy(
         await until(pilot, lambda: app.catalog.summaries)
         app.show_error(machine_error())
         await pilot.press("6")
-        await until(pilot, lambda: app.machine and "CPU" in text_of(app, "#cpu-line"))
+        await until(pilot, lambda: app.machine.reading and "CPU" in text_of(app, "#cpu-line"))
         assert " of " in text_of(app, "#memory-line") and "left" in text_of(app, "#disks")
         assert not app.screen.query_one("#gpu-part").display, "nothing about what is not there"
         await pilot.press("y")
@@ -102,9 +102,9 @@ async def test_the_machine_and_a_report_to_copy(
         for part in ("- keras ", "- textual ", "cores", "120 x 40", "1 finished", "No space left"):
             assert part in report
         assert "encyclopedia" not in report, "names of runs are nobody's business"
-        first = app.machine
-        app.read_machine()
-        await until(pilot, lambda: app.machine is not first)
+        first = app.machine.reading
+        app.machine.read()
+        await until(pilot, lambda: app.machine.reading is not first)
         await pilot.press("escape")
         assert app.current_mode == "runs"
 
@@ -121,7 +121,7 @@ async def test_gpus_are_shown_where_there_are_some(
     write_smi(tmp_path / "bin", monkeypatch)
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.has_read)
+        await until(pilot, lambda: app.runs.has_read)
         await pilot.press("6")
         await until(
             pilot,

@@ -45,7 +45,7 @@ async def answer(pilot: Pilot[None], text: str) -> None:
 async def test_several_runs_on_one_chart(make_app: MakeApp, root: Path) -> None:
     runs.a_zoo(root)
     app = make_app(run_name="encyclopedia")
-    app.overlaid = ["machado", "tinyshakespeare", "damaged", "gone"]
+    app.comparison.overlaid = ["machado", "tinyshakespeare", "damaged", "gone"]
     async with app.run_test(size=(120, 40)) as pilot:
         await drawn(pilot, 1500)
         await until(pilot, lambda: len(app.crowd.data) == 2)
@@ -64,8 +64,8 @@ async def test_several_runs_on_one_chart(make_app: MakeApp, root: Path) -> None:
         await until(pilot, lambda: set(app.crowd.followers) == {"tinyshakespeare"})
         assert app.chosen_run == "machado"
         await pilot.press("space")
-        await until(pilot, lambda: app.overlaid[0] == "tinyshakespeare")
-        app.overlay("tinyshakespeare")
+        await until(pilot, lambda: app.comparison.overlaid[0] == "tinyshakespeare")
+        app.comparison.overlay("tinyshakespeare")
         await until(pilot, lambda: not app.crowd.followers)
         await until(pilot, lambda: "train (smoothed" in text_of(app, "#legend"))
 
@@ -86,7 +86,7 @@ async def test_an_overlaid_run_grows_too(make_app: MakeApp, root: Path) -> None:
     runs.a_finished(root)
     run = runs.a_live(root, last=620)
     app = make_app(run_name="encyclopedia")
-    app.overlaid = ["machado"]
+    app.comparison.overlaid = ["machado"]
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "machado" in app.crowd.data)
         run.metrics(700, first=630)
@@ -271,7 +271,7 @@ async def test_export_of_the_rows(
 ) -> None:
     run, other = runs.a_finished(root), runs.a_live(root, last=620)
     app = make_app(run_name="encyclopedia")
-    app.overlaid = ["machado"]
+    app.comparison.overlaid = ["machado"]
     path = tmp_path / f"curves.{ending}"
     async with app.run_test(size=(120, 40)) as pilot:
         await drawn(pilot, 1500)

@@ -131,7 +131,7 @@ class AttentionScreen(WorkbenchScreen):
         else:
             self.query_one(AttentionMap).update(muted(_("Each word is being left out in turn…")))
             if not study.stage and not study.error:
-                self.workbench.ablate(token)
+                self.workbench.studies.ablate(token)
 
     def _show_view(self) -> None:
         view, study = self._view, self.workbench.attention
@@ -233,7 +233,7 @@ class AttentionScreen(WorkbenchScreen):
         if study.target is None:
             return
         if study.matrix(self._view) is None:
-            self.workbench.look(self._view)
+            self.workbench.studies.look(self._view)
         self.show_attention()
 
     # === Actions ===

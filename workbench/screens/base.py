@@ -9,12 +9,14 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from kgpt.language import _, ngettext
-from workbench.keys import Place, writing_actions
+from workbench.key import Place
+from workbench.keys import writing_actions
 from workbench.widgets.bindings import TranslatedKeys
 from workbench.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
+    from workbench.widgets.divider import Divider
 
 
 class WorkbenchScreen(TranslatedKeys, Screen[None]):
@@ -45,6 +47,24 @@ class WorkbenchScreen(TranslatedKeys, Screen[None]):
     def compose_body(self) -> ComposeResult:
         """What lies between bar and footer."""
         raise NotImplementedError
+
+    def on_resize(self) -> None:
+        """In another terminal, a pane that the user has resized has another room."""
+        for divider in self._dividers:
+            self.call_after_refresh(divider.fit)
+
+    @property
+    def _dividers(self) -> list[Divider]:
+        return [cast("Divider", found) for found in self.query("Divider")]
+
+    def on_divider_moved(self, event: Divider.Moved) -> None:
+        """Remember the size of the pane."""
+        setattr(self.workbench.settings, f"{self.place}_pane", event.size)
+
+    def action_resize_pane(self, direction: int) -> None:
+        """Make the side pane larger (1) or smaller (-1)."""
+        for divider in self._dividers:
+            divider.move(direction)
 
     def show_runs(self) -> None:
         """Show the runs as they stand in the app's catalog."""

@@ -85,23 +85,23 @@ class DataScreen(WorkbenchScreen):
         self._chance = random.Random()
         self.set_interval(READ_SECONDS, self._read_again)
         self.query_one("#empty-data").display = False
-        self.workbench.read_corpora()
+        self.workbench.data.read()
 
     def _read_again(self) -> None:
         if self.is_current:
-            self.workbench.read_corpora()
+            self.workbench.data.read()
 
     # === Showing ===
 
     def show_runs(self) -> None:
         """The runs have tokenizers too."""
         self.show_note()
-        self.workbench.read_corpora()
+        self.workbench.data.read()
         self._show_sources()
 
     def show_corpora(self) -> None:
         """The folder has been read."""
-        corpora = self.workbench.corpora
+        corpora = self.workbench.data.corpora
         is_empty = corpora is not None and not corpora
         self.query_one("#empty-data", Static).update(_(EMPTY, folder=self.workbench.data_folder))
         self.query_one("#empty-data").display = is_empty
@@ -129,7 +129,7 @@ class DataScreen(WorkbenchScreen):
         self.query_one("#report", Static).update(corpus_report.report(corpus) if corpus else "")
 
     def _show_sources(self) -> None:
-        corpora = [c for c in self.workbench.corpora or [] if not c.problem]
+        corpora = [c for c in self.workbench.data.corpora or [] if not c.problem]
         runs = [run for run in self.workbench.catalog.summaries if not run.problem]
         options = [(_("data {name}", name=c.name), f"data:{c.path}") for c in corpora]
         options += [(_("run {name}", name=run.name), f"run:{run.path}") for run in runs]
@@ -167,7 +167,7 @@ class DataScreen(WorkbenchScreen):
     @property
     def corpus(self) -> CorpusSummary | None:
         """The chosen corpus."""
-        corpora = self.workbench.corpora or []
+        corpora = self.workbench.data.corpora or []
         return next((corpus for corpus in corpora if corpus.name == self._chosen), None)
 
     def _choose(self, name: str) -> None:
@@ -202,7 +202,7 @@ class DataScreen(WorkbenchScreen):
         if not self.is_current:
             return
         sources = [self._source(place) for place in (0, 1)]
-        self.workbench.cut(self.query_one(TextEntry).text, sources)
+        self.workbench.data.cut(self.query_one(TextEntry).text, sources)
 
     def _source(self, place: int) -> Source | None:
         value = self.query_one(f"#source-{place}", Select).value
@@ -221,7 +221,7 @@ class DataScreen(WorkbenchScreen):
         if corpus.problem:
             self.query_one("#window", Static).update(muted(corpus.problem))
             return
-        self.workbench.show_window(
+        self.workbench.data.show_window(
             corpus, lambda: random_window(corpus, self._split, WINDOW_TOKENS, self._chance)
         )
 

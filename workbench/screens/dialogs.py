@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static
 
 from kgpt.language import _
-from workbench.keys import Place
+from workbench.key import Place
 from workbench.widgets.bindings import TranslatedKeys, bindings_of
 
 

@@ -13,8 +13,8 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.exports import FORMATS, Export, ExportOrder, default_output
+from workbench.run_summary import RunSummary
 from workbench.screens.dialogs import Dialog
 from workbench.widgets.bindings import bindings_of
 
@@ -103,13 +103,13 @@ class ExportScreen(Dialog):
     def action_begin(self) -> None:
         """Start the export in a child process."""
         if self.export is None or self.export.state != "running":
-            self.export = self._app.begin_export(self._order())
+            self.export = self._app.exports.begin(self._order())
             self._show()
 
     def action_stop(self) -> None:
         """Stop it; what was half written is removed."""
         if self.export is not None:
-            self._app.stop_export(self.export)
+            self._app.exports.stop(self.export)
 
     def action_copy(self) -> None:
         """Copy the same export as a shell line."""

@@ -13,7 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from kgpt.language import _
-from workbench.keys import GLOSSARY, PLACE_TITLES, Place
+from workbench.glossary import GLOSSARY
+from workbench.key import PLACE_TITLES, Place
 from workbench.widgets.bindings import TranslatedKeys, bindings_of
 from workbench.widgets.colors import rich_style
 

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Label
 
-from workbench.keys import Place
+from workbench.key import Place
 from workbench.widgets.bindings import bindings_of
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"

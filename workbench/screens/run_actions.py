@@ -16,7 +16,7 @@ from kgpt.language import _, ngettext
 from workbench.screens.base import WorkbenchScreen
 
 if TYPE_CHECKING:
-    from workbench.catalog import RunSummary
+    from workbench.run_summary import RunSummary
 
 
 class RunActions(WorkbenchScreen):
@@ -117,7 +117,7 @@ class RunActions(WorkbenchScreen):
         )
 
         def delete() -> None:
-            self.workbench.delete_run(run.name)
+            self.workbench.runs.delete(run.name)
 
         dialog = AskScreen(_("delete {name}", name=run.name), text, expected=run.name)
         self._ask(dialog, lambda _answer: self._try(delete))
@@ -145,4 +145,4 @@ class RunActions(WorkbenchScreen):
             act()
         except KgptError as error:
             self.workbench.show_error(error)
-        self.workbench.look_again()
+        self.workbench.runs.look_again()

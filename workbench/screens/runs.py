@@ -18,8 +18,8 @@ from workbench.widgets.top_bar import TopBar
 if TYPE_CHECKING:
     from textual.widgets import DataTable
 
-    from workbench.catalog import RunSummary
     from workbench.filters import Filter
+    from workbench.run_summary import RunSummary
     from workbench.widgets.run_details import RunDetails
     from workbench.widgets.run_table import RunTable
 
@@ -55,6 +55,7 @@ class RunsScreen(RunActions):
         from textual.widgets import Footer
 
         from workbench.filters import Filter
+        from workbench.widgets.divider import Divider
         from workbench.widgets.run_details import RunDetails
         from workbench.widgets.run_table import RunTable
 
@@ -68,7 +69,8 @@ class RunsScreen(RunActions):
         note = Static(id="filter-note", markup=False)
         table = RunTable()
         runs = Vertical(field, note, table, id="runs-list")
-        body = Container(runs, RunDetails(), id="runs-body")
+        divider = Divider("RunDetails", "height", 3, 6, self.workbench.settings.runs_pane)
+        body = Container(runs, divider, RunDetails(), id="runs-body")
         field.display = note.display = body.display = False
         await self.mount(body, Footer(compact=True))
         self.is_furnished = True
@@ -83,7 +85,7 @@ class RunsScreen(RunActions):
 
     def show_runs(self) -> None:
         """Bring the table up to date."""
-        if not (self.workbench.has_read and self.is_furnished):
+        if not (self.is_furnished and self.workbench.runs.has_read):
             return
         catalog = self.workbench.catalog
         self.show_note()
@@ -95,7 +97,7 @@ class RunsScreen(RunActions):
         matching = [run for run in catalog.summaries if self._filter.matches(run, now)]
         table, chosen = self.table, None if self.has_shown else app.chosen_run
         self.has_shown = True
-        table.show(matching, now, app.run_looks(app.overlaid), app.pinned)
+        table.show(matching, now, app.run_looks(app.comparison.overlaid), app.comparison.pinned)
         if self.begun_run in {run.name for run in matching}:
             chosen, self.begun_run = self.begun_run, None
         if chosen:
@@ -121,7 +123,7 @@ class RunsScreen(RunActions):
 
     def _show_details(self) -> None:
         app = self.workbench
-        pinned = app.catalog.get(app.pinned or "")
+        pinned = app.catalog.get(app.comparison.pinned or "")
         cast("RunDetails", self.query_one("RunDetails")).show(self.run_in_hand, app.clock(), pinned)
 
     # === Events ===
@@ -236,12 +238,12 @@ class RunsScreen(RunActions):
     def action_overlay(self) -> None:
         """Draw the run under the cursor over the one that is watched, or no longer."""
         if self.run_in_hand:
-            self.workbench.overlay(self.run_in_hand.name)
+            self.workbench.comparison.overlay(self.run_in_hand.name)
 
     def action_pin(self) -> None:
         """Compare the others with the run under the cursor."""
         if self.run_in_hand:
-            self.workbench.pin(self.run_in_hand.name)
+            self.workbench.comparison.pin(self.run_in_hand.name)
 
     def action_export(self) -> None:
         """Open the form of an export."""

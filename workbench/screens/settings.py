@@ -17,7 +17,7 @@ from textual.widgets import Button, Label, Select, Static
 
 from kgpt.errors import KgptError
 from kgpt.language import N_, _
-from workbench.keys import Place
+from workbench.key import Place
 from workbench.preferences import PREFERENCES, Preference, Value, save
 from workbench.screens.dialogs import Dialog
 from workbench.widgets.bindings import bindings_of

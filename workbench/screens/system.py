@@ -56,7 +56,7 @@ class SystemScreen(WorkbenchScreen):
 
     def _read(self) -> None:
         if self.is_current:
-            self.workbench.read_machine()
+            self.workbench.machine.read()
 
     def show_runs(self) -> None:
         """How many runs there are."""
@@ -65,7 +65,7 @@ class SystemScreen(WorkbenchScreen):
 
     def show_machine(self) -> None:
         """A reading has come."""
-        reading = self.workbench.machine
+        reading = self.workbench.machine.reading
         if reading is None or reading.load is self._shown:
             return
         self._shown = reading.load
@@ -91,7 +91,9 @@ class SystemScreen(WorkbenchScreen):
     def _report(self) -> str:
         app = self.workbench
         runs = app.catalog.summaries
-        return system_report.bug_report(app.machine, runs, app.last_error, app.size, app.theme)
+        return system_report.bug_report(
+            app.machine.reading, runs, app.last_error, app.size, app.theme
+        )
 
     def action_copy(self) -> None:
         """Copy the report."""

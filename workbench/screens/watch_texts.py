@@ -9,10 +9,10 @@ from textual.content import Content
 
 from kgpt.language import _, number
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.events import last_good_checkpoint
 from workbench.palette import Look
 from workbench.recording import ChartData, View
+from workbench.run_summary import RunSummary
 from workbench.tail import is_number
 from workbench.widgets.colors import muted
 

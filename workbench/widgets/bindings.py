@@ -7,7 +7,8 @@ from dataclasses import replace
 from textual.binding import ActiveBinding, Binding
 
 from kgpt.language import _
-from workbench.keys import Key, Place, keys_of
+from workbench.key import Key, Place
+from workbench.keys import keys_of
 
 
 def bindings_of(place: Place) -> list[Binding]:

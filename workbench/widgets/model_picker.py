@@ -10,8 +10,8 @@ from textual.widgets import Label, Select
 
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.generations import Target
+from workbench.run_summary import RunSummary
 
 
 class ModelPicker(Vertical):

@@ -12,8 +12,8 @@ from textual.widgets import Button, Label, Select, Static
 
 from kgpt.language import N_, _
 from kgpt.protocol import DECODERS, GenerateOptions
-from workbench.catalog import RunSummary
 from workbench.generations import Target
+from workbench.run_summary import RunSummary
 from workbench.sampling_fields import (
     ALL_FIELDS,
     FIELDS,

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from kgpt.language import _
 from kgpt.runs import Checkpoint
 from workbench import wording
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 from workbench.widgets.colors import muted
 
 TRAINING_KEYS = ("data", "batch_size", "precision", "minutes", "seed")

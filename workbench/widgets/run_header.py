@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from kgpt.language import _, number
 from workbench import wording
-from workbench.catalog import RunSummary
+from workbench.run_summary import RunSummary
 from workbench.widgets.colors import muted
 from workbench.widgets.writing import write
 

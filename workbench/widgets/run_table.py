@@ -13,9 +13,9 @@ from textual.widgets import DataTable
 
 from kgpt.language import _
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.columns import COLUMNS, Beside, Column
 from workbench.palette import Look
+from workbench.run_summary import RunSummary
 from workbench.widgets.colors import rich_style
 
 CURVE_WIDTHS = (8, 24)

@@ -13,9 +13,9 @@ from textual.widgets import ContentSwitcher, Static
 
 from kgpt.language import N_, _
 from workbench import wording
-from workbench.catalog import RunSummary
 from workbench.events import Event
 from workbench.recording import LogTail, Recording
+from workbench.run_summary import RunSummary
 from workbench.widgets.colors import muted
 from workbench.widgets.log_pane import LogPane
 from workbench.widgets.run_details import checkpoint_lines, flattened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual.content import Content
 from textual.geometry import Size
@@ -12,24 +11,12 @@ from textual.geometry import Size
 from kgpt.errors import KgptError
 from kgpt.language import _, number
 from workbench import wording
-from workbench.catalog import RunSummary
-from workbench.machine import Disk, Gpu, Load
+from workbench.machine import Gpu, Load, Reading
+from workbench.run_summary import RunSummary
 from workbench.widgets.colors import muted
 
 ALMOST_FULL = 0.95
 BAR_CELLS = 8
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What was read at once, in the background."""
-
-    load: Load
-    disks: tuple[Disk, ...]
-    processor: str
-    system: str
-    versions: dict[str, str]
-    environment: dict[str, str]
 
 
 def size(number: float | None) -> str:
