@@ -61,6 +61,13 @@ class AdjustedApp(App[None]):
         """What the engine's process gets to choose its device."""
         return DEVICES[str(self.preferences["device"])]
 
+    def action_command_palette(self) -> None:
+        """The palette, in the language that is spoken."""
+        from workbench.screens.command_palette import TranslatedPalette
+
+        if not TranslatedPalette.is_open(self):
+            self.push_screen(TranslatedPalette())
+
     def set_out(self, remembered_theme: str) -> None:
         """Theme, keys and characters, before the first frame is drawn."""
         for theme in THEMES:

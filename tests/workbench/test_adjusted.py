@@ -13,6 +13,7 @@ from conftest import MakeApp, until
 from textual.widgets import Input, OptionList, Select
 from textual.widgets._footer import FooterKey
 
+from kgpt import language
 from workbench.app import WorkbenchApp
 from workbench.keys import KEYS
 from workbench.plain import plain
@@ -269,6 +270,23 @@ async def test_the_palette_has_the_actions_of_dialogs_and_of_the_focus(
         if app.screen.query_one("#tokens").has_focus:
             titles = [command.title for command in app.get_system_commands(app.screen)]
             assert "Tokens: The next token" in titles
+
+
+async def test_the_palette_speaks_portuguese(root: Path, make_app: MakeApp) -> None:
+    runs.a_finished(root)
+    language.use(language.PORTUGUESE)
+    try:
+        app = make_app()
+        async with app.run_test(size=SIZE) as pilot:
+            await ready(pilot, app)
+            await pilot.press("ctrl+p")
+            await until(pilot, lambda: "Buscar comandos…" in "".join(lines_of(app)))
+            await pilot.press(*"zzzz")
+            await until(pilot, lambda: "Nada encontrado" in "".join(lines_of(app)))
+            await pilot.press("ctrl+p", "escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+    finally:
+        language.use(language.ENGLISH)
 
 
 async def test_another_screens_action_and_a_checkpoint_from_the_palette(
