@@ -95,7 +95,7 @@ class MetricsDigest:
         if self._begun is None or self.latest["step"] <= self._begun[0]:
             return None
         step, seconds = self._begun
-        return float(self.latest["seconds"] - seconds) / (self.latest["step"] - step)
+        return float((self.latest["seconds"] - seconds) / (self.latest["step"] - step))
 
     @property
     def interval(self) -> float:
