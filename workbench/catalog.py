@@ -202,7 +202,7 @@ class RunReader:
             self._evaluation_rows.clear()
         if found.rows or found.restarted:
             self._evaluation_rows += found.rows
-            self._evaluations = tuple(results(self._evaluation_rows))
+            self._evaluations = tuple(results(self._evaluation_rows, translated=True))
 
 
 class Catalog:

@@ -84,7 +84,7 @@ def prepare(
     described = describe_sources(found, known)
     plan = {"sources": described, "options": given.identity()}
     if is_current(folder, plan, overwrite):
-        report(f"Nothing has changed: {folder} is up to date.")
+        report(_("Nothing has changed: {folder} is up to date.", folder=folder))
         return Corpus.open(folder)
     with opened(folder, plan) as workspace:
         preparation = _Preparation(workspace, found, described, given, report, progress)
@@ -141,7 +141,7 @@ class _Preparation:
             is_part=self.options.shard is not None,
         )
         tokenizer = self._tokenizer(chunks, verdict)
-        self._begin("Writing tokens")
+        self._begin(_("Writing tokens"))
         shards, counts = encode(
             self.workspace,
             chunks,
@@ -151,7 +151,7 @@ class _Preparation:
             on_progress=lambda counts: self._tell_writing(counts, verdict.bytes_to_write),
         )
         if not all(counts.tokens.values()) and self.options.shard is None:
-            raise too_little("There is hardly any")
+            raise too_little(_("There is hardly any"))
         write_manifest(
             self.workspace.corpus,
             tokenizer,
@@ -203,7 +203,12 @@ class _Preparation:
             return options.tokenizer
         if (folder / "tokenizer.json").is_file():  # the last one that is written
             return Tokenizer.load(folder)
-        self._begin(f"Training a tokenizer with {options.vocabulary_size} ids")
+        self._begin(
+            _(
+                "Training a tokenizer with {vocabulary_size} ids",
+                vocabulary_size=options.vocabulary_size,
+            )
+        )
         sample = options.tokenizer_sample
         texts = training_texts(chunks, verdict, sample and sample * 1_000_000)
         tokenizer = Tokenizer.train(
@@ -214,7 +219,11 @@ class _Preparation:
         )
         if tokenizer.vocabulary_size < options.vocabulary_size:
             self.report(
-                f"The text supports no more than {tokenizer.vocabulary_size} ids: no other pair occurs twice"
+                _(
+                    "The text supports no more than {vocabulary_size} ids: no other "
+                    "pair occurs twice",
+                    vocabulary_size=tokenizer.vocabulary_size,
+                )
             )
         tokenizer.save(folder)
         return tokenizer
@@ -301,6 +310,6 @@ def _changes(
             *(old[key] for key in old if key not in new),
         ]
         changes.append(
-            "the text has changed: " + (", ".join(dict.fromkeys(names)) or "other order")
+            _("the text has changed: ") + (", ".join(dict.fromkeys(names)) or _("other order"))
         )
     return changes
