@@ -173,7 +173,7 @@ def _compression(manifest: Mapping[str, Any]) -> list[RenderableType]:
 def _labelled(rows: Mapping[str, str]) -> Table:
     """Labels and what they name, without those that name nothing."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", width=10, no_wrap=True)
+    table.add_column(style="bold", min_width=10, no_wrap=True)
     table.add_column(overflow="fold")
     for label, text in rows.items():
         if text:

@@ -46,7 +46,7 @@ def _print_table(summaries: list[dict[str, Any]]) -> None:
     rows = [
         (
             item["name"],
-            item["state"],
+            _(item["state"]),
             f"{number(item['step'] or 0, ',')}/{number(item['steps'] or 0, ',')}",
             _number(item["train_loss"], ".4f"),
             _number(item["best_validation_loss"], ".4f"),

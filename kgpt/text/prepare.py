@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from kgpt.errors import KgptError
 from kgpt.files import read_json
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.runs import data_folder
 from kgpt.text.chunks import Chunk
 from kgpt.text.encoding import Counts, encode
@@ -35,6 +35,12 @@ from kgpt.text.workspace import Workspace, check_replaceable, opened, work_folde
 
 SMALL_CORPUS = 1 << 24
 """Bytes of sources below which one process is quicker than starting others."""
+
+
+READING: Final = "reading"
+WRITING: Final = "writing tokens"
+STAGES = (N_("reading"), N_("writing tokens"))
+"""Names of stages, for programs; people see them translated."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class _Preparation:
             is_part=self.options.shard is not None,
         )
         tokenizer = self._tokenizer(chunks, verdict)
-        self._begin(_("Writing tokens"))
+        self._begin(_(WRITING).capitalize())
         shards, counts = encode(
             self.workspace,
             chunks,
@@ -175,7 +181,7 @@ class _Preparation:
         self.workspace.publish()
 
     def _gather(self) -> Gathered:
-        self._begin("Reading")
+        self._begin(_(READING).capitalize())
         options = self.options
         reading = ReadOptions(
             documents=options.documents,
@@ -238,11 +244,11 @@ class _Preparation:
         done = sum(sizes[number] or 0 for number in gathered.begun[:-1]) + gathered.position.bytes
         wanted = [sizes[number] for number in gathered.sources]
         total = sum(wanted) if all(wanted) else None
-        self._tell("reading", done, total, gathered.read, 0)
+        self._tell(READING, done, total, gathered.read, 0)
 
     def _tell_writing(self, counts: Counts, total: int) -> None:
         done, tokens = sum(counts.bytes.values()), sum(counts.tokens.values())
-        self._tell("writing tokens", done, total, sum(counts.documents.values()), tokens)
+        self._tell(WRITING, done, total, sum(counts.documents.values()), tokens)
 
     def _tell(
         self,
@@ -296,7 +302,12 @@ def _changes(
     # Data from before an option was there was prepared with what is its default now.
     before = {**PrepareOptions(tokenizer=None).identity(), **manifest.get("options", {})}
     changes = [
-        f"{name.replace('_', ' ')} was {before.get(name)}, is {value}"
+        _(
+            "{option} was {before}, is {now}",
+            option=name.replace("_", " "),
+            before=before.get(name),
+            now=value,
+        )
         for name, value in options.items()
         if before.get(name) != value
     ]

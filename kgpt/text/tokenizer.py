@@ -346,7 +346,7 @@ def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> 
         raise KgptError(
             _("No tokenizer found"),
             _("There is nothing called {name}: ", name=name)
-            + ", ".join(f"no {path}" for path in dict.fromkeys(places))
+            + ", ".join(_("no {path}", path=path) for path in dict.fromkeys(places))
             + ".",
             _(
                 "Give `bytes`, `gpt2`, a run (`kgpt runs` lists them), a folder made by `kgpt "
