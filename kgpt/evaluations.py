@@ -6,29 +6,30 @@ not shown. Standard library alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from kgpt.files import is_number
+from kgpt.language import N_, _, number
 
 LOSS_FIGURES = {
-    "loss": ("loss", ".4f"),
-    "perplexity": ("perplexity", ".3f"),
-    "bits_per_byte": ("bits per byte", ".4f"),
+    "loss": (N_("loss"), ".4f"),
+    "perplexity": (N_("perplexity"), ".3f"),
+    "bits_per_byte": (N_("bits per byte"), ".4f"),
 }
 """Figures of a loss: their headings, and how they are written."""
 TASK_FIGURES = {
-    "accuracy": ("accuracy", ".1%"),
-    "accuracy_norm": ("accuracy a byte", ".1%"),
-    "perplexity": ("perplexity", ".3f"),
-    "distinct_1": ("distinct 1", ".1%"),
-    "distinct_2": ("distinct 2", ".1%"),
-    "distinct_3": ("distinct 3", ".1%"),
-    "repetition_rate": ("repetition", ".1%"),
-    "self_perplexity": ("self-perplexity", ".3f"),
-    "score": ("score", ".1f"),
+    "accuracy": (N_("accuracy"), ".1%"),
+    "accuracy_norm": (N_("accuracy a byte"), ".1%"),
+    "perplexity": (N_("perplexity"), ".3f"),
+    "distinct_1": (N_("distinct 1"), ".1%"),
+    "distinct_2": (N_("distinct 2"), ".1%"),
+    "distinct_3": (N_("distinct 3"), ".1%"),
+    "repetition_rate": (N_("repetition"), ".1%"),
+    "self_perplexity": (N_("self-perplexity"), ".3f"),
+    "score": (N_("score"), ".1f"),
 }
 """Figures of tasks, likewise."""
 OPTIONS = ("decoder", "context", "stride", "limit")
@@ -47,11 +48,11 @@ class Result:
     """Names and values, such as `accuracy` and `34.0% ± 1.5%`."""
 
 
-def results(rows: Iterable[Mapping[str, Any]]) -> list[Result]:
-    """The newest result of each measurement, the newest first."""
+def results(rows: Iterable[Mapping[str, Any]], *, translated: bool = False) -> list[Result]:
+    """The newest result of each measurement, the newest first; `translated` for people, else English as files are."""
     newest: dict[str, Result] = {}
     for row in rows:
-        figures = tuple(_figures(row))
+        figures = tuple(_figures(row, translated))
         if figures:
             step, measurement = row.get("step"), _measurement(row)
             newest.pop(measurement, None)
@@ -60,12 +61,14 @@ def results(rows: Iterable[Mapping[str, Any]]) -> list[Result]:
     return list(newest.values())[::-1]
 
 
-def with_error(value: Any, error: Any, form: str) -> str:
-    """A value and its standard error as text; `-` for a value that is not known."""
+def with_error(
+    value: Any, error: Any, form: str, write: Callable[[float, str], str] = number
+) -> str:
+    """A value and its standard error as `write` writes them; `-` for a value that is not known."""
     if not is_number(value):
         return "-"
-    shown = format(value, form)
-    return f"{shown} ± {format(error, form)}" if is_number(error) else shown
+    shown = write(value, form)
+    return f"{shown} ± {write(error, form)}" if is_number(error) else shown
 
 
 def harness_metrics(
@@ -86,11 +89,13 @@ def _measurement(row: Mapping[str, Any]) -> str:
     return ", ".join([*parts, *(f"{name} {row[name]}" for name in OPTIONS if row.get(name))])
 
 
-def _figures(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _figures(row: Mapping[str, Any], translated: bool) -> Iterator[tuple[str, str]]:
+    write = number if translated else format
     found = row.get("results")
     if isinstance(found, Mapping):
         for task, metric, value, error in harness_metrics(found):
-            yield f"{task} {metric}", with_error(value, error, ".4f")
+            yield f"{task} {metric}", with_error(value, error, ".4f", write)
     for name, (heading, form) in (TASK_FIGURES if row.get("task") else LOSS_FIGURES).items():
         if is_number(row.get(name)):
-            yield heading, with_error(row[name], row.get(f"{name}_error"), form)
+            name_shown = _(heading) if translated else heading
+            yield name_shown, with_error(row[name], row.get(f"{name}_error"), form, write)

@@ -14,11 +14,14 @@ from textual.app import App
 from kgpt.language import _
 from workbench.keys import KEYS
 from workbench.preferences import Preferences
+from workbench.terminal_keys import release
 from workbench.widgets.colors import THEMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from textual.binding import Binding
 
     from workbench.key import Key, Place
     from workbench.keymap import KeyTable
@@ -49,6 +52,17 @@ class AdjustedApp(App[None]):
         keys = self.key_table.keys if self.key_table else KEYS
         return tuple(key for key in keys if key.place == place)
 
+    def get_key_display(self, binding: Binding) -> str:
+        """A key's name for the footer, in the language that is spoken."""
+        return _(super().get_key_display(binding))
+
+    def action_command_palette(self) -> None:
+        """The palette, in the language that is spoken."""
+        from workbench.screens.command_palette import TranslatedPalette
+
+        if not isinstance(self.screen, TranslatedPalette):
+            self.push_screen(TranslatedPalette())
+
     def set_out(self, remembered_theme: str) -> None:
         """Theme, keys and characters, before the first frame is drawn."""
         for theme in THEMES:
@@ -59,6 +73,8 @@ class AdjustedApp(App[None]):
         self.stylesheet.set_variables(self.get_css_variables())
         if self.key_table:
             self.set_keymap(dict(self.key_table.changes))
+        keys = self.key_table.keys if self.key_table else KEYS
+        release(name for key in keys for name in key.keys.split(","))
         self._draw_plainly()
 
     def say_problems(self) -> None:

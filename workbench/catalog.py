@@ -82,6 +82,7 @@ class RunReader:
             ),
             best_validation_loss=best_loss,
             best_step=_whole(best_step),
+            pace=self._digest.pace,
             curve=self._digest.curve.values(),
             checkpoints=self._checkpoints,
             evaluations=self._evaluations,
@@ -125,7 +126,7 @@ class RunReader:
             self._evaluation_rows.clear()
         if found.rows or found.restarted:
             self._evaluation_rows += found.rows
-            self._evaluations = tuple(results(self._evaluation_rows))
+            self._evaluations = tuple(results(self._evaluation_rows, translated=True))
 
 
 class Catalog:

@@ -5,8 +5,8 @@ In: a `RunSummary` and what lies beside it. Out: the text of a cell. Knows no Te
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kgpt.language import N_, _
@@ -21,8 +21,8 @@ class Beside:
     """What a cell depends on besides its run."""
 
     now: float
-    lowest: float | None = None
-    """The best validation loss of all runs shown."""
+    lowest: Mapping[str, float] = field(default_factory=dict)
+    """The best validation loss of all runs shown, for each task: a label's loss says nothing about a text's."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ def _number(name: str) -> Callable[[RunSummary], tuple[bool, Any]]:
 
 
 def _best(run: RunSummary, beside: Beside) -> str:
-    is_lowest = run.best_validation_loss is not None and run.best_validation_loss == beside.lowest
-    return ("★ " if is_lowest else "") + wording.decimal(run.best_validation_loss)
+    loss = run.best_validation_loss
+    is_lowest = loss is not None and loss == beside.lowest.get(run.task)
+    return ("★ " if is_lowest else "") + wording.decimal(loss)
 
 
 def _age(run: RunSummary, beside: Beside) -> str:

@@ -61,6 +61,7 @@ class MetricsDigest:
     def _clear(self) -> None:
         self.latest: dict[str, Any] = {}
         self.best: tuple[float, int | None] | None = None
+        self._begun: tuple[float, float] | None = None
         self.curve = Thinned()
         self.rows = 0
         self.is_complete = False
@@ -80,11 +81,21 @@ class MetricsDigest:
             value = row.get(name)
             if is_number(value):
                 self.latest[name] = value
+        if self._begun is None and {"step", "seconds"} <= self.latest.keys():
+            self._begun = self.latest["step"], self.latest["seconds"]
         loss, validation = row.get("train_loss"), row.get("validation_loss")
         if is_number(loss):
             self.curve.add(loss)
         if is_number(validation) and (self.best is None or validation < self.best[0]):
             self.best = (validation, row.get("step"))
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds a step since the first row; before that lies the time that compiling took."""
+        if self._begun is None or self.latest["step"] <= self._begun[0]:
+            return None
+        step, seconds = self._begun
+        return float((self.latest["seconds"] - seconds) / (self.latest["step"] - step))
 
     @property
     def interval(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kgpt.language import N_
+from kgpt.language import N_, _
 
 Place = Literal[
     "everywhere",
@@ -94,5 +94,6 @@ def _written(key: str) -> str:
         "minus": "-",
         "enter": "↵",
         "escape": "esc",
+        "space": _("space"),
     }
     return names.get(key, key).replace("ctrl+", "^")

@@ -35,6 +35,8 @@ class RunSummary:
     steps: int | None = None
     tokens: int | None = None
     seconds: float | None = None
+    pace: float | None = None
+    """Seconds a step, without what compiling took."""
     train_loss: float | None = None
     validation_loss: float | None = None
     best_validation_loss: float | None = None
@@ -85,6 +87,6 @@ class RunSummary:
     @property
     def seconds_left(self) -> float | None:
         """Time to the last step at the pace so far."""
-        if not self.step or not self.steps or self.seconds is None:
+        if not self.step or not self.steps or self.pace is None:
             return None
-        return max(0, self.steps - self.step) * self.seconds / self.step
+        return max(0, self.steps - self.step) * self.pace

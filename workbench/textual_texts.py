@@ -18,5 +18,8 @@ TEXTS = (
     N_("Save an SVG 'screenshot' of the current screen"),
     N_("palette"),
     N_("Open the command palette"),
+    N_("Dismiss menu"),
+    N_("Exit the command palette"),
+    N_("space"),
 )
 """As Textual 8.2 words them."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kgpt.commands.stages import show_stage
 from kgpt.commands.tables import print_table
 from kgpt.errors import KgptError
-from kgpt.language import N_, _
+from kgpt.language import N_, _, number
 from kgpt.runs import find_run
 
 if TYPE_CHECKING:
@@ -68,11 +68,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             likely = sorted(found.probabilities.items(), key=lambda item: -item[1])
             text = " ".join(found.text.split())
             shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-            values = "  ".join(f"{label} {value:.3f}" for label, value in likely[:TERMINAL_LABELS])
+            values = "  ".join(
+                f"{label} {number(value, '.3f')}" for label, value in likely[:TERMINAL_LABELS]
+            )
             rows.append([found.label or "-", values, shown])
-        print_table(
-            ["label", "probabilities", "text"], rows, left=["label", "probabilities", "text"]
-        )
+        headings = [_("label"), _("probabilities"), _("text")]
+        print_table(headings, rows, left=headings)
     return {
         "run": folder.name,
         "step": checkpoint.step,

@@ -10,7 +10,7 @@ from kgpt.commands.measures import Measured
 from kgpt.commands.tables import print_table
 from kgpt.evaluation.statistics import is_noise
 from kgpt.evaluations import LOSS_FIGURES, TASK_FIGURES, harness_metrics, with_error
-from kgpt.language import _
+from kgpt.language import N_, _, number
 
 
 def comparison(measured: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def print_comparison(measured: Sequence[Measured], compared: Sequence[dict[str, 
         (
             " − ".join(item["runs"]),
             item["figure"],
-            f"{item['difference']:+.4f}",
+            number(item["difference"], "+.4f"),
             with_error(item["standard_error"], None, ".4f"),
             _verdict(item, measured),
         )
@@ -92,21 +92,29 @@ def _name(item: Measured) -> str:
 
 # === Tables ===
 
+COUNTS = {
+    "questions": N_("questions"),
+    "scored": N_("scored"),
+    "unscored": N_("unscored"),
+    "cut_contexts": N_("cut contexts"),
+}
+"""Keys of a result that count questions, and their headings."""
+
 
 def _print_losses(results: Sequence[dict[str, Any]]) -> None:
     rows = [
         (
             result["run"],
-            f"{result['step']:,}",
-            *(_pair(result, name, form) for name, (_, form) in LOSS_FIGURES.items()),
-            f"{result['tokens']:,}",
-            f"{result['bytes']:,}",
+            number(result["step"], ","),
+            *(_pair(result, name, form) for name, (_heading, form) in LOSS_FIGURES.items()),
+            number(result["tokens"], ","),
+            number(result["bytes"], ","),
         )
         for result in results
     ]
-    names = [heading for heading, _ in LOSS_FIGURES.values()]
-    headings = ("run", "step", *names, "tokens", "bytes")
-    print_table(headings, rows, left=("run",))
+    names = [_(heading) for heading, _form in LOSS_FIGURES.values()]
+    headings = (_("run"), _("step"), *names, _("tokens"), _("bytes"))
+    print_table(headings, rows, left=headings[:1])
 
 
 def _print_recall(result: dict[str, Any]) -> None:
@@ -119,7 +127,8 @@ def _print_recall(result: dict[str, Any]) -> None:
         )
         for subject, item in result["by_subject"].items()
     ]
-    print_table(("subject", "right", "of", ""), rows, left=("subject", ""))
+    headings = (_("subject"), _("right"), _("of"), "")
+    print_table(headings, rows, left=(headings[0], ""))
     common = result["most_common_answer_accuracy"]
     print(
         _(
@@ -140,38 +149,35 @@ def _print_subsets(results: Sequence[dict[str, Any]]) -> None:
     rows = [
         (
             name,
-            f"{subsets[name]['questions']:,}",
+            number(subsets[name]["questions"], ","),
             *(_pair(item["by_subset"][name], "accuracy", ".1%") for item in results),
         )
         for name in subsets
     ]
-    print_table(("subset", "questions", *(item["run"] for item in results)), rows, left=("subset",))
+    headings = (_("subset"), _("questions"), *(item["run"] for item in results))
+    print_table(headings, rows, left=headings[:1])
     print()
 
 
 def _print_figures(results: Sequence[dict[str, Any]]) -> None:
     shown = [name for name in TASK_FIGURES if name in results[0]]
-    counts = [
-        name
-        for name in ("questions", "scored", "unscored", "cut_contexts")
-        if any(name in item for item in results)
-    ]
+    counts = [name for name in COUNTS if any(name in item for item in results)]
     rows = [
         (
             item["run"],
-            f"{item['step']:,}",
+            number(item["step"], ","),
             *(_pair(item, name, TASK_FIGURES[name][1]) for name in shown),
-            *(f"{item.get(name, 0):,}" for name in counts),
+            *(number(item.get(name, 0), ",") for name in counts),
         )
         for item in results
     ]
     headings = (
-        "run",
-        "step",
-        *(TASK_FIGURES[name][0] for name in shown),
-        *(name.replace("_", " ") for name in counts),
+        _("run"),
+        _("step"),
+        *(_(TASK_FIGURES[name][0]) for name in shown),
+        *(_(COUNTS[name]) for name in counts),
     )
-    print_table(headings, rows, left=("run",))
+    print_table(headings, rows, left=headings[:1])
 
 
 def _print_harness(results: Sequence[dict[str, Any]]) -> None:
@@ -180,8 +186,8 @@ def _print_harness(results: Sequence[dict[str, Any]]) -> None:
         found = [item["results"][task] for item in results]
         cells = [with_error(each[metric], each.get(f"{metric}_stderr"), ".4f") for each in found]
         rows.append((task, metric, *cells))
-    headings = ("task", "metric", *(item["run"] for item in results))
-    print_table(headings, rows, left=("task", "metric"))
+    headings = (_("task"), _("metric"), *(item["run"] for item in results))
+    print_table(headings, rows, left=headings[:2])
 
 
 def _pair(values: dict[str, Any], name: str, form: str) -> str:

@@ -53,7 +53,7 @@ LORA_LEARNING_RATE = 3e-3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt finetune classify`."""
     add_run_options(parser, _("labelled texts: .tsv .csv .jsonl .json .parquet"))
-    add = parser.add_argument_group("data").add_argument
+    add = parser.add_argument_group(_("data")).add_argument
     add("--text-field", metavar="NAME", help=_("field of the text (default: found)"))
     add("--label-field", metavar="NAME", help=_("field of the label (default: found)"))
     add_data_options(add, "0.7,0.1,0.2")
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " lower, digits (each becomes 0), nfc, phones, ...; see kgpt prepare --help (not at all)"
         ),
     )
-    add = parser.add_argument_group("model").add_argument
+    add = parser.add_argument_group(_("model")).add_argument
     add(
         "--pooling",
         choices=typing.get_args(Pooling),
@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--class-weights", action="store_true", help=_("each label counts as much as each other"))
     add_lora_options(add)
-    add = parser.add_argument_group("training").add_argument
+    add = parser.add_argument_group(_("training")).add_argument
     add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, _("texts at once"))
 
 

@@ -57,7 +57,7 @@ LORA_LEARNING_RATE = 3e-3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt finetune instruct`."""
     add_run_options(parser, _("conversations: .jsonl .json .csv .tsv .parquet, or encyclopedia"))
-    add = parser.add_argument_group("data").add_argument
+    add = parser.add_argument_group(_("data")).add_argument
     add("--question-field", metavar="NAME", help=_("field of what is asked (default: found)"))
     add("--input-field", metavar="NAME", help=_("field of what it is about (default: found)"))
     add("--answer-field", metavar="NAME", help=_("field of the answer (default: found)"))
@@ -76,10 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("what counts in the loss (%(default)s)"),
     )
     add("--no-packing", action="store_true", help=_("a row for each conversation"))
-    add_lora_options(parser.add_argument_group("model").add_argument)
-    add = parser.add_argument_group("training").add_argument
+    add_lora_options(parser.add_argument_group(_("model")).add_argument)
+    add = parser.add_argument_group(_("training")).add_argument
     add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, _("rows at once"))
-    add = parser.add_argument_group("figures").add_argument
+    add = parser.add_argument_group(_("figures")).add_argument
     add(
         "--answered",
         type=int,

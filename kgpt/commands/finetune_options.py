@@ -90,7 +90,7 @@ def add_training_options(add: Any, defaults: TrainConfig, lora_rate: float, rows
         "--epochs",
         type=float,
         metavar="X",
-        help=_("passes over the data ({epochs:g})", epochs=defaults.epochs),
+        help=_("passes over the data ({epochs})", epochs=f"{defaults.epochs:g}"),
     )
     add("--steps", type=int, metavar="N", help=_("updates, instead of epochs"))
     add("--minutes", type=float, metavar="M", help=_("an upper bound of time"))
@@ -99,7 +99,11 @@ def add_training_options(add: Any, defaults: TrainConfig, lora_rate: float, rows
         "--learning-rate",
         type=float,
         metavar="X",
-        help=_("peak ({rate:g}; {lora_rate:g} with adapters)", rate=rate, lora_rate=lora_rate),
+        help=_(
+            "peak ({rate}; {lora_rate} with adapters)",
+            rate=f"{rate:g}",
+            lora_rate=f"{lora_rate:g}",
+        ),
     )
     add("--dropout", type=float, metavar="X", help=_("in the base's blocks (as the base has)"))
     add(

@@ -25,7 +25,7 @@ from kgpt.commands.tables import print_table
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import PreferConfig
-from kgpt.language import N_, _
+from kgpt.language import N_, _, number
 from kgpt.runs import find_run, new_run
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ SHOWN_EXAMPLES, SHOWN_CHARACTERS = 3, 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt finetune prefer`."""
     add_run_options(parser, _("preferences: .jsonl .json .csv .tsv .parquet"))
-    add = parser.add_argument_group("data").add_argument
+    add = parser.add_argument_group(_("data")).add_argument
     add_data_options(add, "0.85,0.05,0.1")
     add(
         "--template",
@@ -64,10 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("how conversations are written down (the base's, or chat)"),
     )
     add("--max-length", type=int, default=0, metavar="N", help=_("tokens of a conversation"))
-    add = parser.add_argument_group("model").add_argument
+    add = parser.add_argument_group(_("model")).add_argument
     add("--beta", type=float, default=0.1, metavar="X", help=_("hold on to the base (%(default)s)"))
     add_lora_options(add)
-    add = parser.add_argument_group("training").add_argument
+    add = parser.add_argument_group(_("training")).add_argument
     add_training_options(add, DEFAULTS, LORA_LEARNING_RATE, _("pairs at once"))
 
 
@@ -149,14 +149,19 @@ def _resumed(args: argparse.Namespace) -> Outcome:
 
 def _show_plan(plan: PreferPlan, found: Preferences) -> None:
     print(_("{rows:,} rows with a prompt, a chosen and a rejected answer.", rows=found.rows))
-    left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
+    left_out = [f"{number(count, ',')} × {_(reason)}" for reason, count in found.left_out.items()]
     if left_out:
         print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
     rows = [
-        [name, f"{len(pairs.kept):,}", f"{sum(len(row.inputs) for row in pairs.rows):,}"]
+        [
+            _(name),
+            number(len(pairs.kept), ","),
+            number(sum(len(row.inputs) for row in pairs.rows), ","),
+        ]
         for name, pairs in plan.task.pairs.items()
     ]
-    print_table(["part", "pairs", "tokens"], rows, left=["part"])
+    headings = [_("part"), _("pairs"), _("tokens")]
+    print_table(headings, rows, left=headings[:1])
     print(_("The model reads {longest:,} tokens of a conversation.", longest=plan.task.longest))
     if plan.dropped or plan.cut:
         print(
@@ -174,7 +179,7 @@ def _show_plan(plan: PreferPlan, found: Preferences) -> None:
         [_short(one.chosen.turns[-2].text), _short(one.chosen.answer), _short(one.rejected.answer)]
         for one in plan.task.parts["train"][:SHOWN_EXAMPLES]
     ]
-    names = ["prompt", "chosen", "rejected"]
+    names = [_("prompt"), _("chosen"), _("rejected")]
     print_table(names, shown, left=names)
 
 
@@ -191,8 +196,13 @@ def _show_results(outcome: Outcome) -> None:
         )
         return
     rows = [
-        [part, f"{figures['pairs']:,}", f"{figures['loss']:.4f}", f"{figures['accuracy']:.1%}"]
-        + [f"{figures['prefers_chosen']:.1%}", f"{figures['base_prefers_chosen']:.1%}"]
+        [
+            _(part),
+            number(figures["pairs"], ","),
+            number(figures["loss"], ".4f"),
+            number(figures["accuracy"], ".1%"),
+        ]
+        + [number(figures["prefers_chosen"], ".1%"), number(figures["base_prefers_chosen"], ".1%")]
         for part, figures in outcome.results.items()
         if part in ("validation", "test")
     ]
@@ -205,7 +215,7 @@ def _show_results(outcome: Outcome) -> None:
         _("more probable"),
         _("with the base"),
     ]
-    print_table(headings, rows, left=["part"])
+    print_table(headings, rows, left=headings[:1])
     print(
         _("gained more: pairs whose chosen answer became more probable than the rejected one did.")
     )

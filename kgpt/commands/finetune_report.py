@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgpt.commands.tables import print_table
-from kgpt.language import _
+from kgpt.language import N_, _, number
 
 if TYPE_CHECKING:
     from kgpt.text.labelled import Examples
@@ -38,9 +38,9 @@ def show_plan(plan: Plan, found: Examples) -> None:
             count=len(found.labels),
         )
     )
-    left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
+    left_out = [f"{number(count, ',')} × {_(reason)}" for reason, count in found.left_out.items()]
     if task.parts.set_aside:
-        left_out.append(f"{task.parts.set_aside:,} to balance the labels")
+        left_out.append(_("{count:,} to balance the labels", count=task.parts.set_aside))
     if left_out:
         print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
     if task.parts.leaks:
@@ -52,9 +52,13 @@ def show_plan(plan: Plan, found: Examples) -> None:
             )
         )
     columns = [counts(part) for _name, part in task.parts]
-    rows = [[label, *(f"{column.get(label, 0):,}" for column in columns)] for label in found.labels]
-    total = ["all", *(f"{sum(column.values()):,}" for column in columns)]
-    print_table(["label", *(name for name, _part in task.parts)], [*rows, total], left=["label"])
+    rows = [
+        [label, *(number(column.get(label, 0), ",") for column in columns)]
+        for label in found.labels
+    ]
+    total = [_("all"), *(number(sum(column.values()), ",") for column in columns)]
+    headings = [_("label"), *(_(name) for name, _part in task.parts)]
+    print_table(headings, [*rows, total], left=headings[:1])
     _show_lengths(plan)
     for example, ids in list(zip(task.parts.train, task.rows["train"].rows, strict=True))[
         :SHOWN_EXAMPLES
@@ -75,10 +79,16 @@ def _show_lengths(plan: Plan) -> None:
     task = plan.task
     lengths = np.array([n for rows in task.rows.values() for n in rows.lengths])
     cut = sum(rows.cut for rows in task.rows.values())
-    line = f"Tokens a text: median {np.median(lengths):.0f}, longest {lengths.max():,};"
-    line += f" the model reads {task.longest:,}."
+    line = _(
+        "Tokens a text: median {median:.0f}, longest {longest:,}; the model reads {read:,}.",
+        median=float(np.median(lengths)),
+        longest=int(lengths.max()),
+        read=task.longest,
+    )
     if cut:
-        line += f" {cut:,} texts ({cut / len(lengths):.1%}) lose their end."
+        line += " " + _(
+            "{cut:,} texts ({share:.1%}) lose their end.", cut=cut, share=cut / len(lengths)
+        )
     print(line)
 
 
@@ -95,8 +105,9 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
             )
         )
         return
-    part = "test" if "test" in results else "validation"
-    show_figures(results[part], f"{name}, step {results['step']}, {part} part")
+    part = N_("test") if "test" in results else N_("validation")
+    title = _("{name}, step {step}, {part} part", name=name, step=results["step"], part=_(part))
+    show_figures(results[part], title)
     print(
         _(
             'Next: kgpt classify {name} "your text"   ·   kgpt classify {name} --file texts.txt',
@@ -120,12 +131,14 @@ def show_figures(figures: Mapping[str, Any], title: str) -> None:
     )
     labels = figures["labels"]
     shows_all = len(labels) <= MOST_COLUMNS
-    headings = ["label", "precision", "recall", "F1", "texts"]
+    headings = [_("label"), _("precision"), _("recall"), "F1", _("texts")]
     rows = []
     for label, given in zip(labels, figures["confusion"], strict=True):
         values = figures["by_label"][label]
-        row = [label, *(f"{values[key]:.4f}" for key in ("precision", "recall", "f1"))]
-        rows.append([*row, f"{values['examples']:,}", *(map(str, given) if shows_all else ())])
+        row = [label, *(number(values[key], ".4f") for key in ("precision", "recall", "f1"))]
+        rows.append(
+            [*row, number(values["examples"], ","), *(map(str, given) if shows_all else ())]
+        )
     if shows_all:
         headings += [f"→ {label}" for label in labels]
-    print_table(headings, rows, left=["label"])
+    print_table(headings, rows, left=headings[:1])

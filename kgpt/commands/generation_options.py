@@ -37,7 +37,14 @@ def add_choices(add: Callable[..., object], defaults: GenerateOptions = DEFAULTS
     """How a token is chosen."""
     for name, text in NUMBERS.items():
         default = getattr(defaults, name)
-        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=_(text))
+        kind = type(default)
+        add(
+            f"--{name.replace('_', '-')}",
+            metavar="N" if kind is int else "X",
+            type=kind,
+            default=default,
+            help=_(text),
+        )
     add(
         "--no-repeat-ngram-size",
         metavar="N",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgpt.commands.tables import print_table
-from kgpt.language import _
+from kgpt.language import _, number
 
 if TYPE_CHECKING:
     from kgpt.text.conversations import Conversations
@@ -29,15 +29,22 @@ def show_plan(plan: InstructPlan, found: Conversations | None) -> None:
         print(_("The encyclopedia's own questions, one phrasing of each fact that is asked about."))
     else:
         print(_("{rows:,} rows: {fields}.", rows=found.rows, fields=found.fields))
-        left_out = [f"{count:,} × {reason}" for reason, count in found.left_out.items()]
+        left_out = [
+            f"{number(count, ',')} × {_(reason)}" for reason, count in found.left_out.items()
+        ]
         if left_out:
             print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
     rows = [
-        [name, f"{len(part.rows):,}", f"{sum(len(row.inputs) for row in part.rows):,}"]
-        + [f"{part.learned:,}"]
+        [
+            _(name),
+            number(len(part.rows), ","),
+            number(sum(len(row.inputs) for row in part.rows), ","),
+        ]
+        + [number(part.learned, ",")]
         for name, part in task.rows.items()
     ]
-    print_table(["part", "conversations", "tokens", "to learn"], rows, left=["part"])
+    headings = [_("part"), _("conversations"), _("tokens"), _("to learn")]
+    print_table(headings, rows, left=headings[:1])
     _show_lengths(plan)
     if plan.added_tokens:
         print(
@@ -51,14 +58,20 @@ def show_plan(plan: InstructPlan, found: Conversations | None) -> None:
 def _show_lengths(plan: InstructPlan) -> None:
     task = plan.task
     lengths = np.array([length for part in task.rows.values() for length in part.lengths])
-    line = f"Tokens a conversation: median {np.median(lengths):.0f}, longest {lengths.max():,};"
-    line += f" the model reads {task.longest:,}."
+    line = _(
+        "Tokens a conversation: median {median:.0f}, longest {longest:,}; the model reads {read:,}.",
+        median=float(np.median(lengths)),
+        longest=int(lengths.max()),
+        read=task.longest,
+    )
     cut = sum(part.cut for part in task.rows.values())
     dropped = sum(part.dropped for part in task.rows.values())
     if cut:
-        line += f" {cut:,} ({cut / len(lengths):.1%}) lose their end."
+        line += " " + _("{cut:,} ({share:.1%}) lose their end.", cut=cut, share=cut / len(lengths))
     if dropped:
-        line += f" {dropped:,} are left out: their answer begins behind that."
+        line += " " + _(
+            "{dropped:,} are left out: their answer begins behind that.", dropped=dropped
+        )
     print(line)
     batches = task.batches(plan.config)
     if task.settings.packing:
@@ -107,13 +120,21 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
         if part in results:
             figures = results[part]
             base = figures.get("base_loss")
-            row = [part, f"{figures['conversations']:,}", f"{figures['loss']:.4f}"]
-            row += [f"{figures['perplexity']:.2f}", "-" if base is None else f"{base:.4f}"]
+            row = [_(part), number(figures["conversations"], ","), number(figures["loss"], ".4f")]
+            row += [
+                number(figures["perplexity"], ".2f"),
+                "-" if base is None else number(base, ".4f"),
+            ]
             rows.append(row)
     print(_("{name}, step {step}:", name=name, step=results["step"]))
-    print_table(
-        ["part", "conversations", "loss", "perplexity", "the base's loss"], rows, left=["part"]
-    )
+    headings = [
+        _("part"),
+        _("conversations"),
+        _("loss"),
+        _("perplexity"),
+        _("the base's loss"),
+    ]
+    print_table(headings, rows, left=headings[:1])
     figures = results.get("test") or results["validation"]
     if "exact" in figures:
         _show_answers(figures)
@@ -130,8 +151,8 @@ def show_results(result: TrainResult, results: Mapping[str, Any] | None) -> None
 
 def _show_answers(figures: Mapping[str, Any]) -> None:
     kinds = figures["exact_by_kind"]
-    by_kind = [f"{kind}: {one['exact']:.1%} of {one['answered']:,}" for kind, one in kinds.items()]
-    line = f"Exact answers: {figures['exact']:.1%} of {figures['answered']:,}"
+    by_kind = [f"{_(kind)}: {_share(one)}" for kind, one in kinds.items()]
+    line = _("Exact answers: {share}", share=_share(figures))
     print(line + (f" ({'; '.join(by_kind)})" if by_kind else "") + ".")
     if figures["worst"]:
         print(_("The worst of the others:"))
@@ -139,7 +160,12 @@ def _show_answers(figures: Mapping[str, Any]) -> None:
             [_short(one["asked"]), _short(one["expected"]), _short(one["written"])]
             for one in figures["worst"]
         ]
-        print_table(["asked", "expected", "written"], rows, left=["asked", "expected", "written"])
+        headings = [_("asked"), _("expected"), _("written")]
+        print_table(headings, rows, left=headings)
+
+
+def _share(figures: Mapping[str, Any]) -> str:
+    return _("{exact:.1%} of {answered:,}", exact=figures["exact"], answered=figures["answered"])
 
 
 def _short(text: str) -> str:

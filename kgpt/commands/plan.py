@@ -33,7 +33,7 @@ EXAMPLES = N_(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `kgpt plan`: those of `kgpt train`, and its own."""
     train.add_arguments(parser)
-    own = parser.add_argument_group("planning")
+    own = parser.add_argument_group(_("planning"))
     add = own.add_argument
     add(
         "--memory",
@@ -82,9 +82,9 @@ def planned_configuration(args: argparse.Namespace) -> tuple[TrainConfig, str]:
     """
     config = train.configuration(args)
     if args.resume:
-        return config, "the run's"
+        return config, _("the run's")
     if any(text.replace(" ", "").startswith("model.vocabulary_size=") for text in args.set):
-        return config, "as given"
+        return config, _("as given")
     found = find_data(config.data)
     size = read_json(found / "manifest.json").get("vocabulary_size") if found else None
     names_data = config.data != BUILT_IN_CORPUS
@@ -98,10 +98,10 @@ def planned_configuration(args: argparse.Namespace) -> tuple[TrainConfig, str]:
             ),
         )
     if not names_data and (args.preset or "").startswith("gpt2-"):
-        return config, "GPT-2's; --data DIR has its own"
+        return config, _("GPT-2's; --data DIR has its own")
     size = size or BUILT_IN_VOCABULARY_SIZE
     model = dataclasses.replace(config.model, vocabulary_size=size)
-    return dataclasses.replace(config, model=model), f"that of {config.data}"
+    return dataclasses.replace(config, model=model), _("that of {data}", data=config.data)
 
 
 def _here(

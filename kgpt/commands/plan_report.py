@@ -6,14 +6,38 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from kgpt.language import _
+from kgpt.language import N_, _, number
 from kgpt.training.layout import COMPUTE_OPTIMAL_TOKENS
 from kgpt.training.machine import gigabytes
 
 NAME_WIDTH, VALUE_WIDTH = 23, 14
 
 
-PHASES = {"training": "while training", "evaluation": "in evaluations", "saving": "while saving"}
+PHASES = {
+    "training": N_("while training"),
+    "evaluation": N_("in evaluations"),
+    "saving": N_("while saving"),
+}
+
+
+NAMES = (
+    N_("token embedding"),
+    N_("position embedding"),
+    N_("attention"),
+    N_("feed-forward"),
+    N_("norms"),
+    N_("head"),
+    N_("gathered weights"),
+    N_("logits"),
+    N_("reserved"),
+    N_("arithmetic"),
+    N_("tensor communication"),
+    N_("data communication"),
+    N_("checkpoints"),
+    N_("checkpoint being written"),
+    N_("data"),
+)
+"""What a plan calls parts of a model, of memory, of time and of the disk, beside the words used here."""
 
 
 def print_here(plan: Mapping[str, Any]) -> None:
@@ -24,8 +48,8 @@ def print_here(plan: Mapping[str, Any]) -> None:
     print()
     _print_time(plan)
     print()
-    disk = [(name, gigabytes(size), "") for name, size in plan["disk"].items() if size]
-    _print_lines("disk", disk)
+    disk = [(_(name), gigabytes(size), "") for name, size in plan["disk"].items() if size]
+    _print_lines(_("disk"), disk)
     print()
     if plan["fits"]:
         print(
@@ -49,73 +73,105 @@ def print_here(plan: Mapping[str, Any]) -> None:
 def _print_memory(plan: Mapping[str, Any]) -> None:
     memory, phases = plan["memory"], plan["phases"]
     rows = [
-        ("program", memory["program"], "libraries and the compiled step"),
-        ("weights", memory["weights"], "float32"),
-        ("optimizer", memory["optimizer"], ""),
-        ("gradients", memory["gradients"], "and weights being renewed"),
-        ("activations", memory["activations"], f"{plan['precision']}, kept for going backward"),
-        ("logits and loss", memory["logits"], ""),
-        ("evaluation", memory["evaluation"], "in place of the three above"),
-        ("saving", memory["checkpoint"], "likewise"),
-        ("peak", plan["peak_memory"], PHASES[max(phases, key=phases.__getitem__)]),
+        (_("program"), memory["program"], _("libraries and the compiled step")),
+        (_("weights"), memory["weights"], "float32"),
+        (_("optimizer"), memory["optimizer"], ""),
+        (_("gradients"), memory["gradients"], _("and weights being renewed")),
+        (
+            _("activations"),
+            memory["activations"],
+            _("{precision}, kept for going backward", precision=plan["precision"]),
+        ),
+        (_("logits and loss"), memory["logits"], ""),
+        (_("evaluation"), memory["evaluation"], _("in place of the three above")),
+        (_("saving"), memory["checkpoint"], _("likewise")),
+        (_("peak"), plan["peak_memory"], _(PHASES[max(phases, key=phases.__getitem__)])),
     ]
     if plan["measured_peak_memory"]:
-        rows.append(("measured peak", plan["measured_peak_memory"], "of the trial"))
-    _print_lines("memory", [(name, gigabytes(size), note) for name, size, note in rows])
+        rows.append((_("measured peak"), plan["measured_peak_memory"], _("of the trial")))
+    _print_lines(_("memory"), [(name, gigabytes(size), note) for name, size, note in rows])
 
 
 def _print_time(plan: Mapping[str, Any]) -> None:
     time = plan["time"]
-    rate = f"{time['flops_per_second'] / 1e9:,.0f} GFLOP/s"
-    share = "assumed" if plan["first_step_seconds"] is None else "measured"
-    speed = f"{time['tokens_per_second']:,.0f} tokens a second"
-    amount = f"{time['steps']:,} steps, {_count(time['tokens'])} tokens"
+    rate = number(time["flops_per_second"] / 1e9, ",.0f") + " GFLOP/s"
+    share = _("assumed") if plan["first_step_seconds"] is None else _("measured")
+    speed = _("{rate:,.0f} tokens a second", rate=time["tokens_per_second"])
+    amount = _(
+        "{steps:,} steps, {tokens} tokens", steps=time["steps"], tokens=_count(time["tokens"])
+    )
     rows = [
-        ("matrix products", rate, "float32, all cores; one was timed now"),
-        ("share of it", f"{time['utilization']:.0%}", share),
-        ("step", _seconds(time["step_seconds"]), speed),
-        ("all steps", _seconds(time["seconds"]), amount),
+        (_("matrix products"), rate, _("float32, all cores; one was timed now")),
+        (_("share of it"), number(time["utilization"], ".0%"), share),
+        (_("step"), _seconds(time["step_seconds"]), speed),
+        (_("all steps"), _seconds(time["seconds"]), amount),
     ]
-    _print_lines("time", rows)
+    _print_lines(_("time"), rows)
 
 
 def print_on_paper(plan: Mapping[str, Any]) -> None:
     """Print the plan of a run on devices that need not be here."""
-    _print_model(plan, "tokens")
+    _print_model(plan, _("tokens"))
     layout, device = plan["layout"], plan["device"]
     ratio = plan["tokens_a_parameter"]
-    tokens = f"{ratio:,.0f} a parameter (compute-optimal: {COMPUTE_OPTIMAL_TOKENS})"
-    print(_line("tokens", _count(plan["tokens"]), tokens))
-    print(_line("operations", f"{plan['total_flops']:.2e}", ""))
+    tokens = _(
+        "{ratio:,.0f} a parameter (compute-optimal: {optimal})",
+        ratio=ratio,
+        optimal=COMPUTE_OPTIMAL_TOKENS,
+    )
+    print(_line(_("tokens"), _count(plan["tokens"]), tokens))
+    print(_line(_("operations"), number(plan["total_flops"], ".2e"), ""))
     print()
     rows = [
-        ("replicas", layout["replicas"], "data parallelism"),
-        ("shards", layout["shards"], "of weights and optimizer"),
-        ("tensor", layout["tensor"], "devices that share each matrix"),
-        ("pipeline", layout["pipeline"], "stages" + _not_in_kgpt(layout["pipeline"])),
-        ("micro-batch", layout["micro_batch"], f"sequences of {plan['context_length']:,} tokens"),
-        ("accumulation", layout["accumulation"], "micro-batches an update"),
-        ("recompute", "yes" if layout["recompute"] else "no", "activation checkpointing"),
-        ("batch", _count(plan["tokens_per_step"]), "tokens an update, over all devices"),
+        (_("replicas"), layout["replicas"], _("data parallelism")),
+        (_("shards"), layout["shards"], _("of weights and optimizer")),
+        (_("tensor"), layout["tensor"], _("devices that share each matrix")),
+        (_("pipeline"), layout["pipeline"], _("stages") + _not_in_kgpt(layout["pipeline"])),
+        (
+            _("micro-batch"),
+            layout["micro_batch"],
+            _("sequences of {length:,} tokens", length=plan["context_length"]),
+        ),
+        (_("accumulation"), layout["accumulation"], _("micro-batches an update")),
+        (
+            _("recompute"),
+            _("yes") if layout["recompute"] else _("no"),
+            _("activation checkpointing"),
+        ),
+        (_("batch"), _count(plan["tokens_per_step"]), _("tokens an update, over all devices")),
     ]
     title = _("layout on {devices} x {name}", devices=plan["devices"], name=device["name"])
     _print_lines(title, [(name, str(value), note) for name, value, note in rows])
     print()
-    memory = [(name, gigabytes(size), "") for name, size in plan["memory"].items() if size]
-    room = f"of {gigabytes(plan['usable_device_memory'])} usable"
-    _print_lines("memory a device", [*memory, ("in all", gigabytes(plan["device_memory"]), room)])
+    memory = [(_(name), gigabytes(size), "") for name, size in plan["memory"].items() if size]
+    room = _("of {memory} usable", memory=gigabytes(plan["usable_device_memory"]))
+    _print_lines(
+        _("memory a device"), [*memory, (_("in all"), gigabytes(plan["device_memory"]), room)]
+    )
     print()
-    parts = [(name, _seconds(time), "") for name, time in plan["seconds_by_part"].items() if time]
-    speed = f"{plan['tokens_per_second']:,.0f} tokens/s, {plan['utilization']:.0%} of peak"
-    _print_lines("time an update", [*parts, ("in all", _seconds(plan["step_seconds"]), speed)])
+    parts = [
+        (_(name), _seconds(time), "") for name, time in plan["seconds_by_part"].items() if time
+    ]
+    speed = _(
+        "{rate:,.0f} tokens/s, {utilization:.0%} of peak",
+        rate=plan["tokens_per_second"],
+        utilization=plan["utilization"],
+    )
+    _print_lines(
+        _("time an update"), [*parts, (_("in all"), _seconds(plan["step_seconds"]), speed)]
+    )
     print()
     rows = [
-        ("time", _seconds(plan["hours"] * 3600), f"{plan['steps']:,} updates"),
-        ("device hours", f"{plan['device_hours']:,.0f}", ""),
-        ("energy", f"{plan['energy_kwh']:,.0f} kWh", ""),
-        ("cost", f"${plan['cost']:,.0f}", f"at ${device['price_per_hour']:.2f} a device and hour"),
+        (_("time"), _seconds(plan["hours"] * 3600), _("{count:,} updates", count=plan["steps"])),
+        (_("device hours"), number(plan["device_hours"], ",.0f"), ""),
+        (_("energy"), number(plan["energy_kwh"], ",.0f") + " kWh", ""),
+        (
+            _("cost"),
+            "$" + number(plan["cost"], ",.0f"),
+            _("at ${price:.2f} a device and hour", price=device["price_per_hour"]),
+        ),
     ]
-    _print_lines("the whole run", rows)
+    _print_lines(_("the whole run"), rows)
     print()
     _print_assumptions(plan)
 
@@ -128,11 +184,11 @@ def _print_assumptions(plan: Mapping[str, Any]) -> None:
     }
     for name, value in values.items():
         if value:
-            print(f"  {name:<32}{value:>9,.10g}")
+            print(f"  {name:<32}{number(value, ',.10g'):>9}")
 
 
 def _not_in_kgpt(pipeline: int) -> str:
-    return " (which kgpt itself has not)" if pipeline > 1 else ""
+    return _(" (which kgpt itself has not)") if pipeline > 1 else ""
 
 
 # === Lines ===
@@ -140,14 +196,16 @@ def _not_in_kgpt(pipeline: int) -> str:
 
 def _print_model(plan: Mapping[str, Any], vocabulary: str) -> None:
     cost = _count(plan["flops_per_token"])
-    parts = [(name, f"{count:,}", "") for name, count in plan["parameters_by_part"].items()]
+    parts = [
+        (_(name), number(count, ","), "") for name, count in plan["parameters_by_part"].items()
+    ]
     rows = [
         *parts,
-        ("parameters", f"{plan['parameters']:,}", ""),
-        ("FLOPs a token", cost, "training, forward and backward"),
-        ("vocabulary", f"{plan['vocabulary_size']:,}", vocabulary),
+        (_("parameters"), number(plan["parameters"], ","), ""),
+        (_("FLOPs a token"), cost, _("training, forward and backward")),
+        (_("vocabulary"), number(plan["vocabulary_size"], ","), vocabulary),
     ]
-    _print_lines("model", rows)
+    _print_lines(_("model"), rows)
 
 
 def _print_lines(title: str, rows: list[tuple[str, str, str]]) -> None:
@@ -167,15 +225,15 @@ TIME_UNITS = (("ms", 1e-3, 1.0), ("s", 1.0, 120.0), ("min", 60.0, 7200.0), ("h",
 def _seconds(seconds: float) -> str:
     """Seconds in the unit that people would use."""
     unit, size = next(
-        ((unit, size) for unit, size, limit in TIME_UNITS if seconds < limit), ("days", 86400.0)
+        ((unit, size) for unit, size, limit in TIME_UNITS if seconds < limit), (_("days"), 86400.0)
     )
-    number = seconds / size
-    return f"{number:,.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"
+    amount = seconds / size
+    return f"{number(amount, ',.1f' if amount < 100 else ',.0f')} {unit}"
 
 
-def _count(number: float) -> str:
+def _count(amount: float) -> str:
     """A large number with its unit."""
     for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if number >= size:
-            return f"{number / size:,.1f} {unit}"
-    return f"{number:,.0f}"
+        if amount >= size:
+            return f"{number(amount / size, ',.1f')} {unit}"
+    return number(amount, ",.0f")

@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="N", help=_("processes (default: one for each core)")
     )
-    _add_tokenizer(parser.add_argument_group("tokenizer"))
-    _add_reading(parser.add_argument_group("reading"))
+    _add_tokenizer(parser.add_argument_group(_("tokenizer")))
+    _add_reading(parser.add_argument_group(_("reading the text")))
     _add_choosing(parser.add_argument_group(_("choosing documents")))
     _add_parts(parser.add_argument_group(_("past one machine")))
 

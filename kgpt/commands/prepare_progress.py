@@ -18,7 +18,7 @@ from rich.text import Text
 
 from kgpt.commands.progress import duration
 from kgpt.commands.tables import PIPE_WIDTH
-from kgpt.language import _
+from kgpt.language import _, number
 
 if TYPE_CHECKING:
     from kgpt.text.prepare import Progress as Stage
@@ -33,9 +33,9 @@ def size(count: float) -> str:
     """Bytes in three or four digits: `950 bytes`, `10.7 MB`, `48.1 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 999.95 or (unit == "bytes" and count < 1000):
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+            return f"{number(count, '.0f' if unit == 'bytes' else '.1f')} {unit}"
         count /= 1000
-    return f"{count:,.1f} TB"
+    return number(count, ",.1f") + " TB"
 
 
 class Speed:
@@ -115,13 +115,13 @@ class PrepareDisplay:
     def progress(self, now: Stage) -> None:
         """Say how far it is; may be called many times a second."""
         if self._console.is_terminal:
-            if self._held and self._held[0].lower().startswith(now.stage):
+            if self._held and self._held[0].lower().startswith(_(now.stage)):
                 self._held = None  # the stage's own line shows it
             self._end_line()
             if self._now and self._now.stage != now.stage:
                 self._end_stage()
             self._now = now
-            name = now.stage.capitalize()
+            name = _(now.stage).capitalize()
             room = self._console.width - len(name) - 18
             self._show(name, figures(now, self._speed(now), room), now)
             return
@@ -131,7 +131,7 @@ class PrepareDisplay:
         if self._now:
             self._now = now
         if time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._print(f"{now.stage.capitalize()}  {figures(now, speed)}")
+            self._print(f"{_(now.stage).capitalize()}  {figures(now, speed)}")
             self._now = now
 
     def _show(self, name: str, line: str, now: Stage | None) -> None:
@@ -170,7 +170,7 @@ class PrepareDisplay:
         if self._now:
             speed = self._now.bytes_done / self._now.seconds if self._now.seconds else 0.0
             end = replace(self._now, bytes_total=None)
-            name, took = end.stage.capitalize(), duration(end.seconds)
+            name, took = _(end.stage).capitalize(), duration(end.seconds)
             self._print(f"{name}  {figures(end, speed)}  {took}")
             self._now = None
 

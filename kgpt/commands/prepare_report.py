@@ -18,13 +18,16 @@ from rich.text import Text
 
 from kgpt.commands.prepare_progress import PrepareDisplay, size
 from kgpt.commands.tables import PIPE_WIDTH
+from kgpt.language import N_, _, ngettext, number
 
 __all__ = ["PrepareDisplay", "print_report", "report"]
 
 MOST_NAMES = 3
 """Sources that are named."""
-GPT2_HINT = "`kgpt tokenize gpt2 Olá` fetches GPT-2's tokenizer; the next report compares with it."
-SIDES = ("train", "validation")
+GPT2_HINT = N_(
+    "`kgpt tokenize gpt2 Olá` fetches GPT-2's tokenizer; the next report compares with it."
+)
+SIDES = (N_("train"), N_("validation"))
 
 
 def print_report(manifest: Mapping[str, Any], folder: Path, seconds: float | None) -> None:
@@ -55,20 +58,20 @@ def report(
 
 def _overview(manifest: Mapping[str, Any], folder: Path) -> Table:
     counts = manifest.get("counts", {})
-    rows = {"output": str(folder), "sources": _sources(manifest.get("sources", []))}
+    rows = {_("output"): str(folder), _("sources"): _sources(manifest.get("sources", []))}
     if "read" in counts:
-        rows["read"] = _count(counts["read"], "document")
-    rows["skipped"] = _reasons(manifest.get("skipped", {}))
-    rows["dropped"] = _reasons(counts.get("dropped", {}))
-    rows["duplicates"] = _duplicates(counts, manifest.get("options", {}))
-    rows["documents"] = f"{manifest.get('documents', 0):,}"
+        rows[_("read")] = ngettext("{count:,} document", "{count:,} documents", counts["read"])
+    rows[_("skipped")] = _reasons(manifest.get("skipped", {}))
+    rows[_("dropped")] = _reasons(counts.get("dropped", {}))
+    rows[_("duplicates")] = _duplicates(counts, manifest.get("options", {}))
+    rows[_("documents")] = number(manifest.get("documents", 0), ",")
     return _labelled(rows)
 
 
 def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
     names = [str(item.get("source")) for item in sources[:MOST_NAMES]]
     if len(sources) > MOST_NAMES:
-        names.append(f"and {len(sources) - MOST_NAMES:,} more")
+        names.append(_("and {count:,} more", count=len(sources) - MOST_NAMES))
     known = [item["bytes"] for item in sources if item.get("bytes")]
     return ", ".join(names) + (f"  ({size(sum(known))})" if known else "")
 
@@ -76,8 +79,8 @@ def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
 def _reasons(reasons: Mapping[str, int]) -> str:
     """`1,204: 1,200 min-length, 4 language`, the most frequent first; empty for none."""
     frequent = sorted(((n, name) for name, n in reasons.items() if n), key=lambda each: -each[0])
-    listed = ", ".join(f"{n:,} {name}" for n, name in frequent)
-    return f"{sum(n for n, _ in frequent):,}: {listed}" if frequent else ""
+    listed = ", ".join(f"{number(n, ',')} {_(name)}" for n, name in frequent)
+    return f"{number(sum(n for n, _name in frequent), ',')}: {listed}" if frequent else ""
 
 
 def _duplicates(counts: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -85,16 +88,19 @@ def _duplicates(counts: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     if not found:
         return ""
     if counts.get("removed_duplicates", found if options.get("dedupe", "off") != "off" else 0):
-        return f"{found:,}, left out"
-    return (
-        f"{found:,}, kept (--dedupe exact leaves them out, near also those that are nearly equal)"
+        return _("{found:,}, left out", found=found)
+    return _(
+        "{found:,}, kept (--dedupe exact leaves them out, near also those that are nearly equal)",
+        found=found,
     )
 
 
 def _cleaning(manifest: Mapping[str, Any]) -> list[RenderableType]:
     steps = manifest.get("cleaning", {})
-    rows = [(step, f"{n['changed']:,}", f"{n['dropped']:,}") for step, n in steps.items()]
-    return [_grid(("cleaning", "changed", "dropped"), rows)] if rows else []
+    rows = [
+        (step, number(n["changed"], ","), number(n["dropped"], ",")) for step, n in steps.items()
+    ]
+    return [_grid((_("cleaning"), _("changed"), _("dropped")), rows)] if rows else []
 
 
 def _split(manifest: Mapping[str, Any]) -> list[RenderableType]:
@@ -103,25 +109,25 @@ def _split(manifest: Mapping[str, Any]) -> list[RenderableType]:
         return []
     rows = [
         (
-            side,
+            _(side),
             _documents(manifest, side),
-            f"{manifest[f'{side}_bytes']:,}",
-            f"{manifest[f'{side}_tokens']:,}",
-            f"{manifest[f'{side}_bytes'] / total:.1%}",
+            number(manifest[f"{side}_bytes"], ","),
+            number(manifest[f"{side}_tokens"], ","),
+            number(manifest[f"{side}_bytes"] / total, ".1%"),
         )
         for side in SIDES
     ]
-    return [_grid(("split", "documents", "bytes", "tokens", "share"), rows)]
+    return [_grid((_("split"), _("documents"), _("bytes"), _("tokens"), _("share")), rows)]
 
 
 def _documents(manifest: Mapping[str, Any], side: str) -> str:
     """How many documents a side has."""
     held_out = manifest.get("counts", {}).get("validation")
     if manifest["documents"] == 1:
-        return "a part"
+        return _("a part")
     if held_out is None:
         return "-"
-    return f"{held_out if side == 'validation' else manifest['documents'] - held_out:,}"
+    return number(held_out if side == "validation" else manifest["documents"] - held_out, ",")
 
 
 def _result(manifest: Mapping[str, Any], seconds: float | None) -> Table:
@@ -130,14 +136,16 @@ def _result(manifest: Mapping[str, Any], seconds: float | None) -> Table:
     )
     shards = len(manifest.get("shards", []))
     rows = {
-        "bytes": f"{total:,}",
-        "tokens": f"{tokens:,}  ({total / tokens:.2f} bytes each)" if tokens else "0",
-        "vocabulary": f"{manifest.get('vocabulary_size', 0):,} ids",
-        "shards": f"{shards:,} of {manifest.get('dtype', 'ids')}",
+        _("bytes"): number(total, ","),
+        _("tokens"): _("{tokens:,}  ({each:.2f} bytes each)", tokens=tokens, each=total / tokens)
+        if tokens
+        else "0",
+        _("vocabulary"): _("{count:,} ids", count=manifest.get("vocabulary_size", 0)),
+        _("shards"): _("{count:,} of {dtype}", count=shards, dtype=manifest.get("dtype", "ids")),
     }
     if seconds is not None:
-        rate = f"  ({total / seconds / 1e6:.1f} MB/s)" if seconds > 0 else ""
-        rows["seconds"] = f"{seconds:,.1f}{rate}"
+        speed = f"  ({number(total / seconds / 1e6, '.1f')} MB/s)" if seconds > 0 else ""
+        rows[_("seconds")] = number(seconds, ",.1f") + speed
     return _labelled(rows)
 
 
@@ -146,28 +154,26 @@ def _compression(manifest: Mapping[str, Any]) -> list[RenderableType]:
     own = manifest.get("compression")
     if not own:
         return []
-    rows = [("this one", own), ("GPT-2's", own.get("gpt2"))]
+    rows = [(_("this one"), own), (_("GPT-2's"), own.get("gpt2"))]
     cells = [
-        (name, f"{found['bytes_per_token']:.2f}", f"{found['tokens_per_word']:.2f}")
+        (name, number(found["bytes_per_token"], ".2f"), number(found["tokens_per_word"], ".2f"))
         for name, found in rows
         if found
     ]
     shown: list[RenderableType] = [
-        _grid(("tokenizer", "bytes a token", "tokens a word"), cells, note="on a sample")
+        _grid(
+            (_("tokenizer"), _("bytes a token"), _("tokens a word")), cells, note=_("on a sample")
+        )
     ]
     if not own.get("gpt2"):
-        shown.append(Text(GPT2_HINT, style="dim"))
+        shown.append(Text(_(GPT2_HINT), style="dim"))
     return shown
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _labelled(rows: Mapping[str, str]) -> Table:
     """Labels and what they name, without those that name nothing."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", width=10, no_wrap=True)
+    table.add_column(style="bold", min_width=10, no_wrap=True)
     table.add_column(overflow="fold")
     for label, text in rows.items():
         if text:
@@ -183,6 +189,6 @@ def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str = ""
         )
     if note:
         table.add_column(style="dim")
-    for number, row in enumerate(rows):
-        table.add_row(*row, *([note] if note and not number else []))
+    for place, row in enumerate(rows):
+        table.add_row(*row, *([note] if note and not place else []))
     return table

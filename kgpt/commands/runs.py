@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from kgpt.commands.tables import print_table
-from kgpt.language import N_, _
+from kgpt.language import N_, _, number
 from kgpt.runs import list_runs, saved_models_folder, summary
 
 EXAMPLES = N_("examples:\n  kgpt runs\n  kgpt runs --json")
@@ -46,8 +46,8 @@ def _print_table(summaries: list[dict[str, Any]]) -> None:
     rows = [
         (
             item["name"],
-            item["state"],
-            f"{item['step'] or 0:,}/{item['steps'] or 0:,}",
+            _(item["state"]),
+            f"{number(item['step'] or 0, ',')}/{number(item['steps'] or 0, ',')}",
             _number(item["train_loss"], ".4f"),
             _number(item["best_validation_loss"], ".4f"),
             _number(item["bits_per_byte"], ".3f"),
@@ -60,4 +60,4 @@ def _print_table(summaries: list[dict[str, Any]]) -> None:
 
 
 def _number(value: Any, form: str) -> str:
-    return format(value, form) if isinstance(value, (int, float)) else "-"
+    return number(value, form) if isinstance(value, (int, float)) else "-"

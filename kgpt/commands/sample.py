@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_search(add: Callable[..., object]) -> None:
     add(
         "--num-samples",
+        metavar="N",
         type=int,
         default=1,
         help=_("continuations, with seeds N, N+1, ..., or the best of --beams"),

@@ -39,7 +39,7 @@ OF_WRITING = ("decoder", "streams", "queue", "max_tokens", "seconds")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `kgpt serve`."""
     parser.add_argument("name", metavar="RUN", help=_("a run: its name or its folder"))
-    add = parser.add_argument_group("server").add_argument
+    add = parser.add_argument_group(_("server")).add_argument
     add("--host", default="127.0.0.1", help=_("0.0.0.0: every machine may call (%(default)s)"))
     add("--port", type=int, default=8000, help=_("0: any that is free (%(default)s)"))
     add(
@@ -59,12 +59,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--decoder", choices=DECODERS, default="auto", help=_("what computes (%(default)s)"))
     add("--checkpoint", metavar="best|last|STEP", default="best", help=_("default: %(default)s"))
-    add = parser.add_argument_group("limits").add_argument
-    add("--streams", type=int, default=32, help=_("texts written at once (%(default)s)"))
-    add("--queue", type=int, default=256, help=_("texts that may wait (%(default)s)"))
-    add("--max-tokens", type=int, default=4096, help=_("tokens of one text (%(default)s)"))
-    add("--seconds", type=float, default=300, help=_("for one request (%(default)s)"))
-    add("--body-bytes", type=int, default=1_000_000, help=_("size of one request (%(default)s)"))
+    add = parser.add_argument_group(_("limits")).add_argument
+    add(
+        "--streams",
+        metavar="N",
+        type=int,
+        default=32,
+        help=_("texts written at once (%(default)s)"),
+    )
+    add("--queue", metavar="N", type=int, default=256, help=_("texts that may wait (%(default)s)"))
+    add(
+        "--max-tokens",
+        metavar="N",
+        type=int,
+        default=4096,
+        help=_("tokens of one text (%(default)s)"),
+    )
+    add("--seconds", metavar="S", type=float, default=300, help=_("for one request (%(default)s)"))
+    add(
+        "--body-bytes",
+        metavar="N",
+        type=int,
+        default=1_000_000,
+        help=_("size of one request (%(default)s)"),
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def _check(names: Sequence[str], manager: Any) -> None:
                 _(
                     "lm-eval has no task {name!r}.{value}",
                     name=name,
-                    value=f" Did you mean {near[0]}?" if near else "",
+                    value=_(" Did you mean {near}?", near=near[0]) if near else "",
                 ),
                 _("`lm-eval ls tasks` lists them."),
             )

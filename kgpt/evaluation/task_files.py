@@ -151,7 +151,9 @@ def _lines(lines: Iterable[str], place: str, subset: str) -> Rows:
             reason = getattr(error, "msg", None) or _("nested too deeply")
             raise _broken(f"{place}, line {number}: {reason}", line) from None
         if not isinstance(row, dict):
-            raise _broken(f"{place}, line {number}: no JSON object", line)
+            raise _broken(
+                _("{place}, line {number}: no JSON object", place=place, number=number), line
+            )
         yield subset, f"{place}, line {number}", row
 
 
@@ -190,7 +192,14 @@ def _parquet(path: Path) -> Iterator[Any]:
 def _numbered(rows: Iterable[Any], place: str, subset: str) -> Rows:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise FieldError(f"{place}{number}: expected an object, received {str(row)[:60]!r}")
+            raise FieldError(
+                _(
+                    "{place}{number}: expected an object, received {received!r}",
+                    place=place,
+                    number=number,
+                    received=str(row)[:60],
+                )
+            )
         yield subset, f"{place}{number}", row
 
 

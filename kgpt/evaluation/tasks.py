@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgpt.evaluation.questions import Question
+from kgpt.language import _
 
 Row = Mapping[str, Any]
 
@@ -38,7 +39,13 @@ class Task:
 def _text(row: Row, name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise FieldError(f"field {name!r} must be a text that is not empty, {_received(row, name)}")
+        raise FieldError(
+            _(
+                "field {name!r} must be a text that is not empty, {received}",
+                name=name,
+                received=_received(row, name),
+            )
+        )
     return value
 
 
@@ -46,11 +53,23 @@ def _texts(row: Row, name: str, at_least: int = 2) -> tuple[str, ...]:
     values = row.get(name)
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) < at_least:
         raise FieldError(
-            f"field {name!r} must be a list of {at_least} texts or more, {_received(row, name)}"
+            _(
+                "field {name!r} must be a list of {at_least} texts or more, {received}",
+                name=name,
+                at_least=at_least,
+                received=_received(row, name),
+            )
         )
     for number, value in enumerate(values):
         if not isinstance(value, str) or not value.strip():
-            raise FieldError(f"text {number} of {name!r} must not be empty, received {value!r}")
+            raise FieldError(
+                _(
+                    "text {number} of {name!r} must not be empty, received {value!r}",
+                    number=number,
+                    name=name,
+                    value=value,
+                )
+            )
     return tuple(values)
 
 
@@ -61,7 +80,12 @@ def _number(row: Row, name: str, count: int) -> int:
     digits = str(value).strip()
     if not is_number or not digits.isdecimal() or int(digits) >= count:
         raise FieldError(
-            f"field {name!r} must be a number from 0 to {count - 1}, {_received(row, name)}"
+            _(
+                "field {name!r} must be a number from 0 to {last}, {received}",
+                name=name,
+                last=count - 1,
+                received=_received(row, name),
+            )
         )
     return int(digits)
 
@@ -70,14 +94,21 @@ def _letter(row: Row, name: str, labels: Sequence[str]) -> int:
     value = str(row.get(name))
     if value not in labels:
         raise FieldError(
-            f"field {name!r} must be one of {', '.join(labels)}, {_received(row, name)}"
+            _(
+                "field {name!r} must be one of {labels}, {received}",
+                name=name,
+                labels=", ".join(labels),
+                received=_received(row, name),
+            )
         )
     return list(labels).index(value)
 
 
 def _received(row: Row, name: str) -> str:
     if name not in row:
-        return f"and there is none; there are: {', '.join(map(str, row)) or 'none'}"
+        return _(
+            "and there is none; there are: {fields}", fields=", ".join(map(str, row)) or "none"
+        )
     return f"received {str(row[name])[:60]!r}"
 
 
@@ -90,9 +121,15 @@ def _lambada(row: Row) -> Question:
 
 
 def _last_word(text: str, name: str) -> Question:
-    context, _, word = text.rpartition(" ")
+    context, _space, word = text.rpartition(" ")
     if not word or not context.strip():
-        raise FieldError(f"field {name!r} must be words parted by spaces, received {text[-60:]!r}")
+        raise FieldError(
+            _(
+                "field {name!r} must be words parted by spaces, received {text!r}",
+                name=name,
+                text=text[-60:],
+            )
+        )
     return Question(context, (word,))
 
 
@@ -158,7 +195,9 @@ def _choices(row: Row) -> Question:
     """Any test: `context` (may be empty), `choices`, `answer` (its number from 0, or the choice itself), `subset`."""
     context = row.get("context")
     if not isinstance(context, str):
-        raise FieldError(f"field 'context' must be a text, {_received(row, 'context')}")
+        raise FieldError(
+            _("field 'context' must be a text, {received}", received=_received(row, "context"))
+        )
     choices, given = _texts(row, "choices"), row.get("answer")
     is_choice = isinstance(given, str) and given in choices
     number = choices.index(str(given)) if is_choice else _number(row, "answer", len(choices))
@@ -174,11 +213,20 @@ def _lettered(row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
     choices = row.get("choices")
     if not isinstance(choices, Mapping):
         raise FieldError(
-            f"field 'choices' must have 'text' and 'label', {_received(row, 'choices')}"
+            _(
+                "field 'choices' must have 'text' and 'label', {received}",
+                received=_received(row, "choices"),
+            )
         )
     texts, labels = _texts(choices, "text"), _texts(choices, "label")
     if len(texts) != len(labels):
-        raise FieldError(f"'choices' has {len(texts)} texts and {len(labels)} labels")
+        raise FieldError(
+            _(
+                "'choices' has {count} texts and {labels} labels",
+                count=len(texts),
+                labels=len(labels),
+            )
+        )
     return texts, labels
 
 

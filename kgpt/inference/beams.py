@@ -126,14 +126,14 @@ class BeamSearch:
 
 def _check(options: GenerateOptions, beams: int, length_penalty: float) -> None:
     if isinstance(beams, bool) or not isinstance(beams, int) or beams < 1:
-        raise _bad("beams", "a whole number, at least 1", beams)
+        raise _bad("beams", _("a whole number, at least 1"), beams)
     if not np.isfinite(length_penalty):
-        raise _bad("length_penalty", "a finite number", length_penalty)
+        raise _bad("length_penalty", _("a finite number"), length_penalty)
     defaults = dataclasses.asdict(GenerateOptions())
     for name in OF_SAMPLING:
         value = getattr(options, name)
         if value != defaults[name] and not (name == "temperature" and value == 0):
-            raise _bad(name, "left out: beam search draws nothing", value)
+            raise _bad(name, _("left out: beam search draws nothing"), value)
 
 
 def _bad(name: str, expected: str, value: object) -> KgptError:

@@ -18,6 +18,7 @@ from keras import ops
 from kgpt.finetune_config import ClassifyConfig, classify_config
 from kgpt.inference.compiled import compiled
 from kgpt.inference.thresholds import Thresholds
+from kgpt.language import _
 from kgpt.model.classifier import NO_TOKEN, Classifier, load_checkpoint_classifier
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.cleaning import Cleaner
@@ -117,6 +118,6 @@ def load_classifier(
     run.check_labels()
     settings = classify_config(run.read().get("finetuning"))
     tokenizer = Tokenizer.load(run.tokenizer_folder)
-    report("loading the weights")
+    report(_("loading the weights"))
     model = load_checkpoint_classifier(run, checkpoint or run.checkpoint())
     return TextClassifier(model, tokenizer, settings)

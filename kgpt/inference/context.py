@@ -101,9 +101,14 @@ class PromptTooLong(KgptError):
 def too_long(length: int, context_length: int) -> PromptTooLong:
     """The error for a prompt that does not fit into the context."""
     return PromptTooLong(
-        "Prompt does not fit",
-        f"Expected 1 to {context_length} tokens, the model's context. Received: {length} tokens.",
-        "Shorten the prompt, or use a model with a longer context.",
+        _("Prompt does not fit"),
+        _(
+            "Expected 1 to {context_length} tokens, the model's context. "
+            "Received: {length} tokens.",
+            context_length=context_length,
+            length=length,
+        ),
+        _("Shorten the prompt, or use a model with a longer context."),
     )
 
 

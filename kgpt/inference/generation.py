@@ -357,11 +357,11 @@ def _load_decoder(
 
         variant = "int8" if name == "litert-int8" else "float32"
         return load_litert_decoder(run, checkpoint, variant, report)
-    report("starting TensorFlow")
+    report(_("starting TensorFlow"))
     from kgpt.inference.decoder import KerasDecoder
     from kgpt.model.weights import load_checkpoint_model
 
-    report("loading the weights")
+    report(_("loading the weights"))
     return KerasDecoder(load_checkpoint_model(run, checkpoint))
 
 

@@ -32,6 +32,7 @@ from kgpt.inference.litert_shapes import (
     shapes_for,
     together_name,
 )
+from kgpt.language import _
 from kgpt.model.tensors import load_tensors, model_config, with_base
 from kgpt.runs import RunFolder
 
@@ -169,9 +170,9 @@ def main(arguments: list[str]) -> None:
     run, weights, variant, output = arguments
     folder = RunFolder(Path(run))
     config = model_config(folder)
-    print("folding the weights", flush=True)
+    print(_("folding the weights"), flush=True)
     model = folded(with_base(folder, load_tensors(Path(weights))), config)
-    print("writing the graphs", flush=True)
+    print(_("writing the graphs"), flush=True)
     shapes = shapes_for(config.context_length)
     layers = config.num_layers * (len(shapes.rows) * len(shapes.sizes) + len(shapes.prompts))
     processes = min(os.cpu_count() or 1, MOST_PROCESSES, max(1, layers // LAYERS_A_PROCESS))

@@ -76,7 +76,7 @@ def converted_file(
     file = current_file(checkpoint, variant)
     if file is None:
         verify_checksum(checkpoint.path, checkpoint.weights_file)
-        report(f"converting for LiteRT in {variant} (once for each checkpoint)")
+        report(_("converting for LiteRT in {variant} (once for each checkpoint)", variant=variant))
         file = convert(run, checkpoint, variant, report)
     return file
 
@@ -160,7 +160,7 @@ def convert(
     if child.returncode:
         raise KgptFailure(
             _("Conversion failed"),
-            (errors.strip().splitlines() or ["LiteRT's converter gave no reason."])[-1][:500],
+            (errors.strip().splitlines() or [_("LiteRT's converter gave no reason.")])[-1][:500],
             _("Use --decoder keras."),
         )
     # What XNNPACK packed of other weights would be taken for these.

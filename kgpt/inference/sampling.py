@@ -145,7 +145,7 @@ def finite_scores(logits_V: NDArray[Any]) -> Scores:
     scores_V = np.asarray(logits_V, dtype=np.float64)
     highest = scores_V.max()
     if np.isnan(highest) or highest == -np.inf:
-        raise _unusable("NaN" if np.isnan(highest) else "minus infinity")
+        raise _unusable("NaN" if np.isnan(highest) else _("minus infinity"))
     return np.where(scores_V == np.inf, 0.0, -np.inf) if highest == np.inf else scores_V
 
 

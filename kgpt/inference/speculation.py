@@ -44,11 +44,16 @@ class Speculation:
 
     def __init__(self, draft: Decoder, count: int = DRAFT_TOKENS) -> None:
         if count < 1:
-            raise _bad(f"draft_tokens must be at least 1. Received: {count}")
+            raise _bad(_("draft_tokens must be at least 1. Received: {count}", count=count))
         if draft.context_length < 2 * (count + 1):
             raise _bad(
-                f"A draft that proposes {count} tokens needs a context of {2 * (count + 1)}. "
-                f"Received: one of {draft.context_length}."
+                _(
+                    "A draft that proposes {count} tokens needs a context of {needed}. "
+                    "Received: one of {context_length}.",
+                    count=count,
+                    needed=2 * (count + 1),
+                    context_length=draft.context_length,
+                )
             )
         self.draft, self.count = draft, count
         self.proposed = self.accepted = 0

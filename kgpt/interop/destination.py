@@ -21,9 +21,9 @@ def check_destination(
     if is_replaceable(target):
         if overwrite:
             return
-        message, hint = "holds an earlier export", "Add --overwrite to replace it, or choose"
+        message, hint = _("holds an earlier export"), _("Add --overwrite to replace it, or choose")
     else:
-        message, hint = "is there already, and is no export of this format", "Choose"
+        message, hint = _("is there already, and is no export of this format"), "Choose"
     raise KgptError(
         _("Output exists"), f"{target} {message}.", _("{hint} another --output.", hint=hint)
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from kgpt.files import written_aside
 from kgpt.interop.destination import check_destination
+from kgpt.language import _
 from kgpt.protocol import GenerateOptions
 from kgpt.runs import Checkpoint, RunFolder
 from kgpt.text.tokenizer import Tokenizer
@@ -43,7 +44,7 @@ def export_saved_model(
     check_destination(output, overwrite, lambda path: (path / ABOUT_FILE).is_file())
     tokenizer = Tokenizer.load(run.tokenizer_folder)
     model = _load(run, checkpoint, report)
-    report("writing the SavedModel")
+    report(_("writing the SavedModel"))
     with written_aside(output) as aside:
         if run.is_classifier:
             from kgpt.finetune_config import classify_config
@@ -97,17 +98,17 @@ def export_keras(
     target = output if output.suffix == ".keras" else output / "model.keras"
     check_destination(target, overwrite, zipfile.is_zipfile)
     model = _load(run, checkpoint, report)
-    report("writing the .keras file")
+    report(_("writing the .keras file"))
     with written_aside(target) as aside:
         model.save(aside)
     return target
 
 
 def _load(run: RunFolder, checkpoint: Checkpoint, report: Report) -> Any:
-    report("starting TensorFlow")
+    report(_("starting TensorFlow"))
     from kgpt.model.weights import load_checkpoint_model
 
-    report("loading the weights")
+    report(_("loading the weights"))
     if run.is_classifier:
         from kgpt.model.classifier import load_checkpoint_classifier
 

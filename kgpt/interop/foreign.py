@@ -61,7 +61,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, str(error)) from None
     if not isinstance(values, dict):
-        raise _unreadable(path, "expected a JSON object")
+        raise _unreadable(path, _("expected a JSON object"))
     return values
 
 

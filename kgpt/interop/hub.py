@@ -33,7 +33,7 @@ def download(model: str) -> Path:
         KgptError: there is no such model, or huggingface_hub is not installed.
         KgptFailure: the Hub cannot be reached, or the disk is full.
     """
-    optional_package("huggingface_hub", "hub", "A model of the Hugging Face Hub")
+    optional_package("huggingface_hub", "hub", _("A model of the Hugging Face Hub"))
     from huggingface_hub import HfApi, errors
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -58,7 +58,7 @@ def download(model: str) -> Path:
             _("Check the name; set HF_TOKEN for a private model."),
         ) from None
     except LocalEntryNotFoundError as error:
-        raise _failed(model, "it is not in the cache, and the Hub cannot be reached") from error
+        raise _failed(model, _("it is not in the cache, and the Hub cannot be reached")) from error
     except (OSError, network_error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _failed(model, reason) from error

@@ -44,7 +44,7 @@ def model_config(values: Mapping[str, Any], source: object) -> ModelConfig:
             _("Another architecture"),
             _(
                 "Expected a GPT-2, or a Qwen3 of kgpt's shapes. Received: {kind}{named} in {source}",
-                kind=kind or "no model_type",
+                kind=kind or _("no model_type"),
                 named=named,
                 source=source,
             ),
@@ -71,9 +71,9 @@ def configuration_errors(source: object) -> Iterator[None]:
             raise
         raise refused(source, error.message.rstrip(".")) from None
     except KeyError as error:
-        raise refused(source, f"it has no {error.args[0]}") from None
+        raise refused(source, _("it has no {missing}", missing=error.args[0])) from None
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise refused(source, f"a value of it cannot be used ({error})") from None
+        raise refused(source, _("a value of it cannot be used ({error})", error=error)) from None
 
 
 def _from_gpt2(values: Mapping[str, Any], source: object) -> ModelConfig:
@@ -81,7 +81,11 @@ def _from_gpt2(values: Mapping[str, Any], source: object) -> ModelConfig:
     activation = values.get("activation_function", "gelu_new")
     if activation not in TANH_GELU:
         raise refused(
-            source, f"activation_function is {activation!r}, and kgpt has GPT-2's gelu_new"
+            source,
+            _(
+                "activation_function is {activation!r}, and kgpt has GPT-2's gelu_new",
+                activation=activation,
+            ),
         )
     return ModelConfig(
         vocabulary_size=values["vocab_size"],
@@ -102,15 +106,32 @@ def _from_qwen3(values: Mapping[str, Any], source: object) -> ModelConfig:
     if values.get("head_dim", width // heads) * heads != width:
         raise refused(
             source,
-            f"head_dim is {values['head_dim']}, and kgpt's heads share the width: {width} / {heads} = {width // heads}",
+            _(
+                "head_dim is {head_dim}, and kgpt's heads share the width: {width} "
+                "/ {heads} = {each}",
+                head_dim=values["head_dim"],
+                width=width,
+                heads=heads,
+                each=width // heads,
+            ),
         )
     if set(values.get("layer_types") or ()) - {"full_attention"}:
         raise refused(
-            source, f"layer_types are {values['layer_types']}, and kgpt has full_attention"
+            source,
+            _(
+                "layer_types are {layer_types}, and kgpt has full_attention",
+                layer_types=values["layer_types"],
+            ),
         )
     rotary = values.get("rope_parameters") or values.get("rope_scaling") or {}
     if (rotary.get("rope_type") or rotary.get("type") or "default") != "default":
-        raise refused(source, f"rope_type is {rotary['rope_type']!r}, and kgpt has the default")
+        raise refused(
+            source,
+            _(
+                "rope_type is {rope_type!r}, and kgpt has the default",
+                rope_type=rotary["rope_type"],
+            ),
+        )
     kv_heads = values.get("num_key_value_heads") or heads
     return ModelConfig(
         vocabulary_size=values["vocab_size"],
@@ -145,7 +166,15 @@ def _dropout(rates: list[Any]) -> float:
 def _check_fixed(values: Mapping[str, Any], fixed: Mapping[str, Any], source: object) -> None:
     for name, expected in fixed.items():
         if values.get(name, expected) != expected:
-            raise refused(source, f"{name} is {values[name]!r}, and kgpt has {expected!r}")
+            raise refused(
+                source,
+                _(
+                    "{name} is {value!r}, and kgpt has {expected!r}",
+                    name=name,
+                    value=values[name],
+                    expected=expected,
+                ),
+            )
 
 
 def refused(source: object, reason: str) -> KgptError:

@@ -83,7 +83,7 @@ def _read_shards(index: Path) -> dict[str, StoredTensor]:
         files = sorted(set(places.values()))
         paths = {name: index.parent / Path(name).name for name in files}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged_file(index, f"no weight_map: {error}") from None
+        raise damaged_file(index, _("no weight_map: {error}", error=error)) from None
     missing = [name for name, path in paths.items() if not path.is_file()]
     if missing:
         raise KgptError(

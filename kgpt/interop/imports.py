@@ -60,7 +60,13 @@ def import_model(
     after, tokenizer = with_tokens(
         with_context(unfilled(before), context_length), foreign.tokenizer, add_tokens
     )
-    report(f"importing {parameter_count(after):,} parameters from {foreign.family}")
+    report(
+        _(
+            "importing {after:,} parameters from {family}",
+            after=parameter_count(after),
+            family=foreign.family,
+        )
+    )
     hint = _("Free some space, or choose a --saved-models on another disk.")
     with written_aside(run.path, hint) as aside:
         about = {
@@ -85,7 +91,7 @@ def _folder(source: str, report: Callable[[str], object]) -> Path:
             _("There is no {path}.", path=path),
             _("Give a model's folder, or its id on the Hugging Face Hub."),
         )
-    report(f"fetching {source} from the Hugging Face Hub")
+    report(_("fetching {source} from the Hugging Face Hub", source=source))
     return download(source)
 
 

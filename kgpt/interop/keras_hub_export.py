@@ -59,11 +59,11 @@ def export_keras_hub(
     config, tokenizer = unfilled(model_config(run)), Tokenizer.load(run.tokenizer_folder)
     _check(config, tokenizer)
     weights = CheckpointWeights(run, checkpoint)
-    report("starting TensorFlow")
+    report(_("starting TensorFlow"))
     import h5py
 
     model = _empty_model(config, tokenizer)
-    report("writing the preset")
+    report(_("writing the preset"))
     with written_aside(output) as aside:
         aside.mkdir()
         check_room(aside, 4 * parameter_count(config) + OVERHEAD)  # HDF5 crashes on a full disk
@@ -86,9 +86,12 @@ def _check(config: ModelConfig, tokenizer: Tokenizer) -> None:
         raise no_home(home, [f"model.norm_epsilon={config.norm_epsilon}"])
     if tokenizer.pre_tokenization != GPT2.name or not tokenizer.merges:
         kind = (
-            f"the pre-tokenization {tokenizer.pre_tokenization}"
+            _(
+                "the pre-tokenization {pre_tokenization}",
+                pre_tokenization=tokenizer.pre_tokenization,
+            )
             if tokenizer.merges
-            else "no merges"
+            else _("no merges")
         )
         raise KgptError(
             _("No such tokenizer in keras-hub"),

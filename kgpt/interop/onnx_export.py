@@ -17,6 +17,7 @@ from kgpt.files import write_atomically, written_aside
 from kgpt.interop.destination import check_destination
 from kgpt.interop.exports import Report
 from kgpt.interop.model_card import CARD_FILE, Card, has_card
+from kgpt.language import _
 from kgpt.model.shapes import PREFIX, tensor_shapes
 from kgpt.model.tensors import CheckpointWeights, model_config
 from kgpt.packages import optional_package
@@ -69,12 +70,12 @@ def export_onnx(
         KgptFailure: the checkpoint is damaged, or the disk is full.
     """
     check_destination(output, overwrite, has_card)
-    optional_package("onnx", "onnx", "An export to ONNX")
+    optional_package("onnx", "onnx", _("An export to ONNX"))
     from kgpt.interop.onnx_graph import gpt_graph
 
     config, tokenizer = model_config(run), Tokenizer.load(run.tokenizer_folder)
     stored = CheckpointWeights(run, checkpoint)
-    report("writing the ONNX model")
+    report(_("writing the ONNX model"))
     with written_aside(output) as aside:
         aside.mkdir()
         weights = _write_weights(stored, aside, config)

@@ -18,6 +18,7 @@ from kgpt.errors import KgptError
 from kgpt.finetune_config import ClassifyConfig
 from kgpt.inference.classification import longest_row
 from kgpt.interop.saved_model import TEXT, StoredModel, check_model, save, signature
+from kgpt.language import _
 from kgpt.model.classifier import NO_TOKEN, Classifier
 from kgpt.text.tokenizer import Tokenizer
 
@@ -80,8 +81,14 @@ def write_saved_classifier(
     without = [step for step in settings.clean if step not in GRAPH_STEPS]
     if without:
         raise KgptError(
-            "A cleaning step has no place in a SavedModel",
-            f"The classifier cleans its texts by {without[0]}, which TensorFlow alone cannot do.",
-            f"Steps that it can: {', '.join(GRAPH_STEPS)}. `kgpt serve` has them all.",
+            _("A cleaning step has no place in a SavedModel"),
+            _(
+                "The classifier cleans its texts by {without}, which TensorFlow alone cannot do.",
+                without=without[0],
+            ),
+            _(
+                "Steps that it can: {graph_steps}. `kgpt serve` has them all.",
+                graph_steps=", ".join(GRAPH_STEPS),
+            ),
         )
     save(LabelModel(model, tokenizer, settings, weights), ("serving_default", "classify"), folder)

@@ -86,7 +86,7 @@ def read_torch_file(path: Path) -> dict[str, StoredTensor]:
     if isinstance(values, dict) and isinstance(values.get("state_dict"), dict):
         values = values["state_dict"]
     if not isinstance(values, dict):
-        raise damaged_file(path, "it holds no dictionary of tensors")
+        raise damaged_file(path, _("it holds no dictionary of tensors"))
     return {
         str(name): StoredTensor(value.shape, _reader(path, value, read))
         for name, value in values.items()
@@ -136,13 +136,15 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuild_tensor(
-    storage: _Storage, offset: int, shape: Shape, strides: tuple[int, ...], *_: Any
+    storage: _Storage, offset: int, shape: Shape, strides: tuple[int, ...], *_rest: Any
 ) -> _Tensor:
     shape, strides = tuple(map(int, shape)), tuple(map(int, strides))
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     is_inside = offset >= 0 and min(strides, default=0) >= 0 and min(shape, default=1) >= 1
     if not isinstance(storage, _Storage) or not is_inside or last >= storage.count:
-        raise pickle.UnpicklingError(f"a tensor of shape {shape} outside of its storage")
+        raise pickle.UnpicklingError(
+            _("a tensor of shape {shape} outside of its storage", shape=shape)
+        )
     return _Tensor(storage, offset, shape, strides)
 
 
@@ -159,7 +161,7 @@ def _open_archive(path: Path) -> tuple[Any, ReadBytes]:
     with zipfile.ZipFile(path) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise ValueError("there is no data.pkl in it")
+            raise ValueError(_("there is no data.pkl in it"))
         folder = pickles[0].removesuffix("data.pkl")
         if folder + "byteorder" in archive.namelist():
             _check_byte_order(archive.read(folder + "byteorder").decode())
@@ -176,14 +178,14 @@ def _open_archive(path: Path) -> tuple[Any, ReadBytes]:
 
 def _check_byte_order(order: str) -> None:
     if order != "little":
-        raise ValueError(f"its numbers are {order}-endian")
+        raise ValueError(_("its numbers are {order}-endian", order=order))
 
 
 def _open_sequence(path: Path) -> tuple[Any, ReadBytes]:
     """torch.save before 1.6: pickles of magic, version, machine, values and keys, then each storage with its length."""
     with open(path, "rb") as file:
         if _Unpickler(file, path).load() != _MAGIC or _Unpickler(file, path).load() != _PROTOCOL:
-            raise ValueError("it is no file of PyTorch")
+            raise ValueError(_("it is no file of PyTorch"))
         machine = _Unpickler(file, path).load()
         _check_byte_order("little" if machine.get("little_endian", True) else "big")
         unpickler = _Unpickler(file, path)
@@ -194,7 +196,9 @@ def _open_sequence(path: Path) -> tuple[Any, ReadBytes]:
             storage = unpickler.storages[key]
             file.seek(place)
             if struct.unpack("<q", file.read(8))[0] != storage.count:
-                raise ValueError(f"storage {key} has another length than its tensors say")
+                raise ValueError(
+                    _("storage {key} has another length than its tensors say", key=key)
+                )
             starts[key] = place + 8
             place += 8 + storage.count * _numpy_dtype(storage.dtype).itemsize
 
@@ -227,7 +231,7 @@ def _reader(path: Path, tensor: _Tensor, read: ReadBytes) -> Callable[[], Array]
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise damaged_file(path, error) from None
         if len(content) != count * dtype.itemsize:
-            raise damaged_file(path, f"storage {tensor.storage.key} is cut")
+            raise damaged_file(path, _("storage {key} is cut", key=tensor.storage.key))
         flat = np.frombuffer(content, dtype)
         strides = [stride * dtype.itemsize for stride in tensor.strides]
         viewed = np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False)

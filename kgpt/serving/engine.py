@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kgpt.errors import KgptError, KgptFailure
+from kgpt.language import _
 from kgpt.protocol import DECODERS, MAX_LINE_BYTES, GenerateOptions, decode, encode, error_message
 from kgpt.runs import Checkpoint, RunFolder, data_folder, find_run
 
@@ -164,7 +165,7 @@ class Engine:
         if run.is_classifier:
             from kgpt.inference.classification import load_classifier
 
-            report("starting Keras")
+            report(_("starting Keras"))
             loaded.classifier = load_classifier(run, checkpoint, report)
             more["labels"] = list(loaded.classifier.labels)
             tokenizer = loaded.classifier.tokenizer
@@ -307,16 +308,20 @@ class Engine:
         ids = slot.generator.encode_prompt(_text(message, "text"))
         if len(ids) > MAX_MAP_TOKENS:
             raise KgptError(
-                "Text too long for attention",
-                f"Expected at most {MAX_MAP_TOKENS} tokens. Received: {len(ids)} tokens.",
-                "Shorten the text.",
+                _("Text too long for attention"),
+                _(
+                    "Expected at most {max_map_tokens} tokens. Received: {count} tokens.",
+                    max_map_tokens=MAX_MAP_TOKENS,
+                    count=len(ids),
+                ),
+                _("Shorten the text."),
             )
         return ids, [slot.generator.tokenizer.token_bytes(token) for token in ids]
 
     def _keras_model(self, slot: _Slot, message: Message) -> Any:
         if slot.model is None:
             stage = {"type": "loading", "id": message.get("id"), "slot": message["slot"]}
-            self._send({**stage, "stage": "starting Keras"})
+            self._send({**stage, "stage": _("starting Keras")})
             from kgpt.model.weights import load_checkpoint_model
 
             slot.model = load_checkpoint_model(slot.run, slot.checkpoint)

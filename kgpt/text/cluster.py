@@ -77,7 +77,7 @@ def prepare_on_cluster(
     """
     given = _checked(options, parts)
     _check_address(address)
-    optional_package("distributed", "cluster", "A cluster, here and on every worker,")
+    optional_package("distributed", "cluster", _("A cluster, here and on every worker,"))
     folder = output_folder(sources, output)
     if "-" in map(str, sources):
         raise KgptError(
@@ -89,7 +89,7 @@ def prepare_on_cluster(
     described = describe_sources(found, known_sources(folder))
     plan = {"sources": described, "options": given.identity()}
     if _is_current(folder, plan, parts, overwrite):
-        report(f"Nothing has changed: {folder} is up to date.")
+        report(_("Nothing has changed: {folder} is up to date.", folder=folder))
         return Corpus.open(folder)
     with opened(folder, {**plan, "parts": parts}) as workspace:
         tokenizer = _tokenizer(workspace, sources, described, given, report, progress)
@@ -215,7 +215,7 @@ def _client(address: str) -> Iterator[Any]:
     """A connection to the scheduler, or to one that is started here with its workers."""
     from distributed import Client, LocalCluster
 
-    kind, _, number = address.partition(":")
+    kind, _colon, number = address.partition(":")
     is_local = kind == "local"
     try:
         cluster: Any = None
@@ -230,7 +230,7 @@ def _client(address: str) -> Iterator[Any]:
         try:
             client = Client(cluster or address, timeout=CONNECT_SECONDS)
         except (OSError, ValueError) as error:
-            raise _bad_address(address, str(error) or "no answer") from error
+            raise _bad_address(address, str(error) or _("no answer")) from error
         with client:
             if is_local:
                 _leave_interrupts(client)
@@ -327,10 +327,17 @@ class _Fan:
                 task = pending.pop(future)
                 self._hear((0.0, told))
                 done += 1
-                self.report(f"{str(task).capitalize()} is there, from {host}; {done} done")
+                self.report(
+                    _(
+                        "{task} is there, from {host}; {done} done",
+                        task=str(task).capitalize(),
+                        host=host,
+                        done=done,
+                    )
+                )
             if pending and not self.client.scheduler_info()["workers"]:
                 if not is_waiting:
-                    self.report("The scheduler has no workers: waiting for one")
+                    self.report(_("The scheduler has no workers: waiting for one"))
                 is_waiting = True
             self._tell()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgpt.errors import KgptError
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.formats.reading import quoted
 from kgpt.text.records import OnError, Record, read_records
 
@@ -124,15 +124,15 @@ def read_conversations(
     for record in records:
         try:
             conversation = read(record)
-        except KgptError as error:
+        except KgptError:
             if on_error == "stop":
                 raise
-            left_out[error.title.lower()] += 1
+            left_out[N_("not a conversation")] += 1
             continue
         if conversation is None:
-            left_out["empty question or answer"] += 1
+            left_out[N_("empty question or answer")] += 1
         elif conversation in found:
-            left_out["copy"] += 1
+            left_out[N_("copy")] += 1
         else:
             found[conversation] = None
     if not found:
@@ -156,7 +156,10 @@ def turns_of(messages: object, place: str = "messages") -> tuple[Turn, ...]:
         KgptError: it is no such list, a role is unknown, or the turns do not alternate.
     """
     if not isinstance(messages, (list, tuple)) or not messages:
-        raise _bad(place, f"expected a list of turns, received {quoted(str(messages))}")
+        raise _bad(
+            place,
+            _("expected a list of turns, received {messages}", messages=quoted(str(messages))),
+        )
     turns: list[Turn] = []
     for number, message in enumerate(messages, 1):
         turn = _turn(message, f"{place}, turn {number}")
@@ -164,7 +167,11 @@ def turns_of(messages: object, place: str = "messages") -> tuple[Turn, ...]:
         if turn.role not in expected:
             raise _bad(
                 f"{place}, turn {number}",
-                f"expected a turn of {' or '.join(expected)}, received one of {turn.role}",
+                _(
+                    "expected a turn of {expected}, received one of {role}",
+                    expected=" or ".join(expected),
+                    role=turn.role,
+                ),
             )
         turns.append(turn)
     return tuple(turns)
@@ -178,13 +185,15 @@ def _expected(turns: Sequence[Turn]) -> tuple[Role, ...]:
 
 def _turn(message: object, place: str) -> Turn:
     if not isinstance(message, Mapping):
-        raise _bad(place, f"expected an object, received {quoted(str(message))}")
+        raise _bad(place, _("expected an object, received {message}", message=quoted(str(message))))
     role = message.get("role", message.get("from"))
     text = message.get("content", message.get("value"))
     if str(role).casefold() not in ROLES:
-        raise _bad(place, f"expected a role such as user or assistant, received {role!r}")
+        raise _bad(
+            place, _("expected a role such as user or assistant, received {role!r}", role=role)
+        )
     if not isinstance(text, str):
-        raise _bad(place, f"expected a text, received {quoted(str(text))}")
+        raise _bad(place, _("expected a text, received {text}", text=quoted(str(text))))
     return Turn(ROLES[str(role).casefold()], text.strip())
 
 
@@ -209,7 +218,7 @@ def _reader(record: Record, names: FieldNames) -> tuple[_Reader, str]:
     by_name = {name.strip().casefold(): name for name in reversed(list(record.fields))}
     whole = next((by_name[name] for name in WHOLE if name in by_name), None)
     if whole is not None and not names.asked:
-        return (lambda row: _whole(row, whole)), f"conversations in {whole!r}"
+        return (lambda row: _whole(row, whole)), _("conversations in {whole!r}", whole=whole)
     asked = _field(record, by_name, names.asked, ASKED, "--question-field")
     answered = _field(record, by_name, names.answered, ANSWERED, "--answer-field")
     given = _field(record, by_name, names.given, GIVEN, "--input-field")
@@ -225,8 +234,10 @@ def _reader(record: Record, names: FieldNames) -> tuple[_Reader, str]:
             _("Name them: --question-field NAME --answer-field NAME (and --input-field NAME)."),
         )
     given = None if given in (asked, answered) else given
-    shown = f"what is asked in {asked!r}, the answer in {answered!r}"
-    shown += f", what it is about in {given!r}" if given else ""
+    shown = _(
+        "what is asked in {asked!r}, the answer in {answered!r}", asked=asked, answered=answered
+    )
+    shown += _(", what it is about in {given!r}", given=given) if given else ""
     return (lambda row: _pair(row, asked, given, answered)), shown
 
 

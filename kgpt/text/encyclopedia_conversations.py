@@ -11,10 +11,11 @@ import itertools
 
 import numpy as np
 
+from kgpt.language import N_
 from kgpt.text import encyclopedia
 from kgpt.text.conversations import Conversation, Turn
 
-REPHRASED, NEVER_ASKED = "new phrasing", "never asked"
+REPHRASED, NEVER_ASKED = N_("new phrasing"), N_("never asked")
 SHARES = {"train": 0.75, "validation": 0.05, "test": 0.2}
 """Of the facts."""
 

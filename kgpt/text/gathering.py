@@ -86,7 +86,7 @@ class Gathered:
             _(
                 "Of {read:,} documents none is left: {reasons}.",
                 read=self.read,
-                reasons=", ".join(reasons) or "they are empty",
+                reasons=", ".join(reasons) or _("they are empty"),
             ),
             _("Look at the source with --on-error stop, or use fewer --clean steps."),
         )

@@ -125,7 +125,11 @@ def _download(name: str, folder: Path) -> None:
     try:
         content = _read(url)
     except urllib.error.HTTPError as error:
-        raise _no_file(url, folder, f"the server answered {error.code} {error.reason}") from None
+        raise _no_file(
+            url,
+            folder,
+            _("the server answered {code} {reason}", code=error.code, reason=error.reason),
+        ) from None
     except urllib.error.URLError as error:
         raise _no_file(url, folder, str(error.reason)) from None
     except (OSError, http.client.HTTPException) as error:
@@ -138,7 +142,11 @@ def _download(name: str, folder: Path) -> None:
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256[name]:
-        raise _no_file(url, folder, f"expected SHA-256 {SHA256[name]}, received {found}")
+        raise _no_file(
+            url,
+            folder,
+            _("expected SHA-256 {sha256}, received {found}", sha256=SHA256[name], found=found),
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -155,11 +163,27 @@ def _read(url: str) -> bytes:
         while block := response.read1(1 << 16):
             content += block
             if len(content) > MOST_BYTES:
-                raise OSError(f"more than {MOST_BYTES:,} bytes came, which is another file")
+                raise OSError(
+                    _(
+                        "more than {most_bytes:,} bytes came, which is another file",
+                        most_bytes=MOST_BYTES,
+                    )
+                )
             if time.monotonic() - started > TOTAL_SECONDS:
-                raise OSError(f"it took longer than {TOTAL_SECONDS:.0f} seconds")
+                raise OSError(
+                    _(
+                        "it took longer than {total_seconds:.0f} seconds",
+                        total_seconds=TOTAL_SECONDS,
+                    )
+                )
     if expected and expected.isdigit() and len(content) != int(expected):
-        raise OSError(f"the transfer was cut after {len(content):,} of {int(expected):,} bytes")
+        raise OSError(
+            _(
+                "the transfer was cut after {count:,} of {expected:,} bytes",
+                count=len(content),
+                expected=int(expected),
+            )
+        )
     return bytes(content)
 
 

@@ -85,7 +85,7 @@ def join(
     found = _in_order([_open(part) for part in parts])
     _check_sides(found)
     if _is_current(folder, found, overwrite):
-        report(f"Nothing has changed: {folder} is up to date.")
+        report(_("Nothing has changed: {folder} is up to date.", folder=folder))
         return Corpus.open(folder)
     report(f"Joining {len(found)} parts")
     tokenizer = found[0].corpus.tokenizer
@@ -166,9 +166,9 @@ def _in_order(parts: list[_Part]) -> list[_Part]:
         raise KgptError(
             _("Parts are missing"),
             _(
-                "Expected {count} parts. Received: {count_2}, without {missing}",
+                "Expected {count} parts. Received: {other}, without {missing}",
                 count=first.count,
-                count_2=len(parts),
+                other=len(parts),
                 missing=", ".join(missing),
             ),
             _(
@@ -183,10 +183,12 @@ def _in_order(parts: list[_Part]) -> list[_Part]:
 def _difference(one: _Part, other: _Part) -> str:
     """What shows that two parts are of different corpora, or nothing."""
     if one.count != other.count:
-        return f"one is of {one.count} parts, the other of {other.count}"
+        return _(
+            "one is of {count} parts, the other of {other}", count=one.count, other=other.count
+        )
     mine, theirs = (part.corpus.manifest["tokenizer_sha256"] for part in (one, other))
     if mine != theirs:
-        return f"their tokenizers differ ({mine[:8]} and {theirs[:8]})"
+        return _("their tokenizers differ ({mine} and {theirs})", mine=mine[:8], theirs=theirs[:8])
     names = dict.fromkeys([*one.options, *other.options])
     differing = [
         f"{name.replace('_', ' ')} is {one.options.get(name)} and {other.options.get(name)}"
@@ -194,7 +196,7 @@ def _difference(one: _Part, other: _Part) -> str:
         if one.options.get(name) != other.options.get(name)
     ]
     if not differing and one.sources != other.sources:
-        return "they were prepared from different text, or from the same in another order"
+        return _("they were prepared from different text, or from the same in another order")
     return "; ".join(differing)
 
 
@@ -245,12 +247,16 @@ def _is_current(folder: Path, parts: Sequence[_Part], overwrite: bool) -> bool:
 
 def _staleness(joined: Sequence[str], now: Sequence[str]) -> str:
     if not joined:
-        return "it was not joined from parts"
+        return _("it was not joined from parts")
     if len(joined) != len(now):
-        return f"it was joined from {len(joined)} parts, these are {len(now)}"
+        return _(
+            "it was joined from {count} parts, these are {other}",
+            count=len(joined),
+            other=len(now),
+        )
     pairs = enumerate(zip(joined, now, strict=True), 1)
     changed = [f"{index}/{len(now)}" for index, (old, new) in pairs if old != new]
-    return f"part {', '.join(changed)} has changed since"
+    return _("part {changed} has changed since", changed=", ".join(changed))
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.formats.reading import quoted
 from kgpt.text.formats.rows import TEXT_FIELDS
 from kgpt.text.records import OnError, Record, read_records
@@ -98,10 +98,10 @@ def read_examples(
         text = _text(record, text_name).strip()
         label = _label(record, label_name)
         if not text:
-            left_out["empty text"] += 1
+            left_out[N_("empty text")] += 1
         elif not label:
             _no_label(record, on_error)
-            left_out["no label"] += 1
+            left_out[N_("no label")] += 1
         else:
             examples.append(Example(text, label.casefold() if fold_case else label))
     rows = len(records) + sum(left_out[reason] for reason in left_out if reason[0].isupper())
@@ -251,16 +251,20 @@ def _without_copies(examples: Sequence[Example], left_out: Counter[str]) -> list
     kept: dict[str, Example] = {}
     for example in examples:
         if len(labels[example.text]) > 1:
-            left_out["text with two labels"] += 1
+            left_out[N_("text with two labels")] += 1
         elif example.text in kept:
-            left_out["copy"] += 1
+            left_out[N_("copy")] += 1
         else:
             kept[example.text] = example
     return list(kept.values())
 
 
 def _one_label(found: Examples, path: str | Path) -> KgptError:
-    only = f"{path} has the label {found.labels[0]!r} alone" if found.labels else f"{path} has none"
+    only = (
+        _("{path} has the label {label!r} alone", path=path, label=found.labels[0])
+        if found.labels
+        else _("{path} has none", path=path)
+    )
     return KgptError(
         _("Two labels are needed"),
         _(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.conversations import ASKED, Conversation, Turn, from_row, to_row, turns_of
 from kgpt.text.formats.reading import quoted
 from kgpt.text.records import OnError, Record, read_records
@@ -59,17 +59,17 @@ def read_preferences(path: str | Path, *, on_error: OnError = "stop") -> Prefere
     for record in records:
         try:
             preference = _preference(record)
-        except KgptError as error:
+        except KgptError:
             if on_error == "stop":
                 raise
-            left_out[error.title.lower()] += 1
+            left_out[N_("not a preference")] += 1
             continue
         if preference.chosen == preference.rejected:
-            left_out["equal answers"] += 1
+            left_out[N_("equal answers")] += 1
         elif not preference.chosen.answer or not preference.rejected.answer:
-            left_out["empty answer"] += 1
+            left_out[N_("empty answer")] += 1
         elif preference in found:
-            left_out["copy"] += 1
+            left_out[N_("copy")] += 1
         else:
             found[preference] = None
     if not found:
@@ -90,7 +90,7 @@ def _preference(record: Record) -> Preference:
     by_name = {name.strip().casefold(): value for name, value in record.fields.items()}
     turns = _turns(_value(record, by_name, ASKED), f"{record.place}, prompt")
     if turns[-1].role != "user":
-        raise _bad(record, "expected a prompt that ends with the user's turn")
+        raise _bad(record, _("expected a prompt that ends with the user's turn"))
     answers = [_value(record, by_name, names) for names in (CHOSEN, REJECTED)]
     chosen, rejected = (Conversation((*turns, _answer(record, value))) for value in answers)
     return Preference(chosen, rejected)
@@ -100,7 +100,9 @@ def _value(record: Record, by_name: Mapping[str, Any], names: tuple[str, ...]) -
     found = next((by_name[name] for name in names if by_name.get(name) is not None), None)
     if found is None:
         there = ", ".join(record.fields)
-        raise _bad(record, f"expected a field {names[0]}; there are: {there}")
+        raise _bad(
+            record, _("expected a field {field}; there are: {there}", field=names[0], there=there)
+        )
     return found
 
 
@@ -113,7 +115,9 @@ def _answer(record: Record, value: Any) -> Turn:
     if isinstance(value, list) and value and isinstance(value[-1], Mapping):
         value = value[-1].get("content", value[-1].get("value"))
     if not isinstance(value, str):
-        raise _bad(record, f"expected a text as answer, received {quoted(str(value))}")
+        raise _bad(
+            record, _("expected a text as answer, received {value}", value=quoted(str(value)))
+        )
     return Turn("assistant", value.strip())
 
 

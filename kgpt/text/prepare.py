@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from kgpt.errors import KgptError
 from kgpt.files import read_json
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.runs import data_folder
 from kgpt.text.chunks import Chunk
 from kgpt.text.encoding import Counts, encode
@@ -35,6 +35,12 @@ from kgpt.text.workspace import Workspace, check_replaceable, opened, work_folde
 
 SMALL_CORPUS = 1 << 24
 """Bytes of sources below which one process is quicker than starting others."""
+
+
+READING: Final = "reading"
+WRITING: Final = "writing tokens"
+STAGES = (N_("reading"), N_("writing tokens"))
+"""Names of stages, for programs; people see them translated."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def prepare(
     described = describe_sources(found, known)
     plan = {"sources": described, "options": given.identity()}
     if is_current(folder, plan, overwrite):
-        report(f"Nothing has changed: {folder} is up to date.")
+        report(_("Nothing has changed: {folder} is up to date.", folder=folder))
         return Corpus.open(folder)
     with opened(folder, plan) as workspace:
         preparation = _Preparation(workspace, found, described, given, report, progress)
@@ -141,7 +147,7 @@ class _Preparation:
             is_part=self.options.shard is not None,
         )
         tokenizer = self._tokenizer(chunks, verdict)
-        self._begin("Writing tokens")
+        self._begin(_(WRITING).capitalize())
         shards, counts = encode(
             self.workspace,
             chunks,
@@ -151,7 +157,7 @@ class _Preparation:
             on_progress=lambda counts: self._tell_writing(counts, verdict.bytes_to_write),
         )
         if not all(counts.tokens.values()) and self.options.shard is None:
-            raise too_little("There is hardly any")
+            raise too_little(_("There is hardly any"))
         write_manifest(
             self.workspace.corpus,
             tokenizer,
@@ -175,7 +181,7 @@ class _Preparation:
         self.workspace.publish()
 
     def _gather(self) -> Gathered:
-        self._begin("Reading")
+        self._begin(_(READING).capitalize())
         options = self.options
         reading = ReadOptions(
             documents=options.documents,
@@ -203,7 +209,12 @@ class _Preparation:
             return options.tokenizer
         if (folder / "tokenizer.json").is_file():  # the last one that is written
             return Tokenizer.load(folder)
-        self._begin(f"Training a tokenizer with {options.vocabulary_size} ids")
+        self._begin(
+            _(
+                "Training a tokenizer with {vocabulary_size} ids",
+                vocabulary_size=options.vocabulary_size,
+            )
+        )
         sample = options.tokenizer_sample
         texts = training_texts(chunks, verdict, sample and sample * 1_000_000)
         tokenizer = Tokenizer.train(
@@ -214,7 +225,11 @@ class _Preparation:
         )
         if tokenizer.vocabulary_size < options.vocabulary_size:
             self.report(
-                f"The text supports no more than {tokenizer.vocabulary_size} ids: no other pair occurs twice"
+                _(
+                    "The text supports no more than {vocabulary_size} ids: no other "
+                    "pair occurs twice",
+                    vocabulary_size=tokenizer.vocabulary_size,
+                )
             )
         tokenizer.save(folder)
         return tokenizer
@@ -229,11 +244,11 @@ class _Preparation:
         done = sum(sizes[number] or 0 for number in gathered.begun[:-1]) + gathered.position.bytes
         wanted = [sizes[number] for number in gathered.sources]
         total = sum(wanted) if all(wanted) else None
-        self._tell("reading", done, total, gathered.read, 0)
+        self._tell(READING, done, total, gathered.read, 0)
 
     def _tell_writing(self, counts: Counts, total: int) -> None:
         done, tokens = sum(counts.bytes.values()), sum(counts.tokens.values())
-        self._tell("writing tokens", done, total, sum(counts.documents.values()), tokens)
+        self._tell(WRITING, done, total, sum(counts.documents.values()), tokens)
 
     def _tell(
         self,
@@ -287,7 +302,12 @@ def _changes(
     # Data from before an option was there was prepared with what is its default now.
     before = {**PrepareOptions(tokenizer=None).identity(), **manifest.get("options", {})}
     changes = [
-        f"{name.replace('_', ' ')} was {before.get(name)}, is {value}"
+        _(
+            "{option} was {before}, is {now}",
+            option=name.replace("_", " "),
+            before=before.get(name),
+            now=value,
+        )
         for name, value in options.items()
         if before.get(name) != value
     ]
@@ -301,6 +321,6 @@ def _changes(
             *(old[key] for key in old if key not in new),
         ]
         changes.append(
-            "the text has changed: " + (", ".join(dict.fromkeys(names)) or "other order")
+            _("the text has changed: ") + (", ".join(dict.fromkeys(names)) or _("other order"))
         )
     return changes

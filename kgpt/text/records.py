@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from kgpt.errors import KgptError
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.formats import json_lines, json_values, parquet
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
-from kgpt.text.formats.kinds import KNOWN, advice, format_of
+from kgpt.text.formats.kinds import advice, format_of, known
 from kgpt.text.formats.reading import Reading, ReadOptions, Source, quoted
 from kgpt.text.formats.tables import table_rows
 
@@ -71,11 +71,11 @@ def read_records(
 
 def _source(path: Path) -> Source:
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+        what = _("is a folder") if path.is_dir() else _("does not exist")
         raise KgptError(
             _("File not found"),
             f"{path} {what}.",
-            _("Give a file that ends in {known}.", known=KNOWN),
+            _("Give a file that ends in {known}.", known=known()),
         )
     found = format_of(path.name)
     if found is not None and found.kind not in ("text", "xml"):
@@ -88,7 +88,7 @@ def _source(path: Path) -> Source:
             _("No rows"),
             _(
                 "Expected a table or JSON: a file that ends in {known}. Received: {path}",
-                known=KNOWN,
+                known=known(),
                 path=path,
             ),
             _("A text file must have a tab between the fields of each line.")
@@ -113,9 +113,16 @@ def _objects(reading: Reading) -> Iterator[Record]:
         place = reading.place(number)
         if not isinstance(value, dict):
             reading.damage(
-                "Not an object",
-                f"{place}: expected an object with fields, received {quoted(str(value))}.",
-                'Give each row as {"field": value, ...}, or leave such rows out with --on-error skip.',
+                N_("Not an object"),
+                _(
+                    "{place}: expected an object with fields, received {value}.",
+                    place=place,
+                    value=quoted(str(value)),
+                ),
+                _(
+                    'Give each row as {"field": value, ...}, or leave such rows out '
+                    "with --on-error skip."
+                ),
             )
         elif any(isinstance(item, str) and is_escaped(item) for item in value.values()):
             not_utf8(reading, "".join(str(item) for item in value.values()), number)
@@ -154,10 +161,12 @@ def _plain_rows(reading: Reading) -> _Rows | None:
         for number, line in enumerate(lines(escaped_blocks(reading)), 1)
         if line.strip()
     ]
-    widths = [len(row) for _, row in found]
+    widths = [len(row) for _line, row in found]
     if not found or min(widths) == max(widths):
         return [(number, [_unquoted(field) for field in row]) for number, row in found]
-    if any(field.startswith('"') and not field.endswith('"') for _, row in found for field in row):
+    if any(
+        field.startswith('"') and not field.endswith('"') for _line, row in found for field in row
+    ):
         return None
     usual = max(set(widths), key=widths.count)
     kept = []
@@ -166,9 +175,15 @@ def _plain_rows(reading: Reading) -> _Rows | None:
             kept.append((number, row))
             continue
         reading.damage(
-            "Broken row",
-            f"{reading.place(number)}: expected {usual} fields, received {len(row)}: {quoted(chr(9).join(row))}.",
-            "Mend the line, or leave such lines out with --on-error skip.",
+            N_("Broken row"),
+            _(
+                "{place}: expected {usual} fields, received {count}: {row}.",
+                place=reading.place(number),
+                usual=usual,
+                count=len(row),
+                row=quoted(chr(9).join(row)),
+            ),
+            _("Mend the line, or leave such lines out with --on-error skip."),
         )
     return kept
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kgpt.language import _
 from kgpt.text.prepare import Progress, prepare
 from kgpt.text.prepare_options import PrepareOptions
 from kgpt.text.shards import Corpus
@@ -50,7 +51,7 @@ def train_on_sample(
         KgptFailure: the disk is full or cannot be written.
     """
     _train((), options)  # says at once what is wrong with the options
-    report("Drawing a sample to train a tokenizer on")
+    report(_("Drawing a sample to train a tokenizer on"))
     wanted = options.tokenizer_sample and options.tokenizer_sample * MEGABYTE
     total = sum(item["bytes"] or UNKNOWN_BYTES for item in described)
     count = max(1, total // wanted) if wanted else 1
@@ -70,11 +71,18 @@ def train_on_sample(
         if count == 1 or sample.train_bytes >= (wanted or 0) / 2:
             break
         count = max(1, count // 4)
-    report(f"Training a tokenizer with {options.vocabulary_size} ids")
+    report(
+        _(
+            "Training a tokenizer with {vocabulary_size} ids",
+            vocabulary_size=options.vocabulary_size,
+        )
+    )
     tokenizer = _train(_texts(sample, wanted), options)
     if tokenizer.vocabulary_size < options.vocabulary_size:
         size = tokenizer.vocabulary_size
-        report(f"The sample supports no more than {size} ids: no other pair occurs twice")
+        report(
+            _("The sample supports no more than {size} ids: no other pair occurs twice", size=size)
+        )
     return tokenizer
 
 

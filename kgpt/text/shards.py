@@ -124,7 +124,7 @@ class Corpus:
         """
         tokenizer = Tokenizer.load(self.tokenizer_folder)
         if tokenizer.sha256 != self.manifest["tokenizer_sha256"]:
-            raise _damaged(self.folder, "tokenizer/ is not the one that made the tokens")
+            raise _damaged(self.folder, _("tokenizer/ is not the one that made the tokens"))
         return tokenizer
 
     def verify(self) -> None:
@@ -136,7 +136,9 @@ class Corpus:
         for shard in self.manifest["shards"]:
             with open(self.folder / shard["name"], "rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
-                    raise _damaged(self.folder, f"the content of {shard['name']} was changed")
+                    raise _damaged(
+                        self.folder, _("the content of {name} was changed", name=shard["name"])
+                    )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -177,7 +179,11 @@ class Corpus:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
-        what = f"{folder} has no manifest.json." if folder.is_dir() else f"There is no {folder}."
+        what = (
+            _("{folder} has no manifest.json.", folder=folder)
+            if folder.is_dir()
+            else _("There is no {folder}.", folder=folder)
+        )
         raise KgptError(
             _("No prepared data"), what, _("Make it with `kgpt prepare SOURCE --output DIR`.")
         )
@@ -195,16 +201,26 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     missing = {"shards", "dtype", "tokenizer_sha256", "documents", *_COUNTS} - manifest.keys()
     if missing:
-        raise _damaged(folder, f"manifest.json lacks {', '.join(sorted(missing))}")
+        raise _damaged(
+            folder, _("manifest.json lacks {missing}", missing=", ".join(sorted(missing)))
+        )
     return manifest
 
 
 def _check_size(path: Path, expected: int) -> None:
     if not path.is_file():
-        raise _damaged(path.parent, f"{path.name} is missing")
+        raise _damaged(path.parent, _("{name} is missing", name=path.name))
     if path.stat().st_size != expected:
         received = path.stat().st_size
-        raise _damaged(path.parent, f"{path.name} has {received} bytes, {expected} were written")
+        raise _damaged(
+            path.parent,
+            _(
+                "{name} has {received} bytes, {expected} were written",
+                name=path.name,
+                received=received,
+                expected=expected,
+            ),
+        )
 
 
 def _damaged(folder: Path, reason: str) -> KgptError:

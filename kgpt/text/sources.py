@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.compression import cannot_read
 from kgpt.text.formats.names import SHUFFLED_ENCYCLOPEDIA, sources_of
@@ -123,7 +123,9 @@ def read_source(
         is_start, is_empty = piece.ends_document, False
     if is_empty:
         reading.damage(
-            "Empty source", f"There is no text in {source.name}.", "Give a file with text in it."
+            N_("Empty source"),
+            _("There is no text in {name}.", name=source.name),
+            _("Give a file with text in it."),
         )
 
 

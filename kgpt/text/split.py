@@ -167,7 +167,9 @@ def _mixed(keys: NDArray[Any], seed: int) -> NDArray[np.uint64]:
 def _too_little(keys: NDArray[Any], sizes: NDArray[Any]) -> KgptError:
     kept = int(np.count_nonzero(sizes))
     return too_little(
-        f"All {kept} documents are equal" if kept > 1 else f"There are {kept} documents"
+        _("All {kept} documents are equal", kept=kept)
+        if kept > 1
+        else _("There are {kept} documents", kept=kept)
     )
 
 

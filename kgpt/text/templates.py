@@ -58,7 +58,7 @@ class Template:
         }.items():
             found = set(PLACE.findall(getattr(self, key)))
             if found != places:
-                wanted = ", ".join(f"{{{place}}}" for place in sorted(places)) or "no place"
+                wanted = ", ".join(f"{{{place}}}" for place in sorted(places)) or _("no place")
                 received = ", ".join(f"{{{place}}}" for place in sorted(found)) or "none"
                 raise KgptError(
                     _("Bad template"),
@@ -153,7 +153,9 @@ def template_of(values: object, source: object = "run.json") -> Template:
         )
     unknown = sorted(set(values) - set(fields))
     if unknown or "user" not in values:
-        what = f"there is no `{unknown[0]}`" if unknown else "`user` is missing"
+        what = (
+            _("there is no `{unknown}`", unknown=unknown[0]) if unknown else _("`user` is missing")
+        )
         raise KgptError(
             _("Bad template"),
             f"{source}: {what}.",

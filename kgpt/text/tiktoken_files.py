@@ -87,14 +87,21 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
         except (ValueError, binascii.Error):
             raise _unreadable(
                 path,
-                f"line {number}: expected a token in base64 and its rank, received {line[:60]!r}",
+                _(
+                    "line {number}: expected a token in base64 and its rank, received {line!r}",
+                    number=number,
+                    line=line[:60],
+                ),
             ) from None
     ranks = dict(sorted(ranks.items(), key=lambda item: item[1]))
     if list(ranks.values()) != list(range(len(ranks))):
-        raise _unreadable(path, f"its {len(ranks)} ranks are not 0 to {len(ranks) - 1}")
+        raise _unreadable(
+            path,
+            _("its {count} ranks are not 0 to {last}", count=len(ranks), last=len(ranks) - 1),
+        )
     missing = sum(bytes([byte]) not in ranks for byte in range(256))
     if missing:
-        raise _unreadable(path, f"{missing} of the 256 single bytes are missing")
+        raise _unreadable(path, _("{missing} of the 256 single bytes are missing", missing=missing))
     return ranks
 
 
@@ -109,7 +116,9 @@ def _parts(token: bytes, ranks: dict[bytes, int], path: Path) -> tuple[str, str]
         place = pairs.index(best)
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
     if len(parts) != 2:
-        raise _unreadable(path, f"no two tokens of lower rank make the token {token!r}")
+        raise _unreadable(
+            path, _("no two tokens of lower rank make the token {token!r}", token=token)
+        )
     return spelled(parts[0]), spelled(parts[1])
 
 

@@ -84,16 +84,33 @@ class Tokenizer:
 
     def _check(self) -> None:
         if list(self.vocabulary.values()) != list(range(len(self.vocabulary))):
-            raise _broken(f"its {len(self.vocabulary)} ids are not 0 to {len(self.vocabulary) - 1}")
+            raise _broken(
+                _(
+                    "its {count} ids are not 0 to {last}",
+                    count=len(self.vocabulary),
+                    last=len(self.vocabulary) - 1,
+                )
+            )
         missing = [token for token in (*BYTE_SYMBOLS, END_OF_TEXT) if token not in self.vocabulary]
         if missing:
             raise _broken(
-                f"{len(missing)} tokens that every text may need are missing: {missing[:5]}"
+                _(
+                    "{count} tokens that every text may need are missing: {missing}",
+                    count=len(missing),
+                    missing=missing[:5],
+                )
             )
         for left, right in self.merges:
             for token in (left, right, left + right):
                 if token not in self.vocabulary:
-                    raise _broken(f"the merge {left!r} {right!r} needs {token!r}, which has no id")
+                    raise _broken(
+                        _(
+                            "the merge {left!r} {right!r} needs {token!r}, which has no id",
+                            left=left,
+                            right=right,
+                            token=token,
+                        )
+                    )
 
     # === Making one ===
 
@@ -329,7 +346,7 @@ def find_tokenizer(name: str | Path, saved_models: str | Path | None = None) -> 
         raise KgptError(
             _("No tokenizer found"),
             _("There is nothing called {name}: ", name=name)
-            + ", ".join(f"no {path}" for path in dict.fromkeys(places))
+            + ", ".join(_("no {path}", path=path) for path in dict.fromkeys(places))
             + ".",
             _(
                 "Give `bytes`, `gpt2`, a run (`kgpt runs` lists them), a folder made by `kgpt "

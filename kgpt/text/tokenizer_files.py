@@ -78,7 +78,7 @@ def _find(path: Path) -> Definition:
 def _read_vocabulary(path: Path) -> dict[str, int]:
     values = _read_json(path)
     if not all(type(value) is int for value in values.values()):
-        raise _unreadable(path, "not every token has a whole number as its id")
+        raise _unreadable(path, _("not every token has a whole number as its id"))
     return values
 
 
@@ -101,11 +101,14 @@ def _read_tokenizer_json(path: Path) -> Definition:
         merges = [_pair(merge, path) for merge in model["merges"]]
         vocabulary = {**model["vocab"], **added}
     except (KeyError, TypeError, AttributeError):
-        raise _unreadable(path, "its vocabulary, merges or added tokens are damaged") from None
+        raise _unreadable(path, _("its vocabulary, merges or added tokens are damaged")) from None
     if not all(type(value) is int for value in vocabulary.values()):
-        raise _unreadable(path, "not every token has a whole number as its id")
+        raise _unreadable(path, _("not every token has a whole number as its id"))
     if ordinary:
-        raise _another_kind(path, f"text becomes added tokens that are not special: {ordinary[:3]}")
+        raise _another_kind(
+            path,
+            _("text becomes added tokens that are not special: {ordinary}", ordinary=ordinary[:3]),
+        )
     return Definition(vocabulary, merges, rule)
 
 
@@ -121,14 +124,14 @@ def _require_known(values: dict[str, Any], model: dict[str, Any], path: Path) ->
     """The name of the pre-tokenization; refuses what else the ids of plain text would depend on."""
     rule = recognise(values.get("pre_tokenizer"))
     checks = {
-        "its model is not BPE": model.get("type", "BPE") != "BPE",
-        "it falls back to bytes": bool(model.get("byte_fallback")),
-        "it takes whole words before merging": bool(model.get("ignore_merges")),
-        "it marks the ends of words": bool(
+        _("its model is not BPE"): model.get("type", "BPE") != "BPE",
+        _("it falls back to bytes"): bool(model.get("byte_fallback")),
+        _("it takes whole words before merging"): bool(model.get("ignore_merges")),
+        _("it marks the ends of words"): bool(
             model.get("end_of_word_suffix") or model.get("continuing_subword_prefix")
         ),
-        "it normalises the text": values.get("normalizer") is not None,
-        "its pre-tokenizer is none of these": rule is None,
+        _("it normalises the text"): values.get("normalizer") is not None,
+        _("its pre-tokenizer is none of these"): rule is None,
     }
     for reason, holds in checks.items():
         if holds:
@@ -139,8 +142,13 @@ def _require_known(values: dict[str, Any], model: dict[str, Any], path: Path) ->
 def _another_kind(path: Path, reason: str) -> KgptError:
     return KgptError(
         _("Another kind of tokenizer"),
-        f"kgpt reads byte-level BPE with one of the pre-tokenizations {', '.join(PRE_TOKENIZATIONS)}, but in {path}"
-        f" {reason}.",
+        _(
+            "kgpt reads byte-level BPE with one of the pre-tokenizations "
+            "{pre_tokenizations}, but in {path} {reason}.",
+            pre_tokenizations=", ".join(PRE_TOKENIZATIONS),
+            path=path,
+            reason=reason,
+        ),
         _("Train one on your text with `kgpt prepare --vocab-size N`."),
     )
 
@@ -148,7 +156,9 @@ def _another_kind(path: Path, reason: str) -> KgptError:
 def _pair(merge: str | list[str], path: Path) -> tuple[str, str]:
     parts = merge.split(" ") if isinstance(merge, str) else merge
     if len(parts) != 2 or not all(parts):
-        raise _unreadable(path, f"expected two tokens in each merge, received {merge!r}")
+        raise _unreadable(
+            path, _("expected two tokens in each merge, received {merge!r}", merge=merge)
+        )
     return parts[0], parts[1]
 
 
@@ -158,7 +168,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise _unreadable(path, str(error)) from None
     if not isinstance(values, dict):
-        raise _unreadable(path, "expected a JSON object")
+        raise _unreadable(path, _("expected a JSON object"))
     return values
 
 

@@ -55,7 +55,9 @@ def learn(
 def _check_size(vocabulary_size: int, special: int) -> None:
     least = 256 + special
     if vocabulary_size < least:
-        tokens = "the end of text" if special == 1 else f"{special} special tokens"
+        tokens = (
+            _("the end of text") if special == 1 else _("{special} special tokens", special=special)
+        )
         raise KgptError(
             _("Vocabulary too small"),
             _(

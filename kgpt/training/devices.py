@@ -162,7 +162,7 @@ def _checked(kind: type[Any], place: str, values: Any) -> Any:
     for key, value in values.items():
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
-            suggestion = f" Did you mean {near[0]}?" if near else ""
+            suggestion = _(" Did you mean {near}?", near=near[0]) if near else ""
             raise KgptError(
                 _("Unknown assumption"),
                 _(
@@ -195,7 +195,7 @@ def _check_value(place: str, key: str, value: Any) -> None:
     if key == "name":
         right, expected = isinstance(value, str), "a text"
     else:
-        expected = "a whole number" if whole else "a number"
+        expected = _("a whole number") if whole else _("a number")
         expected += " between 0 and 1" if key in SHARES else f" above {lowest}"
         right = is_number and math.isfinite(value) and value > lowest
         right = right and (key not in SHARES or value <= 1)

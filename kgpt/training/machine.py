@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.language import _
+from kgpt.language import _, number
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -62,11 +62,13 @@ def this_machine(memory: int | None = None) -> Machine:
     found = nvidia_gpu()
     gpu = found[0] if found else ""
     if memory is not None:
-        return Machine(memory, f"{gigabytes(memory)}, as given by --memory", gpu)
+        return Machine(memory, _("{memory}, as given by --memory", memory=gigabytes(memory)), gpu)
     if found:
-        return Machine(found[1], f"{gigabytes(found[1])}, free on the {gpu}", gpu)
+        return Machine(
+            found[1], _("{memory}, free on the {gpu}", memory=gigabytes(found[1]), gpu=gpu), gpu
+        )
     free = available_memory() + own_memory()
-    return Machine(free, f"{gigabytes(free)}, what this machine has free now")
+    return Machine(free, _("{memory}, what this machine has free now", memory=gigabytes(free)))
 
 
 def available_memory() -> int:
@@ -208,4 +210,6 @@ def parse_count(text: str) -> int:
 
 def gigabytes(count: float) -> str:
     """Bytes in GB (10**9 bytes), or MB below one tenth of that."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.0f} MB"
+    if count >= 1e8:
+        return number(count / 1e9, ",.1f") + " GB"
+    return number(count / 1e6, ",.0f") + " MB"

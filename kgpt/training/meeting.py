@@ -61,7 +61,9 @@ def _receive(port: int, count: int, deadline: float) -> None:
             connection.recv(1)  # until the other side has closed, so that the port is free again
     except TimeoutError:
         missing = sorted({*range(1, count)} - set(here))
-        raise _not_met(f"Of {count} processes, these have not come: {missing}.") from None
+        raise _not_met(
+            _("Of {count} processes, these have not come: {missing}.", count=count, missing=missing)
+        ) from None
     except OSError as error:
         message = _(
             "Port {port} cannot be used here: {strerror}",
@@ -90,7 +92,15 @@ def _call(host: str, port: int, number: int, deadline: float) -> None:
         except OSError as error:
             reason = str(error.strerror or error)
         time.sleep(PAUSE_SECONDS)
-    raise _not_met(f"Process {number} did not reach the first one at {host}:{port}: {reason}.")
+    raise _not_met(
+        _(
+            "Process {number} did not reach the first one at {host}:{port}: {reason}.",
+            number=number,
+            host=host,
+            port=port,
+            reason=reason,
+        )
+    )
 
 
 def _not_met(message: str) -> KgptFailure:

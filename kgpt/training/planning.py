@@ -112,15 +112,19 @@ def _changes(config: TrainConfig) -> Iterator[tuple[TrainConfig, str, str]]:
             )
             given = f"--batch-size {size} --gradient-accumulation {parts}"
             if size == config.batch_size:
-                yield changed, again.strip(), "the same updates, up to a third slower"
+                yield changed, again.strip(), _("the same updates, up to a third slower")
             elif remat == config.remat:
-                yield changed, given, "the same updates"
+                yield changed, given, _("the same updates")
             else:
-                yield changed, given + again, "the same updates, up to a third slower"
+                yield changed, given + again, _("the same updates, up to a third slower")
     accumulated = " --gradient-accumulation 1" if config.gradient_accumulation > 1 else ""
     for size in range(config.batch_size - 1, 0, -1):
         changed = dataclasses.replace(config, batch_size=size, gradient_accumulation=1, remat=True)
-        yield changed, f"--batch-size {size}{accumulated}{again}", f"updates of {size} sequences"
+        yield (
+            changed,
+            f"--batch-size {size}{accumulated}{again}",
+            _("updates of {size} sequences", size=size),
+        )
     length = config.model.context_length // 2
     while length >= SHORTEST_CONTEXT:
         model = dataclasses.replace(config.model, context_length=length)
@@ -132,7 +136,7 @@ def _changes(config: TrainConfig) -> Iterator[tuple[TrainConfig, str, str]]:
             options = f"--context-length {length} --batch-size {size}{again}"
             if parts != config.gradient_accumulation:
                 options += f" --gradient-accumulation {parts}"
-            yield changed, options, "a model that sees less text at once"
+            yield changed, options, _("a model that sees less text at once")
         length //= 2
 
 
@@ -196,18 +200,29 @@ def advice(config: TrainConfig, machine: Machine) -> str:
     remedy = find_remedy(config, machine)
     if remedy is not None:
         need = gigabytes(remedy.peak)
-        return f"This does, in {need}: {remedy.options}   ({remedy.effect})"
+        return _(
+            "This does, in {need}: {options}   ({effect})",
+            need=need,
+            options=remedy.options,
+            effect=remedy.effect,
+        )
     smallest = dataclasses.replace(config, batch_size=1, gradient_accumulation=1, remat=True)
-    return (
-        f"No batch or context fits: a batch of 1 takes {gigabytes(_peak(smallest, machine))}. Take a smaller model,"
-        " or plan for other devices: kgpt plan --device h100"
+    return _(
+        "No batch or context fits: a batch of 1 takes {peak}. Take a smaller model, or plan for other "
+        "devices: kgpt plan --device h100",
+        peak=gigabytes(_peak(smallest, machine)),
     )
 
 
 def _need(config: TrainConfig, machine: Machine) -> str:
     need = gigabytes(_peak(config, machine))
-    size = f"batch {config.batch_size} x {config.model.context_length:,} tokens"
-    return f"A model of {parameter_count(config.model):,} parameters, {size}, needs {need}"
+    return _(
+        "A model of {parameters:,} parameters, batch {batch} x {length:,} tokens, needs {need}",
+        parameters=parameter_count(config.model),
+        batch=config.batch_size,
+        length=config.model.context_length,
+        need=need,
+    )
 
 
 # === Time and disk ===

@@ -22,7 +22,7 @@ from kgpt.config import BUILT_IN_CORPUS, BUILT_IN_VOCABULARY_SIZE, TrainConfig
 from kgpt.config_values import from_dict, to_dict
 from kgpt.errors import KgptError
 from kgpt.files import disk_failure, read_json_lines, write_atomically, write_json
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.model.gpt import GPT, build_gpt
 from kgpt.model.hardware import gpus
 from kgpt.model.size import parameter_count
@@ -56,7 +56,7 @@ def open_corpus(data: str, reporter: Reporter | None = None, resume: bool = Fals
         from kgpt.text.prepare import prepare
 
         if reporter:
-            reporter.message("Preparing the built-in encyclopedia (first use)")
+            reporter.message(_("Preparing the built-in encyclopedia (first use)"))
         folder = data_folder() / data
         prepare([BUILT_IN_CORPUS], output=folder, vocabulary_size=BUILT_IN_VOCABULARY_SIZE)
     return Corpus.open(folder or data_folder() / data)
@@ -136,17 +136,23 @@ def corpus_contents(corpus: Corpus) -> dict[str, Any]:
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What is different in the content of the data, in words; empty where nothing is."""
-    for key in ("train_tokens", "validation_tokens"):
+    counted = {"train_tokens": N_("train tokens"), "validation_tokens": N_("validation tokens")}
+    for key, name in counted.items():
         if before.get(key) not in (None, now[key]):
-            return f"there are {now[key]:,} {key.replace('_', ' ')} instead of {before[key]:,}"
+            return _(
+                "there are {now:,} {what} instead of {before:,}",
+                now=now[key],
+                what=_(name),
+                before=before[key],
+            )
     shards = before.get("shards") or now["shards"]
     for name in sorted({*shards, *now["shards"]}):
         if name not in now["shards"]:
-            return f"{name} is missing"
+            return _("{name} is missing", name=name)
         if name not in shards:
-            return f"{name} has been added"
+            return _("{name} has been added", name=name)
         if shards[name] != now["shards"][name]:
-            return f"{name} has other tokens"
+            return _("{name} has other tokens", name=name)
     return ""
 
 

@@ -82,7 +82,7 @@ class Processes:
             return error
         return KgptFailure(
             _("Another process is lost"),
-            (str(error).splitlines() or ["It is gone."])[0][:300],
+            (str(error).splitlines() or [_("It is gone.")])[0][:300],
             _("Start all of them again, with --resume if the run has a checkpoint."),
         )
 

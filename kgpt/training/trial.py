@@ -55,7 +55,7 @@ def try_out(config: TrainConfig, steps: int = STEPS) -> Trial:
         command, input=json.dumps(to_dict(config)), capture_output=True, text=True, env=environment
     )
     if finished.returncode:
-        lines = finished.stderr.strip().splitlines() or ["It said nothing."]
+        lines = finished.stderr.strip().splitlines() or [_("It said nothing.")]
         reason = (
             _("It was killed by signal {returncode}.", returncode=-finished.returncode)
             if finished.returncode < 0

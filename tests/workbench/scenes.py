@@ -363,6 +363,45 @@ async def help_scene(pilot: Pilot[Any]) -> None:
     await settle(pilot, lambda: True)
 
 
+async def palette_scene(pilot: Pilot[Any]) -> None:
+    """The command palette over the runs."""
+    await runs_scene(pilot)
+    await pilot.press("ctrl+p")
+    await settle(pilot, lambda: pilot.app.screen.query("CommandList"))
+    still_cursors(pilot.app)
+    await settle(pilot, lambda: True)
+
+
+async def nothing_found_scene(pilot: Pilot[Any]) -> None:
+    """The palette with a search for what is not there."""
+    await palette_scene(pilot)
+    await pilot.press(*"zzzz")
+    await settle(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count == 1)  # type: ignore[attr-defined]
+
+
+async def settings_scene(pilot: Pilot[Any]) -> None:
+    """The form of the settings."""
+    await runs_scene(pilot)
+    await pilot.press("f2")
+    await settle(pilot, lambda: pilot.app.screen.query("#settings-help"))
+    still_cursors(pilot.app)
+    await settle(pilot, lambda: True)
+
+
+async def themes_scene(pilot: Pilot[Any]) -> None:
+    """The list of themes beside what they change."""
+    await runs_scene(pilot)
+    await pilot.press("T")
+    await settle(pilot, lambda: pilot.app.screen.query("OptionList"))
+
+
+async def jump_scene(pilot: Pilot[Any]) -> None:
+    """A letter on each place of the Generate screen."""
+    await generate_scene(pilot)
+    await pilot.press("ctrl+o")
+    await settle(pilot, lambda: True)
+
+
 SCENES: dict[str, Prepare] = {
     "runs": runs_scene,
     "compare": compare_scene,
@@ -377,4 +416,9 @@ SCENES: dict[str, Prepare] = {
     "data": data_scene,
     "system": system_scene,
     "help": help_scene,
+    "palette": palette_scene,
+    "nothing-found": nothing_found_scene,
+    "settings": settings_scene,
+    "themes": themes_scene,
+    "jump": jump_scene,
 }

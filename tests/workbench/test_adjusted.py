@@ -10,9 +10,12 @@ from typing import Any
 import fixture_runs as runs
 import pytest
 from conftest import MakeApp, until
+from textual import events
+from textual._xterm_parser import XTermParser
 from textual.widgets import Input, OptionList, Select
 from textual.widgets._footer import FooterKey
 
+from kgpt import language
 from workbench.app import WorkbenchApp
 from workbench.keys import KEYS
 from workbench.plain import plain
@@ -201,6 +204,19 @@ def test_plain_characters_are_as_wide_and_keep_letters() -> None:
     assert len(set(map(plain, (STATES[s].dot for s in ("finished", "crashed", "stalled"))))) == 3
 
 
+async def test_alt_and_a_key_arrive_as_terminals_send_them(make_app: MakeApp) -> None:
+    """`ESC 4` is alt+4 and no cent sign, `ESC b` alt+b and no movement: what Textual makes of the bytes."""
+    app = make_app()
+    async with app.run_test(size=SIZE):
+        names = {name for key in KEYS for name in key.keys.split(",")}
+        alternate = sorted(name for name in names if name.startswith("alt+") and len(name) == 5)
+        assert {"alt+1", "alt+6", "alt+b", "alt+v"} <= set(alternate)
+        for name in alternate:
+            parser = XTermParser()
+            arrived = [*parser.feed(f"\x1b{name[-1]}"), *parser.feed("")]
+            assert [event.key for event in arrived if isinstance(event, events.Key)] == [name]
+
+
 async def test_a_letter_jumps_to_its_place(root: Path, make_app: MakeApp) -> None:
     runs.a_finished(root)
     app = make_app("slow", run_name="encyclopedia")
@@ -211,6 +227,7 @@ async def test_a_letter_jumps_to_its_place(root: Path, make_app: MakeApp) -> Non
         await until(pilot, lambda: isinstance(app.screen, JumpScreen))
         targets = app.screen.targets
         letter = next(key for key, widget in targets.items() if widget.id == "temperature")
+        assert "top-p" in app.export_screenshot(), "what the letters stand for is seen"
         label = next(item for item in app.screen.query("Label") if str(item.render()) == letter)
         assert label.region.y == targets[letter].region.y
         await pilot.press(letter)
@@ -269,6 +286,23 @@ async def test_the_palette_has_the_actions_of_dialogs_and_of_the_focus(
         if app.screen.query_one("#tokens").has_focus:
             titles = [command.title for command in app.get_system_commands(app.screen)]
             assert "Tokens: The next token" in titles
+
+
+async def test_the_palette_speaks_portuguese(root: Path, make_app: MakeApp) -> None:
+    runs.a_finished(root)
+    language.use(language.PORTUGUESE)
+    try:
+        app = make_app()
+        async with app.run_test(size=SIZE) as pilot:
+            await ready(pilot, app)
+            await pilot.press("ctrl+p")
+            await until(pilot, lambda: "Buscar comandos…" in "".join(lines_of(app)))
+            await pilot.press(*"zzzz")
+            await until(pilot, lambda: "Nada encontrado" in "".join(lines_of(app)))
+            await pilot.press("ctrl+p", "escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+    finally:
+        language.use(language.ENGLISH)
 
 
 async def test_another_screens_action_and_a_checkpoint_from_the_palette(

@@ -42,6 +42,19 @@ def drawn(app: WorkbenchApp) -> list[str]:
     return [" ".join(line.split()[:2]) for line in lines]
 
 
+async def test_what_to_do_first_is_read_whole_in_a_narrow_terminal(
+    make_app: MakeApp, root: Path
+) -> None:
+    runs.a_finished(root)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_attention(pilot)
+        await until(pilot, lambda: "ctrl+g" in text_of(app, "#map"))
+        map_, pane = app.screen.query_one("#map"), app.screen.query_one("#map-pane")
+        await until(pilot, lambda: 0 < map_.region.width <= pane.content_region.width)
+        assert map_.region.height == 2
+
+
 async def test_a_token_and_the_words_it_draws_on(make_app: MakeApp, root: Path) -> None:
     runs.a_finished(root)
     app = make_app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -204,6 +205,20 @@ def test_time_left(root: Path) -> None:
     runs.a_live(root, last=500)
     run = refreshed(root)["machado"]
     assert run.seconds_left == pytest.approx(1500 * 0.115)
+
+
+def test_what_compiling_took_is_not_in_the_time_left(root: Path) -> None:
+    run = runs.RunWriter(root / "slow-start", steps=1000).begin()
+    run.status("running", pid=os.getpid())
+    metrics = run.path / "metrics.jsonl"
+    rows = [{"step": step, "seconds": 60 + step * 0.1, "train_loss": 5.0} for step in (10, 20, 30)]
+    metrics.write_text(json.dumps(rows[0]) + "\n")
+    catalog = Catalog(root, lambda: runs.NOW)
+    catalog.refresh()
+    assert catalog.summaries[0].seconds_left is None, "one row has no pace"
+    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    catalog.refresh()
+    assert catalog.summaries[0].seconds_left == pytest.approx(970 * 0.1)
 
 
 def test_thinned_keeps_the_shape_in_bounded_space() -> None:

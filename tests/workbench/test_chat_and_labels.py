@@ -12,6 +12,7 @@ import pytest
 from conftest import MakeApp, until
 from textual.widgets import Select
 
+from kgpt import language
 from workbench.app import WorkbenchApp
 from workbench.generations import generation_of_dict
 from workbench.widgets.label_bars import LabelBars
@@ -144,6 +145,12 @@ async def test_labels_appear_as_one_types(labelling: Path, make_app: MakeApp) ->
             pilot, lambda: app.labelling.text == "moneynow" or app.labelling.text == "money now"
         )
         await until(pilot, lambda: "90.00%" in str(bars.render()))
+        language.use(language.PORTUGUESE)
+        try:
+            bars.show(app.labelling, "")
+            assert "90,00%" in str(bars.render())
+        finally:
+            language.use(language.ENGLISH)
         lines = str(bars.render()).splitlines()
         assert lines[0].startswith("● spam") and lines[1].startswith("  ham")
         assert lines[0].count("━") > lines[1].count("━") > 0

@@ -131,7 +131,15 @@ async def test_the_form_plans_while_one_types(
         form.query_one("#new-amount", Input).value = "300"
         await until(pilot, lambda: "1,557,611,200" in text_of(app, "#new-plan"))
         assert "300 × 8,192 tokens" in text_of(app, "#new-plan")
-        assert form.query_one("#new-name", Input).value == "gpt2-1558m"
+        name = form.query_one("#new-name", Input)
+        assert name.value == "gpt2-1558m", "the name follows the preset ..."
+        name.value = "mine"
+        form.query_one("#new-preset", Select).value = "gpt2-774m"
+        await until(pilot, lambda: "--preset gpt2-774m" in text_of(app, "#new-line"))
+        assert name.value == "mine", "... until one is typed"
+        name.value = ""
+        form.query_one("#new-preset", Select).value = "gpt2-1558m"
+        await until(pilot, lambda: name.value == "gpt2-1558m")
         form.query_one("#new-options", Input).value = "--set model.num_layers=2 --batch-size 3"
         await until(pilot, lambda: "300 × 3,072 tokens" in text_of(app, "#new-plan"))
         await pilot.press("ctrl+y")
@@ -197,6 +205,20 @@ async def test_a_name_that_is_taken(make_app: MakeApp, root: Path) -> None:
         name.value = "demo"
         await pilot.press("ctrl+g")
         await until(pilot, lambda: "Run exists" in text_of(app, "#new-plan"))
+
+
+async def test_a_limit_without_an_amount_is_asked_for(make_app: MakeApp, root: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.has_read)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        app.screen.query_one("#new-limit", Select).value = "minutes"
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "How many minutes?" in text_of(app, "#new-plan"))
+        assert app.screen.focused is app.screen.query_one("#new-amount", Input)
+        await until(pilot, lambda: app.screen.query_one("#row-amount").display)
+        assert not list(root.iterdir()), "nothing has begun"
 
 
 async def test_rename_keeps_pin_and_overlay(make_app: MakeApp, root: Path) -> None:

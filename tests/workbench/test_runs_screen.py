@@ -95,6 +95,21 @@ async def test_the_cursor_stays_on_its_run(make_app: MakeApp, root: Path) -> Non
         assert app.screen.query_one(RunTable).chosen == chosen
 
 
+async def test_the_star_is_for_the_lowest_loss_of_a_task(make_app: MakeApp, root: Path) -> None:
+    """A classifier's loss lies far below that of a text, and says nothing about it."""
+    runs.a_finished(root, "writer")
+    runs.RunWriter(root / "better", scale=0.9).begin().metrics(1500)
+    runs.RunWriter(root / "spam", scale=0.1).begin(task="classification").metrics(1500)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot, 3)
+        table = app.screen.query_one(RunTable)
+        stars = {
+            run: "★" in str(table.get_cell(run, "best")) for run in ("writer", "better", "spam")
+        }
+        assert stars == {"writer": False, "better": True, "spam": True}
+
+
 async def test_filter(make_app: MakeApp, root: Path) -> None:
     runs.a_zoo(root)
     app = make_app()
@@ -286,6 +301,23 @@ async def test_a_terminal_resized_to_nothing_and_back(make_app: MakeApp, root: P
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
         assert app.is_running
+
+
+async def test_rows_come_before_the_news_of_another_width(
+    make_app: MakeApp, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A screen that comes back is filled before its table hears that the terminal has become narrower."""
+    runs.a_zoo(root)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        table = app.screen.query_one(RunTable)
+        wide = len(table.columns)
+        monkeypatch.setattr(RunTable, "on_resize", lambda self: None)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: table.size.width < 90)
+        app.screen.show_runs()
+        assert 0 < len(table.columns) < wide
 
 
 async def test_folders_deleted_under_it(make_app: MakeApp, root: Path) -> None:

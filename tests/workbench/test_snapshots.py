@@ -44,6 +44,14 @@ def test_portuguese(snap_compare: Compare, tmp_path: Path, scene: str) -> None:
     assert snap_compare(app, terminal_size=(120, 40), run_before=scenes.SCENES[scene])
 
 
+@pytest.mark.usefixtures("portuguese")
+@pytest.mark.parametrize("scene", ["runs", "watch", "new-run", "help", "palette", "settings"])
+def test_portuguese_in_a_small_terminal(snap_compare: Compare, tmp_path: Path, scene: str) -> None:
+    """Its words are longer: where there is little room, they show what is cut."""
+    app = scenes.make_app(tmp_path)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=scenes.SCENES[scene])
+
+
 @pytest.mark.parametrize(
     "scene", ["runs", "watch", "generate", "tokens", "attention", "data", "system"]
 )

@@ -95,8 +95,8 @@ class AttentionScreen(WorkbenchScreen):
         words, matrix = study.words, study.matrix(self._view)
         pane = self.query_one("#map-pane")
         if words is None or not words.ids:
-            self.query_one(AttentionMap).update(
-                muted(_("ctrl+g reads the text: what looks at what appears here."))
+            self.query_one(AttentionMap).say(
+                _("ctrl+g reads the text: what looks at what appears here.")
             )
             self.query_one("#draws", Static).update("")
             return
@@ -127,9 +127,9 @@ class AttentionScreen(WorkbenchScreen):
         if found and study.words:
             width = self.query_one("#map-pane").scrollable_content_region.width
             picture = attention_map.ablation(study.words, found, shares, max(1, width))
-            self.query_one(AttentionMap).update(picture)
+            self.query_one(AttentionMap).draw(picture)
         else:
-            self.query_one(AttentionMap).update(muted(_("Each word is being left out in turn…")))
+            self.query_one(AttentionMap).say(_("Each word is being left out in turn…"))
             if not study.stage and not study.error:
                 self.workbench.studies.ablate(token)
 

@@ -33,11 +33,6 @@ class JumpScreen(ModalScreen[Widget | None]):
     """Comes back with the widget that was meant."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("jump")]
-    DEFAULT_CSS = """
-    JumpScreen { background: transparent; }
-    JumpScreen Label { position: absolute; width: 3; height: 1; background: $warning; color: $background;
-                       text-style: bold; content-align: center middle; }
-    """
     place: ClassVar[Place] = "jump"
 
     def __init__(self, widgets: Sequence[Widget]) -> None:

@@ -59,14 +59,17 @@ class NewRunScreen(Dialog):
     def __init__(self) -> None:
         super().__init__(_("new run"))
         self._timer: Timer | None = None
+        self._suggested = ""
+        """The name that the form has put there itself; another one is the user's."""
 
     def compose_body(self) -> ComposeResult:
         """Fields with what `kgpt-train` takes for granted, the plan, the line."""
         from kgpt.presets import PRESETS
 
+        self._suggested = self._free_name("demo")
         presets = [(name, name) for name in PRESETS]
         fields = (
-            ("name", Input(self._free_name("demo"), compact=True)),
+            ("name", Input(self._suggested, compact=True)),
             (
                 "data",
                 Select(
@@ -159,13 +162,15 @@ class NewRunScreen(Dialog):
         self._changed()
 
     def on_select_changed(self, event: Select.Changed) -> None:
-        """Something else is asked for; another preset or data suggests another name."""
+        """Something else is asked for; another preset or data suggests another name, where none has been typed."""
         if event.select.id == "new-limit":
             self.query_one("#row-amount").display = bool(LIMITS[str(event.value)])
         if event.select.id in ("new-data", "new-preset"):
             data, preset = self._choice("data"), self._choice("preset")
             stem = preset if data == BUILT_IN_DATA else data.rpartition("/")[2]
-            self.query_one("#new-name", Input).value = self._free_name(stem)
+            field, typed = self.query_one("#new-name", Input), self._text("name")
+            if typed in ("", self._suggested):
+                field.value = self._suggested = self._free_name(stem)
         self._changed()
 
     def _changed(self) -> None:
@@ -225,6 +230,11 @@ class NewRunScreen(Dialog):
 
     def action_begin(self) -> None:
         """Start training; what cannot be is told, and the form stays."""
+        limit = self._choice("limit")
+        if LIMITS[limit] and not self._text("amount"):
+            self._tell(KgptError(_("How many {limit}?", limit=_(limit)), "", ""))
+            self.query_one("#new-amount").focus()
+            return
         try:
             name = self._text("name")
             self._app.launcher.start(name, self.options())

@@ -13,12 +13,6 @@ from workbench.screens.dialogs import Dialog
 class ThemesScreen(Dialog):
     """Comes back with the name of the theme that was chosen, or None."""
 
-    DEFAULT_CSS = """
-    ThemesScreen { align: right middle; background: transparent; }
-    ThemesScreen .dialog { width: 34; }
-    ThemesScreen OptionList { height: auto; max-height: 20; background: $surface; border: none; }
-    """
-
     def __init__(self) -> None:
         super().__init__(_("theme"))
 

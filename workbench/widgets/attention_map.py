@@ -40,13 +40,23 @@ class AttentionMap(Static, can_focus=True):
     def __init__(self) -> None:
         super().__init__(id="map")
 
+    def say(self, text: str) -> None:
+        """A sentence in place of a picture; it wraps, where a picture is scrolled."""
+        self.add_class("said")
+        self.update(muted(text))
+
+    def draw(self, picture: Content) -> None:
+        """A picture, as wide as it is."""
+        self.remove_class("said")
+        self.update(picture)
+
     def show(self, words: Words, matrix: Matrix, token: int) -> None:
         """Draw a matrix; the row of the word that `token` belongs to is marked and brought into view."""
         chosen = words.of_token(token)
         lines = [_heading(len(words.spans))]
         for word in range(len(words.spans)):
             lines.append(_row(words, word, matrix.word_row(word, words), word == chosen))
-        self.update(Content("\n").join(lines))
+        self.draw(Content("\n").join(lines))
         parent = self.parent
         if isinstance(parent, ScrollableContainer):
             region = Region(LABEL + chosen * CELL, chosen + 1, CELL, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from kgpt.language import _
+from kgpt.language import _, number
 from workbench import wording
 from workbench.labelling import Labelling
 from workbench.widgets.colors import muted
@@ -51,7 +51,7 @@ class LabelBars(Static):
                     (f"{name:<{longest}}  ", "bold" if is_given else "$foreground-muted"),
                     (done, "$success" if is_given else "$primary"),
                     (rest, "$foreground 20%"),
-                    f"  {probability:7.2%}",
+                    "  " + number(probability, ".2%").rjust(7),
                 )
             )
         return lines

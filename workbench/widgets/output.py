@@ -180,7 +180,7 @@ class Output(Vertical):
 
 def _text(generation: Generation | None) -> Content:
     if generation is None:
-        return muted(_("Write a prompt and press ctrl+g: the model continues it here."))
+        return muted(_("Write above and press ctrl+g: what the model makes of it comes here."))
     cursor = "▌" if generation.state == "writing" else ""
     if generation.messages:
         return conversation(generation, cursor)

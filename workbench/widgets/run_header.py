@@ -72,4 +72,7 @@ def _figures(run: RunSummary, width: int) -> Content:
     parts = [
         Content.assemble(muted(f"{label} "), (value, style)) for label, value, style in figures
     ]
-    return Content("   " if width > 90 else "  ").join(parts)
+    gap = Content("   " if width > 90 else "  ")
+    while len(parts) > 1 and gap.join(parts).cell_length > width:
+        parts.pop()  # a figure that is cut would be read as another one
+    return gap.join(parts)

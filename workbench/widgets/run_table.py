@@ -70,15 +70,14 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         Changed cells are replaced; a change of the order fills the table anew.
         """
         self._runs, self._marks, self._pinned = tuple(runs), dict(marks or {}), pinned
-        losses = (run.best_validation_loss for run in runs)
-        self._beside = Beside(now, min((loss for loss in losses if loss is not None), default=None))
+        self._beside = Beside(now, _lowest(runs))
         self._fit_curve()
         ordered = sorted(runs, key=lambda run: run.name)
         ordered.sort(key=lambda run: run.created, reverse=True)
         by = next(column for column in COLUMNS if column.id == self.sort_column)
         ordered.sort(key=by.order, reverse=self.is_reversed)
         rows = {run.name: self._cells(run) for run in ordered}
-        if list(rows) == list(self._shown) and self._columns_shown:
+        if list(rows) == list(self._shown) and self._columns_shown == self._columns():
             self._update_cells(rows)
         else:
             self._fill(rows)
@@ -171,3 +170,10 @@ class RunTable(DataTable[Text], inherit_bindings=False):
         self._is_filling = False
         if self.chosen != chosen:
             self.post_message(self.Chosen(self.chosen))
+
+
+def _lowest(runs: Sequence[RunSummary]) -> dict[str, float]:
+    """The best validation loss of each task."""
+    known = [(run.task, run.best_validation_loss) for run in runs]
+    losses = sorted((loss, task) for task, loss in known if loss is not None)
+    return {task: loss for loss, task in reversed(losses)}

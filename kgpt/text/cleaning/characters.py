@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.text.cleaning.values import Change
 
@@ -37,7 +38,7 @@ _MAYBE_MOJIBAKE = re.compile(
 _ZEROS = str.maketrans("123456789", "0" * 9)
 
 
-def nfc(_: str) -> Change:
+def nfc(_value: str) -> Change:
     """Canonical composition: one way to write each character."""
     return _nfc
 
@@ -46,7 +47,7 @@ def _nfc(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def control(_: str) -> Change:
+def control(_value: str) -> Change:
     """Line ends become line feeds; control, zero-width and direction characters go, tabs and working joiners stay."""
     return _control
 
@@ -57,9 +58,9 @@ def _control(text: str) -> str:
     return _REMOVED.sub(r"\1", _LINE_ENDS.sub("\n", text))
 
 
-def encoding(_: str) -> Change:
+def encoding(_value: str) -> Change:
     """UTF-8 that was read as Latin-1 or the like, mended by ftfy, line by line; nothing else is touched."""
-    fix_encoding = optional_package("ftfy", "clean", "The cleaning step encoding").fix_encoding
+    fix_encoding = optional_package("ftfy", "clean", _("The cleaning step encoding")).fix_encoding
 
     def is_suspect(text: str) -> bool:
         return not _ALL_COMMON.fullmatch(text) and _MAYBE_MOJIBAKE.search(text) is not None
@@ -73,12 +74,12 @@ def encoding(_: str) -> Change:
     return change
 
 
-def lower(_: str) -> Change:
+def lower(_value: str) -> Change:
     """Lower case."""
     return str.lower
 
 
-def digits(_: str) -> Change:
+def digits(_value: str) -> Change:
     """The digits 1 to 9 become 0: numbers keep their shape, and lose what tells one from another."""
     return _digits
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgpt.errors import KgptError
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.cleaning import characters, filters, lines, masks, words
 from kgpt.text.cleaning.values import Change, Keep
 
@@ -47,27 +47,27 @@ class Step:
 
 
 STEPS = (
-    Step("nfc", "", "compose characters (Unicode NFC)", characters.nfc),
-    Step("control", "", "remove control and invisible characters; line ends become \\n", characters.control),
-    Step("encoding", "", "mend text that was decoded wrongly: 'Ã©' becomes 'é' (ftfy)", characters.encoding),
-    Step("lower", "", "lower case", characters.lower),
-    Step("digits", "", "the digits 1 to 9 become 0", characters.digits),
-    Step("emails", "", f"e-mail addresses become {masks.EMAIL}", masks.emails),
-    Step("phones", "", f"phone numbers become {masks.PHONE}", masks.phones),
+    Step("nfc", "", N_("compose characters (Unicode NFC)"), characters.nfc),
+    Step("control", "", N_("remove control and invisible characters; line ends become \\n"), characters.control),
+    Step("encoding", "", N_("mend text that was decoded wrongly: 'Ã©' becomes 'é' (ftfy)"), characters.encoding),
+    Step("lower", "", N_("lower case"), characters.lower),
+    Step("digits", "", N_("the digits 1 to 9 become 0"), characters.digits),
+    Step("emails", "", N_("e-mail addresses become <email>"), masks.emails),
+    Step("phones", "", N_("phone numbers become <phone>"), masks.phones),
     Step("repeated-lines", "[CHARACTERS]",
-         f"remove later copies of lines of {lines.REPEATED_CHARACTERS} characters and more", lines.repeated),
-    Step("boilerplate", "", "remove cookie notices, menus, copyright lines, in Portuguese and English",
+         N_("remove later copies of lines of 30 characters and more"), lines.repeated),
+    Step("boilerplate", "", N_("remove cookie notices, menus, copyright lines, in Portuguese and English"),
          lines.boilerplate),
-    Step("stop-words", "LANGUAGE|FILE", "remove frequent words (package stop-words, or a word a line)",
+    Step("stop-words", "LANGUAGE|FILE", N_("remove frequent words (package stop-words, or a word a line)"),
          words.stop_words),
-    Step("stem", "LANGUAGE", "cut words down to their stems, in lower case (Snowball)", words.stem),
-    Step("min-length", "CHARACTERS", "drop shorter documents", keep=filters.min_length),
-    Step("max-length", "CHARACTERS", "drop longer documents", keep=filters.max_length),
-    Step("language", "LANGUAGE[+...]", "drop documents in other languages (py3langid)", keep=filters.language),
+    Step("stem", "LANGUAGE", N_("cut words down to their stems, in lower case (Snowball)"), words.stem),
+    Step("min-length", "CHARACTERS", N_("drop shorter documents"), keep=filters.min_length),
+    Step("max-length", "CHARACTERS", N_("drop longer documents"), keep=filters.max_length),
+    Step("language", "LANGUAGE[+...]", N_("drop documents in other languages (py3langid)"), keep=filters.language),
     Step("spam-words", "pt|en|FILE[+...][:PERCENT]",
-         "drop documents with two listed words or more that are 5 percent of their words", keep=filters.spam_words),
+         N_("drop documents with two listed words or more that are 5 percent of their words"), keep=filters.spam_words),
     Step("offensive-words", "pt|en|FILE[+...][:PERCENT]",
-         "drop documents of whose words 1 percent or more are listed", keep=filters.offensive_words),
+         N_("drop documents of whose words 1 percent or more are listed"), keep=filters.offensive_words),
 )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def step_names() -> tuple[str, ...]:
 
 def describe_steps() -> tuple[tuple[str, str, str], ...]:
     """Each step: its name, how its value is written (or nothing), and what it does in a line."""
-    return tuple((step.name, step.value, step.description) for step in STEPS)
+    return tuple((step.name, step.value, _(step.description)) for step in STEPS)
 
 
 def _unknown(name: str) -> KgptError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.text.cleaning.values import (
     Keep,
@@ -51,10 +52,10 @@ def language(value: str) -> Keep:
         KgptError: a language is not known.
     """
     identifier = _identifier(
-        optional_package("py3langid.langid", "clean", "The cleaning step language")
+        optional_package("py3langid.langid", "clean", _("The cleaning step language"))
     )
     wanted = {
-        one_of(code, identifier.labels, "language", "codes of languages joined by +")
+        one_of(code, identifier.labels, "language", _("codes of languages joined by +"))
         for code in value.split("+")
     }
 
@@ -112,8 +113,8 @@ class _Listed:
                 raise bad_value(
                     step,
                     share,
-                    "a percentage above 0 and up to 100",
-                    f"Write {step}=pt:2, for instance.",
+                    _("a percentage above 0 and up to 100"),
+                    _("Write {step}=pt:2, for instance.", step=step),
                 )
         entries = word_list(value, step, shipped)
         phrases = tuple(sorted(f" {entry} " for entry in entries if " " in entry))

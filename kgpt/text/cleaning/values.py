@@ -76,7 +76,10 @@ def whole_number(value: str, step: str, largest: int) -> int:
     if value.isascii() and value.isdigit() and 1 <= int(value[:20]) <= largest:
         return int(value)
     raise bad_value(
-        step, value, f"a whole number from 1 to {largest:,}", f"Write {step}=200, for instance."
+        step,
+        value,
+        _("a whole number from 1 to {largest:,}", largest=largest),
+        _("Write {step}=200, for instance.", step=step),
     )
 
 
@@ -135,7 +138,7 @@ def _entries(path: Path, step: str, shipped: str) -> set[str]:
         if shipped
         else []
     )
-    expected = " or ".join([*ours, "a file of one word a line"])
+    expected = _(" or ").join([*ours, _("a file of one word a line")])
     try:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.text.cleaning.values import (
     LANGUAGE_NAMES,
@@ -28,10 +29,12 @@ def stop_words(value: str) -> Change:
     if Path(value).is_file():
         listed = word_list(value, "stop-words")
     else:
-        stop_words_package = optional_package("stop_words", "clean", "The cleaning step stop-words")
+        stop_words_package = optional_package(
+            "stop_words", "clean", _("The cleaning step stop-words")
+        )
         names = set(stop_words_package.AVAILABLE_LANGUAGES)
         codes = {code for code, name in LANGUAGE_NAMES.items() if name in names}
-        one_of(value, codes, "stop-words", "a language or an existing file")
+        one_of(value, codes, "stop-words", _("a language or an existing file"))
         listed = frozenset(
             word.lower() for word in stop_words_package.get_stop_words(LANGUAGE_NAMES[value])
         )
@@ -69,10 +72,10 @@ def stem(value: str) -> Change:
     Raises:
         KgptError: there is no algorithm for the language.
     """
-    snowball = optional_package("snowballstemmer", "clean", "The cleaning step stem")
+    snowball = optional_package("snowballstemmer", "clean", _("The cleaning step stem"))
     names = set(snowball.algorithms())
     codes = {code for code, name in LANGUAGE_NAMES.items() if name in names}
-    one_of(value, codes, "stem", "the code of a language")
+    one_of(value, codes, "stem", _("the code of a language"))
     stemmer = snowball.stemmer(LANGUAGE_NAMES[value])
 
     @lru_cache(_STEMS)

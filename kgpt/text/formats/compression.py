@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptFailure
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.formats.reading import Reading, Source
 
 BLOCK = 1 << 20
@@ -69,19 +69,29 @@ def _parts(reading: Reading) -> Iterator[bytes]:
             part = next(unpacked, b"")
         except EOFError:
             reading.damage(
-                "Cut file",
-                f"{source.name}: the file ends before its end mark, after {size:,} bytes of content.",
-                "Copy or download it again, or keep what is there with --on-error skip.",
+                N_("Cut file"),
+                _(
+                    "{name}: the file ends before its end mark, after {size:,} bytes of content.",
+                    name=source.name,
+                    size=size,
+                ),
+                _("Copy or download it again, or keep what is there with --on-error skip."),
             )
             return
         except (lzma.LZMAError, zlib.error, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise cannot_read(error, source) from None
             reading.damage(
-                "Damaged file",
-                f"{source.name}: not as a .{source.compression} file must be, after {size:,} bytes of content"
-                f" ({error}).",
-                "Copy or download it again, or keep what is there with --on-error skip.",
+                N_("Damaged file"),
+                _(
+                    "{name}: not as a .{compression} file must be, after {size:,} "
+                    "bytes of content ({error}).",
+                    name=source.name,
+                    compression=source.compression,
+                    size=size,
+                    error=error,
+                ),
+                _("Copy or download it again, or keep what is there with --on-error skip."),
             )
             return
         if not part:

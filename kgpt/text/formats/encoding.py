@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.text.formats.compression import blocks
 from kgpt.text.formats.reading import MEND_HINT, NUL_HINT, Reading
 
@@ -73,8 +73,12 @@ def not_utf8(reading: Reading, text: str, number: int) -> None:
     escape = _ESCAPED.search(text)
     byte = ord(escape[0]) - 0xDC00 if escape else 0
     reading.damage(
-        "Not UTF-8",
-        f"{reading.place(number)}: has the byte 0x{byte:02X}, which is not UTF-8 there.",
+        N_("Not UTF-8"),
+        _(
+            "{place}: has the byte 0x{byte:02X}, which is not UTF-8 there.",
+            place=reading.place(number),
+            byte=byte,
+        ),
         MEND_HINT,
     )
 
@@ -118,8 +122,13 @@ def _good_lines(
         nul = line.find(b"\0")
         if nul >= 0 and not reading.options.allow_nul:
             reading.damage(
-                "NUL byte",
-                f"{reading.source.name}: byte {before + nul} (line {lines}) is NUL.",
+                N_("NUL byte"),
+                _(
+                    "{name}: byte {byte} (line {lines}) is NUL.",
+                    name=reading.source.name,
+                    byte=before + nul,
+                    lines=lines,
+                ),
                 NUL_HINT,
             )
         else:
@@ -143,19 +152,27 @@ def _not_utf8_line(
 ) -> None:
     name = reading.source.name
     if is_mixed:
-        kind = "the rest is, so that the file probably mixes encodings"
+        kind = _("the rest is, so that the file probably mixes encodings")
         hint = MEND_HINT
     else:
         encoding = _likely_encoding(block)
-        kind = f"the file is probably {encoding}"
+        kind = _("the file is probably {encoding}", encoding=encoding)
         hint = _(
             "Convert it: iconv -f {encoding} -t UTF-8 {name} > utf8.txt",
             encoding=encoding,
             name=name,
         )
     reading.damage(
-        "Not UTF-8",
-        f"{name}: byte {offset} (line {line}) is 0x{byte:02X}, which is not UTF-8 there; {kind}.",
+        N_("Not UTF-8"),
+        _(
+            "{name}: byte {offset} (line {line}) is 0x{byte:02X}, which is not "
+            "UTF-8 there; {kind}.",
+            name=name,
+            offset=offset,
+            line=line,
+            byte=byte,
+            kind=kind,
+        ),
         hint,
     )
 
@@ -204,10 +221,13 @@ def _as_utf8(reading: Reading) -> Iterator[bytes]:
             yield decoder.decode(block, final=not block).encode()
         except UnicodeDecodeError as error:
             reading.damage(
-                "Not UTF-16",
-                f"{reading.source.name}: begins with the mark of UTF-16, but is none about byte"
-                f" {size + error.start}.",
-                "Save it again as UTF-8.",
+                N_("Not UTF-16"),
+                _(
+                    "{name}: begins with the mark of UTF-16, but is none about byte {byte}.",
+                    name=reading.source.name,
+                    byte=size + error.start,
+                ),
+                _("Save it again as UTF-8."),
             )
             return
         size += len(block)

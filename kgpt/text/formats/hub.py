@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.language import _
+from kgpt.language import N_, _
 from kgpt.packages import optional_package
 from kgpt.text.documents import Piece
 from kgpt.text.formats.kinds import format_of
@@ -55,9 +55,13 @@ def read(reading: Reading) -> Iterator[Piece]:
             raise _no_network(name, error) from None
         except Exception as error:  # whatever the readers of a hundred formats raise
             reading.damage(
-                "Damaged data set",
-                f"{reading.place(number)} cannot be read ({_first_line(error)}).",
-                "Read what comes before it with --on-error skip.",
+                N_("Damaged data set"),
+                _(
+                    "{place} cannot be read ({error}).",
+                    place=reading.place(number),
+                    error=_first_line(error),
+                ),
+                _("Read what comes before it with --on-error skip."),
             )
             return
         else:
@@ -162,7 +166,9 @@ def _open(source: str) -> tuple[Any, str]:
             _(
                 "{source}: {value}; there are: {str}.",
                 source=source,
-                value=f"there is no split {split!r}" if split else "no split is named",
+                value=_("there is no split {split!r}", split=split)
+                if split
+                else _("no split is named"),
                 str=", ".join(map(str, splits)) or "none",
             ),
             _(
@@ -187,9 +193,9 @@ def _not_opened(source: str, name: str, config: str, error: Exception) -> KgptEr
             _(
                 "{source}: {value}; there are: {configs}.",
                 source=source,
-                value=f"there is no configuration {config!r}"
+                value=_("there is no configuration {config!r}", config=config)
                 if config
-                else "no configuration is named",
+                else _("no configuration is named"),
                 configs=", ".join(configs),
             ),
             _("Name one: hf:{name}:CONFIG", name=name),

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from kgpt.language import N_, _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
 from kgpt.text.formats.reading import Reading, quoted, without_surrogates
@@ -55,10 +56,12 @@ def values(reading: Reading) -> Iterator[tuple[int, Any, str]]:
                     raise json.JSONDecodeError("Extra data", line, end)
             except (ValueError, RecursionError) as error:
                 reading.damage(
-                    "Not JSON",
+                    N_("Not JSON"),
                     f"{reading.place(number)}: {describe(error)}: {quoted(line)}.",
-                    "Mend the line, or leave such lines out with --on-error skip. (A file that is one JSON value"
-                    " ends in .json.)",
+                    _(
+                        "Mend the line, or leave such lines out with --on-error skip. (A "
+                        "file that is one JSON value ends in .json.)"
+                    ),
                 )
             else:
                 yield number, value, line
@@ -68,4 +71,4 @@ def describe(error: Exception) -> str:
     """What is wrong with JSON, and in which column."""
     if isinstance(error, json.JSONDecodeError):
         return f"column {error.colno}: {error.msg[0].lower()}{error.msg[1:]}"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return _("nested too deeply") if isinstance(error, RecursionError) else str(error)

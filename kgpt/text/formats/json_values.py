@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kgpt.language import N_, _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, not_utf8
 from kgpt.text.formats.json_stream import JsonStream, NotJsonError
@@ -60,9 +61,9 @@ def values(reading: Reading) -> Iterator[tuple[int, Any]]:
             return
         except NotJsonError as error:
             reading.damage(
-                "Not JSON",
+                N_("Not JSON"),
                 f"{reading.source.name}:{error}.",
-                "Mend the file, or read it as far as it goes with --on-error skip.",
+                _("Mend the file, or read it as far as it goes with --on-error skip."),
             )
             return
         yield stream.line, row
@@ -101,7 +102,7 @@ def _object(stream: JsonStream) -> Iterator[Any]:
         stream.take()
     while not closing:
         if stream.peek() != '"':
-            raise stream.error("expecting a field's name in double quotes")
+            raise stream.error(_("expecting a field's name in double quotes"))
         key = stream.value()
         stream.expect(":")
         if key in CONTAINERS and stream.peek() == "[":

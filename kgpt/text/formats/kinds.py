@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from kgpt.language import N_, _
+
 Kind = Literal["text", "json-lines", "json", "csv", "tsv", "parquet", "xml", "encyclopedia", "hub"]
 Compression = Literal["", "gz", "bz2", "xz", "zst"]
 
@@ -28,27 +30,37 @@ COMPRESSION_OF_SUFFIX: dict[str, Compression] = {
     ".xz": "xz",
     ".zst": "zst",
 }
-KNOWN = f"{' '.join(KIND_OF_SUFFIX)}; all but .parquet plain or {' '.join(COMPRESSION_OF_SUFFIX)}"
-"""The suffixes that can be read, for messages."""
+
+
+def known() -> str:
+    """The suffixes that can be read, for messages."""
+    return _(
+        "{kinds}; all but .parquet plain or {compressions}",
+        kinds=" ".join(KIND_OF_SUFFIX),
+        compressions=" ".join(COMPRESSION_OF_SUFFIX),
+    )
+
 
 _KIND_SUFFIX = re.compile(r"(\.[^./\s]+?)(?:-p\d+p\d+)?$")
 """`-p1p41242` stands behind `.xml` in the parts of a Wikipedia dump."""
-_UNPACK = "Unpack it and give the folder."
+_UNPACK = N_("Unpack it and give the folder.")
+_PANDOC = N_("Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt")
+_TABLE = N_("Save the sheet as .csv, encoded in UTF-8.")
 _ADVICE = {
     ".zip": _UNPACK,
     ".tar": _UNPACK,
     ".tgz": _UNPACK,
     ".7z": _UNPACK,
     ".rar": _UNPACK,
-    ".pdf": "Extract its text first: pdftotext {name} text.txt",
-    ".docx": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
-    ".odt": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
-    ".epub": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
-    ".html": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
-    ".htm": "Extract its text first: pandoc {name} -t plain --wrap=none -o text.txt",
-    ".doc": "Save it as .txt in a word processor.",
-    ".xlsx": "Save the sheet as .csv, encoded in UTF-8.",
-    ".xls": "Save the sheet as .csv, encoded in UTF-8.",
+    ".pdf": N_("Extract its text first: pdftotext {name} text.txt"),
+    ".docx": _PANDOC,
+    ".odt": _PANDOC,
+    ".epub": _PANDOC,
+    ".html": _PANDOC,
+    ".htm": _PANDOC,
+    ".doc": N_("Save it as .txt in a word processor."),
+    ".xlsx": _TABLE,
+    ".xls": _TABLE,
 }
 
 
@@ -71,11 +83,15 @@ def advice(name: str) -> str:
     """What to do with a file that cannot be read."""
     kind, compression = _suffixes(name)
     if kind == ".parquet":
-        return "Parquet is compressed inside; unpack the file around it."
-    known = f"Known are {KNOWN}."
+        return _("Parquet is compressed inside; unpack the file around it.")
+    hint = _("Known are {known}.", known=known())
     if kind in _ADVICE:
-        return _ADVICE[kind].format(name=name)
-    return f"If it is plain text, rename it to .txt{compression}. {known}"
+        return _(_ADVICE[kind], name=name)
+    return _(
+        "If it is plain text, rename it to .txt{compression}. {known}",
+        compression=compression,
+        known=hint,
+    )
 
 
 def _suffixes(name: str) -> tuple[str, str]:

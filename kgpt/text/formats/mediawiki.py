@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from xml.parsers import expat
 
+from kgpt.language import N_, _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.compression import blocks
 from kgpt.text.formats.reading import Reading
@@ -38,17 +39,22 @@ def read(reading: Reading) -> Iterator[Piece]:
             pages.parse(block)
         except expat.ExpatError as error:
             reading.damage(
-                "Not XML",
+                N_("Not XML"),
                 f"{name}:{error.lineno}: {expat.ErrorString(error.code)}, after {pages.count:,} pages.",
-                "Copy or download it again, or keep what is there with --on-error skip.",
+                _("Copy or download it again, or keep what is there with --on-error skip."),
             )
             is_complete = True
         yield from pages.take()
         if pages.root not in (None, "mediawiki"):
             reading.damage(
-                "No Wikipedia dump",
-                f"{name}: expected an export of MediaWiki, which begins with <mediawiki>; received <{pages.root}>.",
-                "Of other XML, extract the text first.",
+                N_("No Wikipedia dump"),
+                _(
+                    "{name}: expected an export of MediaWiki, which begins with "
+                    "<mediawiki>; received <{root}>.",
+                    name=name,
+                    root=pages.root,
+                ),
+                _("Of other XML, extract the text first."),
             )
             return
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.language import _
-from kgpt.text.formats.kinds import KNOWN, advice, format_of
+from kgpt.text.formats.kinds import advice, format_of, known
 from kgpt.text.formats.reading import Source
 
 ENCYCLOPEDIA = "encyclopedia"
@@ -60,7 +60,7 @@ def _on_disk(name: str, report: Report) -> list[Source]:
     if path.is_file():
         return [_file(path)]
     if path.is_dir():
-        return _readable(_files(path), f"are in {name}", report)
+        return _readable(_files(path), _("are in {name}", name=name), report)
     if path.exists():
         raise KgptError(
             _("Source not readable"),
@@ -75,7 +75,7 @@ def _file(path: Path) -> Source:
     if found is None:
         raise KgptError(
             _("Source not readable"),
-            _("Expected a file that ends in {known}. Received: {path}", known=KNOWN, path=path),
+            _("Expected a file that ends in {known}. Received: {path}", known=known(), path=path),
             advice(str(path)),
         )
     return Source(str(path), found.kind, found.compression, path)
@@ -126,8 +126,8 @@ def _readable(files: Iterable[Path], where: str, report: Report) -> list[Source]
             _("Of the files that {where}, none can be read: {others}.", where=where, others=others)
             if others
             else _("No files {where}.", where=where),
-            _("Give files that end in {known}.", known=KNOWN),
+            _("Give files that end in {known}.", known=known()),
         )
     if others:
-        report(f"Passed over files that {where}: {others}")
+        report(_("Passed over files that {where}: {others}", where=where, others=others))
     return found

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.compression import cannot_read, file_of
 from kgpt.text.formats.encoding import decode_bytes, is_escaped, not_utf8
@@ -75,9 +76,13 @@ def _rows(reading: Reading, columns: Callable[[Reading, Any], list[str]]) -> Ite
             if isinstance(error, OSError) and error.errno is not None:
                 raise cannot_read(error, reading.source) from None
             reading.damage(
-                "Damaged file",
-                f"{reading.source.name}: no Parquet file, or cut or damaged ({str(error).splitlines()[0]}).",
-                "Copy or download it again, or go on without it with --on-error skip.",
+                N_("Damaged file"),
+                _(
+                    "{name}: no Parquet file, or cut or damaged ({error}).",
+                    name=reading.source.name,
+                    error=str(error).splitlines()[0],
+                ),
+                _("Copy or download it again, or go on without it with --on-error skip."),
             )
             return
         found = [_values(reading, column) for column in batch.columns]
@@ -121,9 +126,9 @@ def _columns(reading: Reading, schema: Any) -> list[str]:
             kind = schema.field(field).type
             if _is_string(kind) or types.is_nested(kind):
                 return [field]
-            problem = f"column {field!r} holds no text"
+            problem = _("column {field!r} holds no text", field=field)
         else:
-            problem = f"there is no column {field!r}"
+            problem = _("there is no column {field!r}", field=field)
     else:
         for name in CONVERSATIONS:
             if name in schema.names and types.is_nested(schema.field(name).type):
@@ -132,10 +137,14 @@ def _columns(reading: Reading, schema: Any) -> list[str]:
         if chosen := choose(strings):
             return list(chosen)
         problem = (
-            "it is not clear which column holds the text" if strings else "no column holds text"
+            _("it is not clear which column holds the text")
+            if strings
+            else _("no column holds text")
         )
     columns = ", ".join(f"{item.name} ({item.type})" for item in schema)
-    reading.no_text(reading.source.name, f"{problem}; there are: {columns}")
+    reading.no_text(
+        reading.source.name, _("{problem}; there are: {columns}", problem=problem, columns=columns)
+    )
     return []
 
 

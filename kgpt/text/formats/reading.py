@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from kgpt.errors import KgptError
+from kgpt.language import N_, _
 from kgpt.text.documents import PIECE_CHARACTERS, Piece, cut
 from kgpt.text.formats.kinds import Compression, Kind
 
@@ -20,8 +21,10 @@ SHOWN = 60
 """Characters of a row that a message quotes."""
 
 DocumentsOption = Literal["file", "blank-line", "line"]
-NUL_HINT = "Remove such characters with --clean control, or leave out the line or row with --on-error skip."
-MEND_HINT = (
+NUL_HINT = N_(
+    "Remove such characters with --clean control, or leave out the line or row with --on-error skip."
+)
+MEND_HINT = N_(
     "Read such bytes as Windows-1252 with --clean encoding, or leave them out with --on-error skip."
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -90,7 +93,7 @@ class Reading:
         """Something cannot be used: an error, or with `on_error="skip"` a count, and the reader goes on without it.
 
         Args:
-            reason: names the kind of damage; a title, and what is counted.
+            reason: names the kind of damage, in English; translated, a title, and as it is what is counted.
             message: says where it is, what was expected and what was received.
             hint: what to do.
 
@@ -98,7 +101,7 @@ class Reading:
             KgptError: with `on_error="stop"`.
         """
         if self.options.on_error == "stop":
-            raise KgptError(reason, message, hint)
+            raise KgptError(_(reason), message, _(hint))
         self.skipped(reason, message)
 
     def row(self, text: str, number: int) -> Iterable[Piece]:
@@ -109,13 +112,15 @@ class Reading:
             number: of the row or its line.
         """
         if not text or text.isspace():
-            self.skipped("Empty", f"{self.place(number)}: the row has no text.")
+            self.skipped(N_("Empty"), _("{place}: the row has no text.", place=self.place(number)))
             return ()
         if "\r\n" in text:
             text = text.replace("\r\n", "\n")
         if not self.options.allow_nul and "\0" in text:
             self.damage(
-                "NUL character", f"{self.place(number)}: the text has a NUL character.", NUL_HINT
+                N_("NUL character"),
+                _("{place}: the text has a NUL character.", place=self.place(number)),
+                NUL_HINT,
             )
             return ()
         if len(text) <= PIECE_CHARACTERS:
@@ -125,7 +130,11 @@ class Reading:
 
     def no_text(self, place: str, reason: object) -> None:
         """Treat as damage a row or file without text, for the reason that a `NoTextError` gives."""
-        self.damage("No text", f"{place}: {reason}.", "Name the field with --text-field.")
+        self.damage(
+            N_("No text"),
+            f"{place}: {reason}.",
+            _("Name the field with --text-field."),
+        )
 
 
 def without_surrogates(text: str) -> str:

@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kgpt.language import _
+
 TEXT_FIELDS = (
     "text",
     "content",
@@ -76,7 +78,7 @@ class RowText:
         if not isinstance(row, Mapping):
             if isinstance(row, str):
                 return row
-            raise NoTextError(f"expected an object with fields, received {_kind(row)}")
+            raise NoTextError(_("expected an object with fields, received {kind}", kind=_kind(row)))
         if self._text_of is None:
             self._text_of = _shape(row)
         return self._text_of(row)
@@ -126,7 +128,9 @@ def _shape(row: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
     ]
     fields = choose(names)
     if not fields:
-        raise NoTextError(f"it is not clear which field holds the text; there are: {_names(row)}")
+        raise NoTextError(
+            _("it is not clear which field holds the text; there are: {names}", names=_names(row))
+        )
     if len(fields) == 1:
         return _field(fields[0])
     return _question
@@ -142,7 +146,9 @@ def _field(name: str) -> Callable[[Mapping[str, Any]], str]:
             return ""
         if turns := _turns(value):
             return join(turns)
-        raise NoTextError(f"the field {name!r} holds {_kind(value)} and no text")
+        raise NoTextError(
+            _("the field {name!r} holds {kind} and no text", name=name, kind=_kind(value))
+        )
 
     return text_of
 
@@ -151,7 +157,9 @@ def _question(row: Mapping[str, Any]) -> str:
     values = {name: _text(value) for name, value in row.items()}
     fields = choose([name for name, value in values.items() if value is not None])
     if len(fields) < 2:
-        raise NoTextError(f"a question or its answer is missing; there are: {_names(row)}")
+        raise NoTextError(
+            _("a question or its answer is missing; there are: {names}", names=_names(row))
+        )
     return join([values[name] for name in fields])
 
 
@@ -196,7 +204,9 @@ def _text(value: Any) -> str | None:
 
 def _value(row: Mapping[str, Any], name: str) -> Any:
     if name not in row:
-        raise NoTextError(f"there is no field {name!r}; there are: {_names(row)}")
+        raise NoTextError(
+            _("there is no field {name!r}; there are: {names}", name=name, names=_names(row))
+        )
     return row[name]
 
 
@@ -205,5 +215,12 @@ def _names(row: Mapping[str, Any]) -> str:
 
 
 def _kind(value: Any) -> str:
-    kinds = {list: "a list", bool: "true or false", type(None): "null", dict: "an object"}
-    return kinds.get(type(value), "a number" if isinstance(value, (int, float)) else "no string")
+    kinds = {
+        list: _("a list"),
+        bool: _("true or false"),
+        type(None): "null",
+        dict: _("an object"),
+    }
+    return kinds.get(
+        type(value), _("a number") if isinstance(value, (int, float)) else _("no string")
+    )

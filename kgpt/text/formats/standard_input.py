@@ -60,7 +60,7 @@ def _copy() -> tuple[Path, str]:
     except OSError as error:
         _remove(name, os.getpid())
         raise disk_failure(
-            error, Path(name), "Free some space, or set TMPDIR to a folder on another disk."
+            error, Path(name), _("Free some space, or set TMPDIR to a folder on another disk.")
         ) from error
     return Path(name), digest.hexdigest()
 

@@ -12,6 +12,7 @@ import csv
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from kgpt.language import N_, _
 from kgpt.text.documents import Piece
 from kgpt.text.formats.encoding import escaped_blocks, is_escaped, lines, not_utf8
 from kgpt.text.formats.reading import Reading, quoted
@@ -21,7 +22,7 @@ FIELD_LIMIT = 1 << 28
 """Characters of a field. A quote that is never closed ends there, and not with the memory."""
 _SAMPLE = 100
 """Rows that tell columns of text from columns of numbers."""
-_QUOTES = (
+_QUOTES = N_(
     "A field that begins with a quote must end with one, and quotes inside are doubled. Mend the row, or leave such"
     " rows out with --on-error skip."
 )
@@ -68,17 +69,32 @@ def table_rows(reading: Reading) -> Iterator[_Row]:
             return
         except csv.Error as error:
             place = f"{name}:{start}"
-            until = f" (read up to line {content.line_num})" if content.line_num > start else ""
-            reading.damage("Broken row", f"{place}: {error}{until}.", _QUOTES)
+            until = (
+                _(" (read up to line {line_num})", line_num=content.line_num)
+                if content.line_num > start
+                else ""
+            )
+            reading.damage(
+                N_("Broken row"),
+                f"{place}: {error}{until}.",
+                _QUOTES,
+            )
             continue
         width = width or len(row)
         if len(row) == width > 0:
             yield start, row
         elif row:
             reading.damage(
-                "Broken row",
-                f"{name}:{start}: expected {width} fields, as the header has, received {len(row)}:"
-                f" {quoted('  '.join(row))}.",
+                N_("Broken row"),
+                _(
+                    "{name}:{start}: expected {width} fields, as the header has, "
+                    "received {count}: {row}.",
+                    name=name,
+                    start=start,
+                    width=width,
+                    count=len(row),
+                    row=quoted("  ".join(row)),
+                ),
                 _QUOTES,
             )
 
@@ -94,15 +110,18 @@ def _columns(reading: Reading, header: list[str], sample: list[_Row]) -> list[in
         with_text = [
             name
             for column, name in enumerate(header)
-            if any(_is_text(row[column]) for _, row in sample)
+            if any(_is_text(row[column]) for _line, row in sample)
         ]
         chosen = choose(with_text or header)
-        problem = "it is not clear which column holds the text"
+        problem = _("it is not clear which column holds the text")
     else:
         chosen = (field,) if field in header else ()
-        problem = f"there is no column {field!r}"
+        problem = _("there is no column {field!r}", field=field)
     if not chosen:
-        reading.no_text(reading.source.name, f"{problem}; there are: {', '.join(header)}")
+        reading.no_text(
+            reading.source.name,
+            _("{problem}; there are: {header}", problem=problem, header=", ".join(header)),
+        )
     return [header.index(name) for name in chosen]
 
 
