@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgpt.errors import KgptError, KgptFailure
-from kgpt.language import _
+from kgpt.language import _, number
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -208,4 +208,6 @@ def parse_count(text: str) -> int:
 
 def gigabytes(count: float) -> str:
     """Bytes in GB (10**9 bytes), or MB below one tenth of that."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.0f} MB"
+    return (
+        f"{number(count / 1e9, ',.1f')} GB" if count >= 1e8 else f"{number(count / 1e6, ',.0f')} MB"
+    )

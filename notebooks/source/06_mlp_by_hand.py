@@ -117,7 +117,6 @@ loss, gradients = loss_and_gradients(network, xor_NI, xor_N)
 measured = measured_gradients(network, xor_NI, xor_N)
 difference = max(float(np.abs(one - two).max()) for one, two in zip(gradients, measured))
 print(say("perda no começo:", "loss at the start:"), number(loss, 4))
-print(f"{difference:.1e}")
 check_below(
     say("maior diferença entre as duas contas", "largest difference between the two"),
     difference,

@@ -355,9 +355,9 @@ check(
 # %% [markdown] lang="pt"
 # ## O que vem depois
 #
-# Cada token agora é um vetor que sabe o que é e onde está. Falta que eles conversem: na próxima aula começa a **atenção**.
+# Cada token agora é um vetor que sabe o que é e onde está. Falta que eles conversem: na [aula 12](lesson:12) começa a **atenção**.
 
 # %% [markdown] lang="en"
 # ## What comes next
 #
-# Each token is now a vector that knows what it is and where it is. What they still need is to talk to each other: with the next lesson, **attention** begins.
+# Each token is now a vector that knows what it is and where it is. What they still need is to talk to each other: with [lesson 12](lesson:12), **attention** begins.

@@ -58,7 +58,6 @@ import tensorflow as tf
 
 from kgpt.interop.exports import export_saved_model
 
-tf.get_logger().setLevel("ERROR")  # or it tells of each file that it writes
 place = tempfile.TemporaryDirectory()
 folder = export_saved_model(run, run.checkpoint(), Path(place.name) / "small", greedy)
 for path in sorted(folder.rglob("*")):
@@ -188,12 +187,13 @@ axis.step([0, *times], range(len(times) + 1), where="post", color=colour(0))
 axis.axvspan(0, times[0], color=colour(1), alpha=0.25)
 axis.annotate(
     say("primeiro pedaço", "first piece"),
-    (times[0], 0.4),
-    xytext=(4, 0),
+    (times[0], 0.9 * len(times)),
+    xytext=(6, 0),
     textcoords="offset points",
     color="#8A6D00",
 )
-for index in range(3, len(pieces), 6):
+words = [index for index, (text, _) in enumerate(pieces) if len(text.strip()) > 2]
+for index in words[2::4]:
     axis.annotate(
         repr(pieces[index][0]),
         (times[index], index + 1),
