@@ -17,6 +17,7 @@ from kgpt.learning.language import LANGUAGE, LANGUAGES, say
 SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's notes about the machine are not part of a lesson
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # other open notebooks need their share of a GPU's memory
+    "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads wait for each other longer than small matrices take
     "NVIDIA_TF32_OVERRIDE": "0",  # a GPU's short floats would turn "equal" into "almost equal"
 }
 
@@ -24,8 +25,8 @@ SETTINGS = {
 def begin(language: str) -> None:
     """Set the notebook's language, prepare for CPU or GPU, and print that all is ready.
 
-    To be called before Keras is imported: TensorFlow reads some of the settings only then. What kgpt itself says, here
-    and in child processes, is in the notebook's language from now on.
+    To be called before NumPy and Keras are imported: they read some of the settings only then. What kgpt itself says,
+    here and in child processes, is in the notebook's language from now on.
 
     Raises:
         KgptError: there are no lessons in this language.

@@ -117,7 +117,7 @@ kinds = {
     "wpe": say("posições (wpe)", "positions (wpe)"),
     "attn": say("atenção", "attention"),
     "mlp": say("rede densa", "dense network"),
-    "ln": say("normas", "norms"),
+    "ln": say("normalizações", "norms"),
 }
 SIZES = {"124M": (12, 768), "355M": (24, 1024), "774M": (36, 1280), "1.5B": (48, 1600)}
 

@@ -42,7 +42,7 @@ from kgpt.training.planning import check_fits, find_remedy, fits
 # ## What lies in memory
 #
 # For each parameter, with AdamW and numbers of 4 bytes: the **weight** (4), the **gradient** (4) and the
-# **optimizer**'s two averages (8). That is 16 bytes a parameter, before the first word is read. For the
+# **optimiser**'s two averages (8). That is 16 bytes a parameter, before the first word is read. For the
 # smallest GPT-2:
 
 # %%
@@ -52,7 +52,7 @@ plan = memory_plan(small, on_gpu=True)
 
 print(number(parameters, 0), "×  4 =", gigabytes(4 * parameters), say("de pesos", "of weights"))
 print(
-    number(parameters, 0), "×  8 =", gigabytes(8 * parameters), say("de otimizador", "of optimizer")
+    number(parameters, 0), "×  8 =", gigabytes(8 * parameters), say("de otimizador", "of optimiser")
 )
 print(
     number(parameters, 0),
@@ -63,7 +63,7 @@ print(
 check(
     say("pesos, como no plano do kgpt", "weights, as in kgpt's plan"), 4 * parameters, plan.weights
 )
-check(say("otimizador, como no plano", "optimizer, as in the plan"), 8 * parameters, plan.optimizer)
+check(say("otimizador, como no plano", "optimiser, as in the plan"), 8 * parameters, plan.optimizer)
 
 # %% [markdown] lang="pt"
 # O resto depende do que se lê de uma vez. As **ativações** são o que cada camada guarda para a volta da
@@ -96,7 +96,7 @@ check(say("os pesos não", "weights do not"), double.weights, plan.weights)
 #
 # GPT-2's four sizes, a batch of 8 sequences of 1,024 tokens, in bfloat16 on a GPU. The lines are common cards.
 # The bar also has what the program and its libraries take; gradients count almost twice, because at the update
-# the old weight and the new one exist together. (To save, weights and optimizer are copied into main memory:
+# the old weight and the new one exist together. (To save, weights and optimiser are copied into main memory:
 # that costs the card nothing.)
 
 # %%
@@ -105,7 +105,7 @@ cards = [8, 12, 24]
 part_names = {
     "program": say("programa", "program"),
     "weights": say("pesos", "weights"),
-    "optimizer": say("otimizador", "optimizer"),
+    "optimizer": say("otimizador", "optimiser"),
     "gradients": say("gradientes", "gradients"),
     "activations": say("ativações", "activations"),
     "logits": say("logits", "logits"),
@@ -194,9 +194,9 @@ check(
 # de certo tamanho nada ajuda: pesos, gradientes e otimizador não dependem do lote.
 
 # %% [markdown] lang="en"
-# ("2 × 4" is a batch of 2 with the gradients of four parts.) The `modern` models have the Muon optimizer, which
+# ("2 × 4" is a batch of 2 with the gradients of four parts.) The `modern` models have the Muon optimiser, which
 # keeps one average for each weight of the matrices instead of two: this is why the one of 355M still gets into
-# 8 GB. Note that beyond some size nothing helps: weights, gradients and optimizer do not depend on the batch.
+# 8 GB. Note that beyond some size nothing helps: weights, gradients and optimiser do not depend on the batch.
 
 # %% [markdown] lang="pt"
 # ## E o tempo?

@@ -21,6 +21,7 @@
 # %%
 import atexit
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -93,9 +94,9 @@ def wait_for_url(seconds=120):
     """The address that the server tells, once it has loaded the model."""
     for _ in range(10 * seconds):
         log.seek(0)
-        told = [line for line in log if line.startswith("Serving")]
+        told = re.search(r"http://\S+", log.read())
         if told:
-            return told[0].split(" at ")[1].split(" ")[0]
+            return told[0]
         if server.poll() is not None:
             break
         time.sleep(0.1)

@@ -24,6 +24,7 @@ def english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     spoken = language.current()
     for name in (*SETTINGS, language.VARIABLE):  # what a lesson's beginning sets, and leaves
         monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "filters", [])
     monkeypatch.setenv("KGPT_LEARN_LANGUAGE", "en")
     monkeypatch.delenv("KGPT_LEARN_STRICT", raising=False)
     yield
