@@ -123,7 +123,7 @@ print(say("no fim:", "in the end:"), number(np.mean(losses[-200:])))
 check_below(say("perda", "loss"), np.mean(losses[-200:]), 2.0)
 
 # %% [markdown] lang="pt"
-# Quão parecidas são duas palavras? Mede-se o ângulo entre os vetores: o **cosseno** é 1 quando apontam para o mesmo lado, 0 quando nada têm a ver. Eis os vizinhos mais
+# Quão parecidas são duas palavras? Mede-se o ângulo entre os vetores: o **cosseno** é 1 quando apontam para o mesmo lado, 0 quando não têm nada a ver. Eis os vizinhos mais
 # próximos de algumas:
 
 # %% [markdown] lang="en"

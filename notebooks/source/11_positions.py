@@ -118,7 +118,7 @@ likeness_TT = clock_TC @ clock_TC.T / 24
 for index, place in enumerate((8, 32, 56)):
     right.plot(likeness_TT[place], color=colour(index))
     right.axvline(place, color=colour(index), linestyle=":", linewidth=1)
-right.set_title(say("parecem-se as vizinhas", "neighbours are alike"))
+right.set_title(say("as vizinhas se parecem", "neighbours are alike"))
 right.set_xlabel(say("posição", "position"))
 right.set_ylabel(say("produto com as posições 8, 32 e 56", "product with positions 8, 32 and 56"))
 show(drawing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbformat import v4
+from PIL import Image
 
 import notebooks.build as building
 import notebooks.lessons as reading
@@ -99,6 +103,23 @@ def test_a_lesson_is_built_in_both_languages_and_then_left_alone(
     write(folder, LESSON.replace("# en: A small", "# en: A tiny"))
     assert building.main([]) == 0
     assert [path.name for path in (folder / "en").iterdir()] == ["01-a-tiny-lesson.ipynb"]
+
+
+def test_small_pictures_keep_colours_that_cover_little(folder: Path):
+    drawn = Image.linear_gradient("L").resize((720, 400)).convert("RGB")
+    drawn.paste("#D55E00", (100, 100, 130, 120))
+    content = io.BytesIO()
+    drawn.save(content, format="PNG")
+    shown = v4.new_output(
+        "display_data", {"image/png": base64.b64encode(content.getvalue()).decode()}
+    )
+    lesson = read_lesson(write(folder, LESSON))
+    overview.write_thumbnail(
+        v4.new_notebook(cells=[v4.new_code_cell("", outputs=[shown])]), lesson, "pt"
+    )
+    small = Image.open(lesson.thumbnail("pt")).convert("RGB")
+    red, green, blue = small.getpixel((57, 55))
+    assert small.width == 360 and red > 190 and 60 < green < 120 and blue < 40
 
 
 @pytest.mark.parametrize(
