@@ -18,13 +18,13 @@ import nbformat
 from nbformat import v4
 
 from kgpt.files import write_atomically
-from notebooks.execution import execute
+from notebooks.execution import Spent, execute
 from notebooks.frame import closing, linked, opening
 from notebooks.lessons import LANGUAGES, Lesson, LessonError, read_lessons
 from notebooks.overview import write_pages, write_thumbnail
 
 LIMIT = 60.0
-"""Seconds that a lesson may take on two cores."""
+"""Seconds of processor that a lesson may take: with two cores to itself it is done in less."""
 LARGEST = 400_000
 """Bytes of a notebook, at most."""
 
@@ -77,7 +77,7 @@ def _shown(cells: list[Any]) -> list[tuple[str, str, list[str]]]:
 
 
 def build(lesson: Lesson, language: str, lessons: list[Lesson], *, anew: bool = True) -> float:
-    """Write the lesson's notebook and picture in `language`, executed; the seconds it took, or 0.
+    """Write the lesson's notebook and picture in `language`, executed; the seconds of processor it took, or 0.
 
     Raises:
         LessonError: a cell fails, a claim does not hold, or the notebook is too large.
@@ -85,7 +85,7 @@ def build(lesson: Lesson, language: str, lessons: list[Lesson], *, anew: bool = 
     notebook = notebook_of(lesson, language, lessons)
     seconds = 0.0
     if anew or not take_outputs(notebook, lesson, language):
-        seconds = execute(notebook, f"{lesson.path.name} ({language})")
+        seconds = execute(notebook, f"{lesson.path.name} ({language})").processor
     path = lesson.notebook(language)
     written = nbformat.writes(notebook) + "\n"
     if len(written.encode()) > LARGEST:
@@ -131,27 +131,26 @@ def _build_all(chosen: list[Lesson], lessons: list[Lesson], *, anew: bool) -> No
                 print(f"{path}  up to date")
             else:
                 seconds = build(lesson, language, lessons, anew=anew)
-                print(f"{path}  {seconds:.1f} s" if seconds else f"{path}  text", flush=True)
+                took = f"{seconds:.1f} s of processor" if seconds else "text"
+                print(f"{path}  {took}", flush=True)
 
 
 def _time(chosen: list[Lesson], lessons: list[Lesson]) -> int:
     language = LANGUAGES[0]
-    total, slow = 0.0, 0
+    taken = []
     for lesson in chosen:
-        before = os.times()
-        seconds = execute(notebook_of(lesson, language, lessons), lesson.path.name)
-        total += seconds
-        slow += seconds > LIMIT
-        after = os.times()
-        busy = after.children_user + after.children_system
-        busy -= before.children_user + before.children_system
-        note = f"  more than {LIMIT:.0f} s" if seconds > LIMIT else ""
-        print(
-            f"{lesson.number:>3}  {seconds:6.1f} s  {busy:6.1f} s of processor  {lesson.titles[language]}{note}",
-            flush=True,
-        )
-    print(f"all  {total:6.1f} s")
-    return 1 if slow else 0
+        spent = execute(notebook_of(lesson, language, lessons), lesson.path.name)
+        taken.append(spent)
+        note = f"  more than {LIMIT:.0f} s of processor" if spent.processor > LIMIT else ""
+        print(f"{lesson.number:>3}  {_figures(spent)}  {lesson.titles[language]}{note}", flush=True)
+    seconds = sum(spent.seconds for spent in taken)
+    processor = sum(spent.processor for spent in taken)
+    print(f"all  {_figures(Spent(seconds, processor))}")
+    return 1 if any(spent.processor > LIMIT for spent in taken) else 0
+
+
+def _figures(spent: Spent) -> str:
+    return f"{spent.seconds:6.1f} s  {spent.processor:6.1f} s of processor"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from nbclient import NotebookClient
@@ -20,13 +21,22 @@ SECONDS = 600
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
-def execute(notebook: Any, name: str) -> float:
-    """Run all cells in a folder of their own; outputs are kept in `notebook`. The seconds it took.
+@dataclass(frozen=True)
+class Spent:
+    """What a lesson took."""
+
+    seconds: float
+    processor: float
+    """Seconds of processor, of all cores together. Other programs on the machine hardly change them."""
+
+
+def execute(notebook: Any, name: str) -> Spent:
+    """Run all cells in a folder of their own; outputs are kept in `notebook`.
 
     Raises:
         LessonError: a cell fails, or a check outside the cells tagged `exercise` does not hold.
     """
-    began = time.monotonic()
+    began, busy = time.monotonic(), _children()
     with tempfile.TemporaryDirectory(prefix="lesson-") as folder:
         client = NotebookClient(
             notebook,
@@ -46,7 +56,13 @@ def execute(notebook: Any, name: str) -> float:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _tidy(cell, name)
-    return time.monotonic() - began
+    return Spent(time.monotonic() - began, _children() - busy)
+
+
+def _children() -> float:
+    """Seconds of processor that ended child processes, and theirs, have used."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _tidy(cell: Any, name: str) -> None:
@@ -62,5 +78,7 @@ def _tidy(cell: Any, name: str) -> None:
             kept.append(output)
     cell.outputs = kept
     printed = "".join(output.text for output in kept if output.output_type == "stream")
+    if "WARNING:" in printed:
+        raise LessonError(f"{name}: a library's warning among what the lesson prints:\n{printed}")
     if NOT_YET in printed and "exercise" not in cell.metadata.get("tags", []):
         raise LessonError(f"{name}: not right, in a cell not tagged `exercise`:\n{printed}")

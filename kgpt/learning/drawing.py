@@ -10,6 +10,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from kgpt.language import with_decimal_comma
+from kgpt.learning.language import language, number
 from kgpt.packages import optional_package
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A6D00", "#444444")
@@ -58,6 +60,9 @@ def show(figure: Any) -> None:
     """Show a figure in the notebook as a PNG, and close it; outside a notebook it is drawn and closed."""
     from matplotlib import pyplot
 
+    if language() == "pt":
+        for axes in figure.axes:
+            _write_decimal_commas(axes)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
     pyplot.close(figure)
@@ -66,6 +71,19 @@ def show(figure: Any) -> None:
 
     if get_ipython() is not None:
         display(Image(drawn.getvalue()))
+
+
+def _write_decimal_commas(axes: Any) -> None:
+    """Numbers along the axes as Portuguese writes them; names and powers of ten stay as they are."""
+    from matplotlib.ticker import ScalarFormatter
+
+    class DecimalComma(ScalarFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return with_decimal_comma(super().__call__(x, pos))
+
+    for axis in (axes.xaxis, axes.yaxis):
+        if type(axis.get_major_formatter()) is ScalarFormatter:
+            axis.set_major_formatter(DecimalComma())
 
 
 def bars(
@@ -97,8 +115,8 @@ def heatmap(
     Args:
         axes: where to draw.
         values: (rows, columns).
-        rows: names at the left.
-        columns: names below.
+        rows: names at the left; numbers without them.
+        columns: names below, likewise.
         digits: decimals of the numbers written into the squares; none are written without it.
         centred: whether zero is the middle of the colours, for values of both signs.
         largest: the value of the darkest colour, where it is not the largest of these.
@@ -109,27 +127,30 @@ def heatmap(
     values = np.asarray(values, dtype=float)
     top = float(np.nanmax(np.abs(values))) if largest is None else largest
     hues = ["#B35806", "#FFFFFF", "#0072B2"] if centred else ["#FFFFFF", "#0072B2"]
-    scale = LinearSegmentedColormap.from_list("kgpt", hues)
-    scale.set_bad("#EEEEEE")
+    scale = LinearSegmentedColormap.from_list("kgpt", hues).with_extremes(bad="#EEEEEE")
     image = axes.imshow(
         values, cmap=scale, vmin=-top if centred else 0.0, vmax=top or 1.0, aspect="auto"
     )
     axes.grid(False)
-    axes.set_yticks(range(len(rows)), rows)
-    slanted = any(len(name) > 3 for name in columns)
-    axes.set_xticks(
-        range(len(columns)),
-        columns,
-        rotation=45 if slanted else 0,
-        ha="right" if slanted else "center",
-        rotation_mode="anchor" if slanted else "default",
-    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
+    if len(rows):
+        axes.set_yticks(range(len(rows)), rows)
+    if len(columns):
+        slanted = any(len(name) > 3 for name in columns)
+        axes.set_xticks(
+            range(len(columns)),
+            columns,
+            rotation=45 if slanted else 0,
+            ha="right" if slanted else "center",
+            rotation_mode="anchor" if slanted else "default",
+        )
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if digits is not None:
         for (row, column), value in np.ndenumerate(values):
             dark = abs(value) > 0.6 * top
-            text = "" if np.isnan(value) else f"{value:.{digits}f}"
+            text = "" if np.isnan(value) else number(value, digits)
             ink = "white" if dark else "#222222"
             axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
     return image
@@ -171,13 +192,54 @@ def token_boxes(
 
 
 def named_points(
-    axes: Any, points: Any, names: Sequence[str], groups: Sequence[int] | None = None
+    axes: Any,
+    points: Any,
+    names: Sequence[str],
+    groups: Sequence[int] | None = None,
+    *,
+    kinds: Sequence[str] = (),
+    hollow: Sequence[bool] | None = None,
 ) -> None:
-    """Points of a plane, each with its name; `groups` gives each point the number of its colour."""
-    for index, ((across, up), name) in enumerate(zip(points, names, strict=True)):
-        ink = colour(0 if groups is None else groups[index])
-        axes.scatter([across], [up], color=ink, s=36, zorder=3)
-        axes.annotate(
-            name, (across, up), xytext=(5, 3), textcoords="offset points", fontsize=9.5, color=ink
-        )
-    axes.margins(0.2)
+    """Points of a plane, each with its name on the side where there is room for it.
+
+    Args:
+        axes: where to draw; its title, if any, is set before.
+        points: (N, 2), across and up.
+        names: N texts.
+        groups: N numbers of groups, each with a colour and a mark of its own.
+        kinds: what the groups are called, for a legend.
+        hollow: N truths, whether a point's inside is left white.
+    """
+    for group, kind in enumerate(kinds):
+        axes.scatter([], [], color=colour(group), marker=_MARKS[group], s=42, label=kind)
+    for index, (across, up) in enumerate(points):
+        group = 0 if groups is None else groups[index]
+        inside = "white" if hollow is not None and hollow[index] else colour(group)
+        style = {"marker": _MARKS[group], "s": 42, "linewidth": 1.8, "zorder": 3}
+        axes.scatter([across], [up], facecolor=inside, edgecolor=colour(group), **style)
+    axes.margins(0.12)
+    axes.figure.canvas.draw()  # from here on, places on the page are known
+    _write_names(axes, axes.transData.transform(points), points, names)
+
+
+_MARKS = "o^sDvP*X"
+_SIDES = ((7, -3, "left"), (-7, -3, "right"), (0, 7, "center"), (0, -14, "center"), (6, 5, "left"))
+"""Points to the right and up from a mark's middle to its name, and which end of the name is there."""
+
+
+def _write_names(axes: Any, pixels: Any, points: Any, names: Sequence[str]) -> None:
+    """Each name on the first side where it covers no mark and no name written before; else on the first."""
+    from matplotlib.transforms import Bbox
+
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in pixels]
+    style = {"textcoords": "offset points", "fontsize": 8.5}
+    for name, point in zip(names, points, strict=True):
+        for right, up, end in _SIDES:
+            label = axes.annotate(name, point, xytext=(right, up), ha=end, **style)
+            place = label.get_window_extent()
+            if not any(place.overlaps(other) for other in taken):
+                break
+            label.remove()
+        else:
+            label = axes.annotate(name, point, xytext=_SIDES[0][:2], **style)
+        taken.append(place)

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import kgpt
 from kgpt.errors import KgptError
+from kgpt.language import _
 from kgpt.packages import optional_package
 
 
@@ -24,9 +25,9 @@ def parts(lesson: str) -> ModuleType:
     code = "\n\n".join(_part_cells(path))
     if not code:
         raise KgptError(
-            "Nothing to take from this lesson",
-            f"No cell of {path.name} is tagged `part`.",
-            "Lessons 11 to 15 have such cells.",
+            _("Nothing to take from this lesson"),
+            _("No cell of {file} is tagged `part`.", file=path.name),
+            _("Lessons 6, 8, 11, 14 and 15 have such cells."),
         )
     module = ModuleType(name)
     module.__file__ = str(path)
@@ -44,9 +45,9 @@ def _source(lesson: str) -> Path:
     found = sorted(folder.glob(f"{int(lesson):02d}_*.py"))
     if not found:
         raise KgptError(
-            "The lesson's source is missing",
-            f"Expected {folder / f'{int(lesson):02d}_*.py'}.",
-            "Install kgpt from a clone: pip install -e '.[learn]' in its folder.",
+            _("The lesson's source is missing"),
+            _("Expected {path}.", path=folder / f"{int(lesson):02d}_*.py"),
+            _("Install kgpt from a clone: pip install -e '.[learn]' in its folder."),
         )
     return found[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kgpt.errors import KgptError
 from kgpt.language import with_decimal_comma
 
 LANGUAGE = "KGPT_LEARN_LANGUAGE"
@@ -11,9 +12,19 @@ LANGUAGES = ("pt", "en")
 
 
 def language() -> str:
-    """`pt` or `en`; Portuguese where nobody said."""
-    chosen = os.environ.get(LANGUAGE, "pt")
-    return chosen if chosen in LANGUAGES else "pt"
+    """`pt` or `en`, as the lesson's first cell said.
+
+    Raises:
+        KgptError: the first cell has not been run. The language is not known then: it says so in both.
+    """
+    chosen = os.environ.get(LANGUAGE)
+    if chosen not in LANGUAGES:
+        raise KgptError(
+            "Execute antes a primeira célula do caderno / Run the notebook's first cell first",
+            "É ela que diz a língua e prepara o Python. / It says the language and prepares Python.",
+            "Run → Run All Cells",
+        )
+    return chosen
 
 
 def say(pt: str, en: str) -> str:

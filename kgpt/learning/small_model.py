@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.files import put_in_place
+from kgpt.language import _
 from kgpt.learning.language import say
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def lesson_folder() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
         raise KgptError(
-            "Not your folder",
-            f"{folder} belongs to somebody else.",
-            "Name another folder for temporary files: TMPDIR=DIR.",
+            _("Not your folder"),
+            _("{folder} belongs to somebody else.", folder=folder),
+            _("Name another folder for temporary files: TMPDIR=DIR."),
         )
     return folder
 
@@ -118,7 +119,7 @@ def small_run() -> RunFolder:
         return run
     print(
         say(
-            "Treinando o modelo pequeno das próximas lições: menos de um minuto, uma vez só.",
+            "Treinando o modelo pequeno das próximas aulas: menos de um minuto, uma vez só.",
             "Training the small model that the next lessons share: under a minute, just once.",
         )
     )

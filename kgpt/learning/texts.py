@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kgpt.errors import KgptError
+from kgpt.language import _
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
@@ -28,9 +29,13 @@ def corpus(size: int = 200_000, seed: int = 1, subjects: Sequence[str] = ()) -> 
     unknown = [key for key in subjects if key not in known]
     if unknown:
         raise KgptError(
-            "Unknown subject",
-            f"Expected some of {', '.join(known)}. Received: {', '.join(unknown)}",
-            "Without subjects, the text is about everything.",
+            _("Unknown subject"),
+            _(
+                "Expected some of {expected}. Received: {received}",
+                expected=", ".join(known),
+                received=", ".join(unknown),
+            ),
+            _("Without subjects, the text is about everything."),
         )
     chosen = [known[key] for key in subjects or known]
     return "\n\n".join(write_documents(chosen, seed, target_bytes=size))

@@ -58,7 +58,7 @@ axes.set_title(say("o que o modelo veria da frase", "what a model would see of t
 show(drawing)
 
 # %% [markdown] lang="pt"
-# Não caiu mais. Mas veja o que sobrou da frase: *O rio [?] um [?] [?].* Para o modelo, "baixou", "subiu" e "transbordou" seriam
+# Agora ele não cai. Mas veja o que sobrou da frase: *O rio [?] um [?] [?].* Para o modelo, "baixou", "subiu" e "transbordou" seriam
 # exatamente a mesma coisa. E ele mesmo, quando fosse a sua vez de escrever, teria de escrever `<|unknown|>`.
 #
 # Quanto se perde? Depende do tamanho do vocabulário e do texto. Vamos medir em dois textos que o codificador não viu: outros artigos
@@ -161,7 +161,7 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# Quem escreveu o comentário acaba de mandar no modelo: cortou o texto onde quis, e com um token que marca turnos de conversa poderia
+# Quem escreveu o comentário acaba de mandar no modelo: cortou o texto onde quis e, com um token que marca turnos de conversa, poderia
 # fingir que outra pessoa falou. A regra segura é: **texto nunca vira token especial por conta própria**; só quem programa pode pedir.
 # É assim no kgpt, como você verá abaixo.
 

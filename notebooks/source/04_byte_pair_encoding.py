@@ -34,7 +34,7 @@ words = Counter(spelled_words(PORTUGUESE.words([text])))
 print(
     number(sum(words.values()), 0),
     say("palavras,", "words,"),
-    len(words),
+    number(len(words), 0),
     say("diferentes", "different"),
 )
 print(words.most_common(5))
@@ -284,27 +284,32 @@ check(say("exercício 1, ab", "exercise 1, ab"), with_ab, join(list("ababab"), (
 check(say("exercício 1, ba", "exercise 1, ba"), with_ba, join(list("ababab"), ("b", "a")))
 
 # %% [markdown] lang="pt"
-# **2.** Qual é a palavra mais longa (em caracteres, sem o `Ġ`) que já é um token só neste vocabulário?
+# **2.** Qual é a palavra mais longa que já é um token só neste vocabulário (o token começa com `Ġ`, o espaço)? Responda com a palavra,
+# sem o espaço e com os seus acentos. (Dica: `decode` aceita uma lista de um id só.)
 
 # %% [markdown] lang="en"
-# **2.** Which is the longest token of this vocabulary that is a whole word (it begins with `Ġ`)? Give it without the `Ġ`.
+# **2.** Which is the longest word that is a single token of this vocabulary (the token begins with `Ġ`, the space)? Answer with the
+# word, without its space and with its accents. (Hint: `decode` takes a list of one id.)
 
 # %% tags=["exercise"]
 longest = ...
-expected = max((token for token in vocabulary if token in words and token[0] == "Ġ"), key=len)[1:]
+known = (token for token in vocabulary if token in words and token[0] == "Ġ")
+expected = max((decode([vocabulary[token]])[1:] for token in known), key=len)
 check(say("exercício 2", "exercise 2"), longest, expected)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 whole = [token for token in vocabulary if token.startswith("Ġ") and token in words]
-longest = max(whole, key=len).removeprefix("Ġ")
+longest = max((decode([vocabulary[token]]).strip() for token in whole), key=len)
 print(longest)
 check(say("exercício 2", "exercise 2"), longest, expected)
 
 # %% [markdown] lang="pt"
-# **3.** Quantos tokens a mais por palavra custa o inglês a este tokenizador, que só leu português? Calcule `tokens / palavras` das duas frases.
+# **3.** Quantos tokens a mais por palavra custa o inglês a este tokenizador, que só leu português? Calcule `tokens / palavras`
+# das duas frases e divida o resultado do inglês pelo do português.
 
 # %% [markdown] lang="en"
-# **3.** How many more tokens a word does English cost this tokenizer, which has read only Portuguese? Calculate `tokens / words` of both.
+# **3.** How many more tokens a word does English cost this tokenizer, which has read only Portuguese? Calculate `tokens / words` of both
+# sentences, and divide the English result by the Portuguese one.
 
 # %% tags=["exercise"]
 portuguese = "O rio nasce na serra e chega ao mar perto da capital."

@@ -197,14 +197,14 @@ mistakes = {
         (say("ou exclusivo (XOR)", "exclusive or (XOR)"), xor_N),
     )
 }
-drawing, axes = figure(8, 3)
+drawing, axes = figure(9, 3)
 for (name, wrong), style in zip(mistakes.items(), ("o-", "s-")):
     axes.plot(range(1, 41), wrong, style, markersize=4, label=name)
 axes.set_xlabel(say("época", "epoch"))
 axes.set_ylabel(say("erros em 4", "mistakes out of 4"))
 axes.set_title(say("um se aprende, o outro nunca", "one is learned, the other never"))
 axes.set_ylim(-0.2, 4.4)
-axes.legend()
+axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 show(drawing)
 (wrong_and, wrong_xor) = mistakes.values()
 check(say("AND se aprende", "AND is learned"), wrong_and[-1], 0)

@@ -10,7 +10,7 @@
 # Um neurônio traça uma reta; dois, duas retas; e um terceiro pode juntar o que eles dizem. Isso é uma **rede de camadas densas** (em inglês, *MLP*),
 # e ela resolve o XOR da [aula 5](lesson:5). O problema é ensiná-la: se a resposta saiu errada, de quem foi a culpa, e de quanto?
 #
-# A resposta é o **gradiente**: para cada peso, quanto a **perda** (o tamanho do erro, um número só) muda quando ele muda um pouquinho. Sabendo isso,
+# A resposta é o **gradiente**: para cada peso, quanto a **perda** (o tamanho do erro, um número só) muda quando ele muda um pouquinho. Sabendo disso,
 # basta dar um passinho no sentido contrário, e repetir. É assim que se treina qualquer rede, o GPT inclusive.
 #
 # A nossa tem uma camada escondida, com `tanh`, e uma saída com um número para cada classe:
@@ -117,7 +117,6 @@ loss, gradients = loss_and_gradients(network, xor_NI, xor_N)
 measured = measured_gradients(network, xor_NI, xor_N)
 difference = max(float(np.abs(one - two).max()) for one, two in zip(gradients, measured))
 print(say("perda no começo:", "loss at the start:"), number(loss, 4))
-print(f"{difference:.1e}")
 check_below(
     say("maior diferença entre as duas contas", "largest difference between the two"),
     difference,

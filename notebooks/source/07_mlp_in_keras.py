@@ -43,7 +43,7 @@ with tf.GradientTape() as tape:
     keras_loss = loss_of(xor_N, model(xor_NI))
 keras_gradients = [np.asarray(one) for one in tape.gradient(keras_loss, model.trainable_weights)]
 
-print(say("perda:", "loss:"), float(loss), float(keras_loss))
+print(say("perda:", "loss:"), number(loss, 6), number(float(keras_loss), 6))
 check(say("a mesma perda", "the same loss"), float(keras_loss), float(loss), tolerance=1e-6)
 names = ("weight_IH", "bias_H", "weight_HK", "bias_K")
 for name, ours, theirs in zip(names, gradients, keras_gradients):
@@ -157,7 +157,7 @@ for axes, (epoch, values) in zip(rows, stages):
     axes.grid(False)
 show(drawing)
 accuracy = fitted.history["accuracy"][-1]
-print(number(100 * accuracy, 1), "%")
+print(say("acertos:", "right:"), f"{number(100 * accuracy, 1)}%")
 check_below(say("erros no fim", "mistakes in the end"), 1 - accuracy, 0.05)
 
 # %% [markdown] lang="pt"

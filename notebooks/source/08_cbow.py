@@ -25,7 +25,7 @@ from collections import Counter
 
 import numpy as np
 
-from kgpt.learning import check, check_below, colour, corpus, figure, number, say, show
+from kgpt.learning import check, check_below, corpus, figure, named_points, number, say, show
 from kgpt.text.pretokenization import PORTUGUESE
 
 text = corpus(500_000, subjects=["countries", "elements", "instruments", "animals"])
@@ -61,7 +61,7 @@ for around, middle in zip(around_NW, middle_N):
     before, after = around[:2], around[2:]
     print(
         *(word_of[id] for id in before),
-        "[ ? ]",
+        "[___]",
         *(word_of[id] for id in after),
         " →",
         word_of[middle],
@@ -123,7 +123,7 @@ print(say("no fim:", "in the end:"), number(np.mean(losses[-200:])))
 check_below(say("perda", "loss"), np.mean(losses[-200:]), 2.0)
 
 # %% [markdown] lang="pt"
-# Quão parecidas são duas palavras? Mede-se o ângulo entre os vetores: o **cosseno** é 1 quando apontam para o mesmo lado, 0 quando nada têm a ver. Eis os vizinhos mais
+# Quão parecidas são duas palavras? Mede-se o ângulo entre os vetores: o **cosseno** é 1 quando apontam para o mesmo lado, 0 quando não têm nada a ver. Eis os vizinhos mais
 # próximos de algumas:
 
 # %% [markdown] lang="en"
@@ -182,24 +182,12 @@ flat_N2[:, 0] *= np.sign(
     gap
 )  # a direction and its opposite are as good; feminine words to the right
 
+group_N = np.repeat(np.arange(len(groups)), [len(members) for members in groups.values()])
 drawing, axes = figure(9, 6)
-first = 0
-for index, (name, members) in enumerate(groups.items()):
-    axes.scatter([], [], color=colour(index), marker="o^sD"[index], s=42, label=name)
-    for word, (across, up) in zip(members, flat_N2[first : first + len(members)]):
-        fill = "white" if word in feminine else colour(index)
-        axes.scatter(
-            across,
-            up,
-            marker="o^sD"[index],
-            s=42,
-            facecolor=fill,
-            edgecolor=colour(index),
-            linewidth=1.8,
-            zorder=3,
-        )
-        axes.annotate(word, (across, up), xytext=(6, 3), textcoords="offset points", fontsize=8.5)
-    first += len(members)
+axes.set_xticks([])
+axes.set_yticks([])
+axes.set_title(say("o que a rede descobriu sozinha", "what the network found out by itself"))
+named_points(axes, flat_N2, shown, group_N, kinds=list(groups), hollow=is_feminine_N)
 axes.scatter(
     [],
     [],
@@ -208,9 +196,6 @@ axes.scatter(
     s=42,
     label=say("femininas: vazadas", "feminine: hollow"),
 )
-axes.set_xticks([])
-axes.set_yticks([])
-axes.set_title(say("o que a rede descobriu sozinha", "what the network found out by itself"))
 axes.legend(loc="best")
 show(drawing)
 check(
@@ -233,7 +218,6 @@ check(
 
 # %%
 similar_NN = points_ND @ points_ND.T
-group_N = np.repeat(np.arange(len(groups)), [len(members) for members in groups.values()])
 same = group_N[:, None] == group_N
 others = ~np.eye(len(shown), dtype=bool)
 within, across = similar_NN[same & others].mean(), similar_NN[~same].mean()
@@ -334,7 +318,7 @@ check(say("exercício 2", "exercise 2"), mean_D, right, tolerance=1e-6)
 # %% [markdown] lang="pt"
 # ## O que vem depois
 #
-# Palavras fora das 700 viraram `?`, e perderam-se. A [aula 4](lesson:4) sabia evitar isso: na [aula 9](lesson:9) o CBoW lê pedaços de palavras.
+# Palavras fora das 700 viraram `?` e se perderam. A [aula 4](lesson:4) sabia evitar isso: na [aula 9](lesson:9) o CBoW lê pedaços de palavras.
 
 # %% [markdown] lang="en"
 # ## What comes next

@@ -163,12 +163,32 @@ history = model.fit(around_NW, middle_N, batch_size=512, epochs=3, verbose=0).hi
 print([number(loss) for loss in history])
 check_below(say("perda depois de três épocas", "loss after three epochs"), history[-1], 3.0)
 
+# %% [markdown] lang="pt"
+# Quem ficou perto de quem? Olhemos só os tokens que são palavras, ou quase (os pedaços miúdos se parecem com tudo). Em três épocas
+# a Europa já achou os outros continentes; as cordas (dos instrumentos) acharam a percussão e os sopros, mas ainda se misturam com o
+# resto:
+
+# %% [markdown] lang="en"
+# Who has come to lie near whom? Let us look only at tokens that are words, or nearly (small pieces resemble everything). In three
+# epochs *europa* has found the other continents; *cordas* (strings, of instruments) has found percussion and wind instruments
+# (*sopros*), and still mixes with others:
+
 # %%
 table_VC = model.layers[0].get_weights()[0]
-for token in (" país", " metal", " cordas"):
-    id = tokenizer.encode(token)[0]
-    order = np.argsort(-cbow.cosines(table_VC, id))[1:7]
-    print(f"{tokenizer.decode([id])!r:>10}:", [tokenizer.decode([one]) for one in order])
+token_of = [tokenizer.decode([id]) for id in range(tokenizer.vocabulary_size)]
+words = [id for id, token in enumerate(token_of) if token.startswith(" ") and len(token) > 4]
+for token in (" europa", " cordas"):
+    likeness_V = cbow.cosines(table_VC - table_VC.mean(axis=0), token_of.index(token))
+    near = sorted(words, key=lambda id: -likeness_V[id])[1:7]
+    print(f"{token:>8}:", *(token_of[id] for id in near))
+europe = [token_of.index(f" {name}") for name in ("europa", "áfrica", "ásia", "oceania")]
+others = [id for id in words if id not in europe]
+likeness_V = cbow.cosines(table_VC - table_VC.mean(axis=0), europe[0])
+check(
+    say("a Europa se parece com os continentes", "Europe is like the continents"),
+    bool(likeness_V[europe[1:]].mean() > likeness_V[others].mean() + 0.3),
+    True,
+)
 
 # %% [markdown] lang="pt"
 # ## Quebre e veja
@@ -223,7 +243,7 @@ check(
 # %% tags=["solution"] jupyter={"source_hidden": true}
 table_size = 50_257 * 768
 percentage = round(100 * table_size / 124_439_808, 1)
-print(number(table_size, 0), percentage)
+print(number(table_size, 0), f"{number(percentage, 1)}%")
 check(say("exercício 1, pesos", "exercise 1, weights"), table_size, 38_597_376)
 check(say("exercício 1, %", "exercise 1, %"), percentage, 31.0, tolerance=0.06)
 

@@ -118,7 +118,7 @@ likeness_TT = clock_TC @ clock_TC.T / 24
 for index, place in enumerate((8, 32, 56)):
     right.plot(likeness_TT[place], color=colour(index))
     right.axvline(place, color=colour(index), linestyle=":", linewidth=1)
-right.set_title(say("parecem-se as vizinhas", "neighbours are alike"))
+right.set_title(say("as vizinhas se parecem", "neighbours are alike"))
 right.set_xlabel(say("posição", "position"))
 right.set_ylabel(say("produto com as posições 8, 32 e 56", "product with positions 8, 32 and 56"))
 show(drawing)
@@ -355,9 +355,9 @@ check(
 # %% [markdown] lang="pt"
 # ## O que vem depois
 #
-# Cada token agora é um vetor que sabe o que é e onde está. Falta que eles conversem: na próxima aula começa a **atenção**.
+# Cada token agora é um vetor que sabe o que é e onde está. Falta que eles conversem: na [aula 12](lesson:12) começa a **atenção**.
 
 # %% [markdown] lang="en"
 # ## What comes next
 #
-# Each token is now a vector that knows what it is and where it is. What they still need is to talk to each other: with the next lesson, **attention** begins.
+# Each token is now a vector that knows what it is and where it is. What they still need is to talk to each other: with [lesson 12](lesson:12), **attention** begins.

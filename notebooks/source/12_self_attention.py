@@ -122,12 +122,13 @@ for place, word in enumerate(words):
     plane.plot(
         *x_TC[place], "o", color=colour(5 if place == looking else 0), markersize=8, zorder=3
     )
-    plane.annotate(word, x_TC[place], xytext=(8, 7), textcoords="offset points")
+    offset = (-14, -20) if place == looking else (8, 7)
+    plane.annotate(word, x_TC[place], xytext=offset, textcoords="offset points")
 plane.plot(*y_TC[looking], "*", color=colour(5), markersize=18, zorder=3)
 plane.annotate(
     say("bola, nesta frase", "bola, in this sentence"),
     y_TC[looking],
-    xytext=(-10, -22),
+    xytext=(13, -5),
     textcoords="offset points",
     color=colour(5),
 )

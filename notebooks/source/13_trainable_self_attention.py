@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 from matplotlib.patches import Rectangle
 
-from kgpt.learning import check, check_below, colour, figure, heatmap, say, show
+from kgpt.learning import check, check_below, colour, figure, heatmap, number, say, show
 
 keras.utils.set_random_seed(13)
 
@@ -137,7 +137,8 @@ history = model.fit(x_BTC, answer_B, batch_size=64, epochs=10, verbose=0).histor
 loss, accuracy = model.evaluate(test_BTC, test_answer_B, verbose=0)
 after_TT = np.array(attention.weights_of(test_BTC[:1]))[0]
 
-print(f"{say('perda', 'loss')} {history[0]:.2f} → {loss:.4f}   {accuracy:.0%}")
+print(say("perda:", "loss:"), number(history[0]), "→", number(loss, 4))
+print(say("cores certas:", "colours right:"), f"{accuracy:.0%}")
 check_below(say("a perda em rodadas novas", "the loss on new rounds"), loss, 0.05)
 
 # %% [markdown] lang="pt"

@@ -132,14 +132,14 @@ x_train, answer_train = rounds(4000, seed=1)
 x_test, answer_test = rounds(500, seed=2)
 results = {num_heads: trained(num_heads) for num_heads in (1, 2)}
 for num_heads, (model, _, loss, (first, second)) in results.items():
+    heads = say("cabeça", "head") if num_heads == 1 else say("cabeças", "heads")
+    print(f"{num_heads} {heads}:", number(model.count_params(), 0), say("parâmetros", "parameters"))
+    print(say("   perda", "   loss"), number(loss, 3))
     print(
-        say(f"{num_heads} cabeça(s)", f"{num_heads} head(s)"),
-        say("parâmetros", "parameters"),
-        model.count_params(),
-        say("perda", "loss"),
-        number(loss, 3),
-        say("certas", "right"),
-        f"{first:.0%}, {second:.0%}",
+        say("   certas: 1ª cor", "   right: 1st colour"),
+        f"{first:.0%},",
+        say("2ª cor", "2nd colour"),
+        f"{second:.0%}",
     )
 check_below(say("duas cabeças, perda", "two heads, loss"), results[2][2], 0.05)
 check(say("uma cabeça não basta", "one head is not enough"), bool(results[1][2] > 0.3), True)
@@ -235,7 +235,7 @@ check(
 # %% [markdown] lang="pt"
 # Cada "cabeça" virou um pedaço da frase, com palavras inteiras fatiadas e empilhadas como se fossem tempo. A
 # máscara causal protege uma ordem que não existe mais, e a quinta palavra passa a ver a sexta. É um dos erros
-# mais comuns de quem monta um GPT, e só um teste como este o apanha.
+# mais comuns de quem monta um GPT, e só um teste como este o flagra.
 
 # %% [markdown] lang="en"
 # Each "head" has become a stretch of the sentence, with whole words sliced and stacked as if they were time.

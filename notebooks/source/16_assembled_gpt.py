@@ -50,50 +50,33 @@ MultiHeadAttention = parts("15").MultiHeadAttention
 
 
 # %%
-def box(axes, left, bottom, width, text, ink):
+def box(axes, across, up, text, ink):
+    """A box around a text, whose middle is at (across, up)."""
     style = {"boxstyle": "round,pad=0.35", "facecolor": ink, "edgecolor": "none"}
-    axes.text(
-        left + width / 2,
-        bottom,
-        text,
-        ha="center",
-        va="center",
-        color="white",
-        fontsize=12,
-        bbox=style,
-    )
+    middle = {"ha": "center", "va": "center", "zorder": 3}
+    drawn = axes.text(across, up, text, color="white", fontsize=12, bbox=style, **middle)
+    return drawn.get_bbox_patch()
 
 
-def arrow(axes, start, end, ink="#666666"):
-    axes.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": ink,
-            "linewidth": 1.6,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        },
-    )
+def arrow(axes, start, end, ink="#666666", to=None):
+    """An arrow to a place, or as far as the edge of the box that is there."""
+    style = {"arrowstyle": "-|>", "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0, "patchB": to}
+    axes.annotate("", end, start, arrowprops={**style, "color": ink}, zorder=2)
 
 
 picture, axes = figure(9, 5.6)
 axes.set(xlim=(-0.4, 9.2), ylim=(-0.5, 10.3))
 axes.axis("off")
 axes.axvspan(-0.3, 9.2, 0.24, 0.70, color="#F1F3F6", zorder=0)
-arrow(axes, (2, 0.2), (2, 9.3), colour(0))
+arrow(axes, (2, 0.2), (2, 9.55), colour(0))
 for bottom, name, ink in (
     (3.6, say("atenção", "attention"), colour(5)),
     (5.9, say("rede densa", "dense network"), colour(2)),
 ):
-    axes.plot([2, 4.1], [bottom - 0.6, bottom - 0.6], color="#666666", linewidth=1.6)
-    box(axes, 3.6, bottom - 0.6, 1.2, say("normaliza", "normalise"), colour(7))
-    arrow(axes, (4.85, bottom - 0.6), (6.15, bottom - 0.6))
-    box(axes, 6.6, bottom - 0.6, 1.4, name, ink)
-    axes.plot([7.3, 7.3], [bottom - 0.2, bottom + 0.6], color="#666666", linewidth=1.6)
-    arrow(axes, (7.3, bottom + 0.6), (2.28, bottom + 0.6))
+    box(axes, 4.2, bottom - 0.6, say("normaliza", "normalise"), colour(7))
+    arrow(axes, (2, bottom - 0.6), (7.3, bottom - 0.6), to=box(axes, 7.3, bottom - 0.6, name, ink))
+    axes.plot([7.3, 7.3], [bottom - 0.6, bottom + 0.6], color="#666666", linewidth=1.6)
+    arrow(axes, (7.3, bottom + 0.6), (2.15, bottom + 0.6))
     axes.plot(
         2,
         bottom + 0.6,
@@ -111,7 +94,7 @@ for bottom, text, ink in (
     (8.7, say("tabela de tokens, deitada", "table of tokens, transposed"), colour(0)),
     (9.9, "logits", "#8A8F98"),
 ):
-    box(axes, 1.3, bottom, 1.4, text, ink)
+    box(axes, 2, bottom, text, ink)
 axes.text(
     9.1,
     5.2,
@@ -273,22 +256,24 @@ check(say("parâmetros", "parameters"), ours.count_params(), parameter_count(Mod
 # guesses loses ln 256 ≈ 5.55. (How training is really done is the next lesson's subject.)
 
 # %%
-text = np.frombuffer(corpus(200_000).encode(), dtype="uint8").astype("int32")
-starts_N = random.integers(len(text) - 49, size=3200)
+text = np.frombuffer(corpus(100_000).encode(), dtype="uint8").astype("int32")
+starts_N = random.integers(len(text) - 49, size=1600)
 windows_NT = text[starts_N[:, None] + np.arange(49)]
 
 learner = MyGPT(vocabulary_size=256, context_length=48, num_layers=2, num_heads=4, width=64)
 learner.compile(
-    keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    keras.optimizers.Adam(3e-3),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    jit_compile=False,  # for so few steps, compiling would take longer than it saves
 )
 history = learner.fit(
     windows_NT[:, :-1], windows_NT[:, 1:], batch_size=16, epochs=2, shuffle=False, verbose=0
 ).history["loss"]
 print(" → ".join(number(loss) for loss in [math.log(256), *history]))
-check_below(say("a perda depois de 400 passos", "the loss after 400 steps"), history[-1], 2.6)
+check_below(say("a perda depois de 200 passos", "the loss after 200 steps"), history[-1], 2.8)
 
 written = list(b"O Brasil ")
-for _ in range(120):
+for _ in range(60):
     window = np.array(
         [[*written, *[0] * 48][:48]] if len(written) < 48 else [written[-48:]], dtype="int32"
     )
@@ -300,7 +285,7 @@ print(bytes(written).decode(errors="replace"))
 # %% [markdown] lang="pt"
 # ## Quebre e veja
 #
-# **Tire as somas.** E se o bloco não somasse nada ao corredor, mas o substituísse pelo que achou? Empilhamos 24
+# **Tire as somas.** E se o bloco não somasse nada ao corredor, mas o substituísse pelo que achou? Empilhamos 12
 # blocos com pesos sorteados e medimos o que resta de **diferente entre as palavras** de uma frase: o tamanho do
 # que distingue cada vetor da média deles, em relação ao todo.
 
@@ -308,7 +293,7 @@ print(bytes(written).decode(errors="replace"))
 # ## Break it
 #
 # **Take the sums away.** What if the block added nothing to the corridor, but replaced it by what it found? We
-# stack 24 blocks with random weights and measure what is left of the **difference between the words** of a
+# stack 12 blocks with random weights and measure what is left of the **difference between the words** of a
 # sentence: the size of what sets each vector apart from their mean, as a share of the whole.
 
 
@@ -319,7 +304,7 @@ class BlockWithoutSums(Block):
         return self.feed_forward(self.feed_forward_norm(x_BTC))
 
 
-def differences(block_class, depth=24):
+def differences(block_class, depth=12):
     """After each block, how much of the vectors differs between the words."""
     keras.utils.set_random_seed(16)
     x_BTC = keras.random.normal((1, 16, 64))
@@ -333,7 +318,7 @@ def differences(block_class, depth=24):
 
 with_sums, without_sums = differences(Block), differences(BlockWithoutSums)
 picture, axes = figure(8, 3.4)
-layers = range(1, 25)
+layers = range(1, len(with_sums) + 1)
 axes.plot(
     layers, with_sums, "o-", markersize=4, color=colour(0), label=say("com somas", "with sums")
 )

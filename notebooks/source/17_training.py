@@ -82,8 +82,8 @@ window = validation_ids[:33]
 inputs, targets = window[:-1], window[1:]  # the target of each token is the token after it
 logits = np.asarray(model(inputs[None].astype("int32")))[0]
 mine = loss_by_hand(logits, targets)
-kerass = keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
-check(say("igual à do Keras", "equal to Keras'"), mine, float(np.mean(kerass)), tolerance=1e-5)
+of_keras = keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+check(say("igual à do Keras", "equal to Keras'"), mine, float(np.mean(of_keras)), tolerance=1e-5)
 print(number(mine, 4))
 
 # %% [markdown] lang="pt"
@@ -329,12 +329,12 @@ bits_per_byte = ...  # your answer
 
 from kgpt.evaluation.tokens import Loss
 
-kgpts = Loss(loss=nats, tokens=tokens, bytes=num_bytes, figures={}).bits_per_byte
-check(say("bits por byte", "bits per byte"), bits_per_byte, kgpts, 1e-9)
+of_kgpt = Loss(loss=nats, tokens=tokens, bytes=num_bytes, figures={}).bits_per_byte
+check(say("bits por byte", "bits per byte"), bits_per_byte, of_kgpt, 1e-9)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 bits_per_byte = nats / np.log(2) * tokens / num_bytes
-check(say("bits por byte", "bits per byte"), bits_per_byte, kgpts, 1e-9)
+check(say("bits por byte", "bits per byte"), bits_per_byte, of_kgpt, 1e-9)
 print(number(bits_per_byte, 3))
 
 # %% [markdown] lang="pt"

@@ -71,7 +71,7 @@ def name(token):
 probabilities = softmax(scores)
 order = np.argsort(-probabilities)
 for token in order[:8]:
-    print(f"{name(token):14} {number(100 * probabilities[token], 1):>5} %")
+    print(f"{name(token):14} {number(100 * probabilities[token], 1):>5}%")
 
 # %% [markdown] lang="pt"
 # As cinco regiões do Brasil (de *Centro-Oeste*, só o primeiro token), e quase mais nada. O modelo não sabe de que estado
@@ -208,9 +208,9 @@ for options, own in (
     (GenerateOptions(temperature=1.0, top_k=3), top_k(probabilities, 3)),
     (GenerateOptions(temperature=1.0, top_p=0.8), top_p(probabilities, 0.8)),
 ):
-    kgpts = distribution(scores, options, seen=[])
+    of_kgpt = distribution(scores, options, seen=[])
     knob = f"T={options.temperature} top_k={options.top_k} top_p={options.top_p}"
-    check(say("igual ao kgpt: ", "equal to kgpt's: ") + knob, own, kgpts, tolerance=1e-12)
+    check(say("igual ao kgpt: ", "equal to kgpt's: ") + knob, own, of_kgpt, tolerance=1e-12)
 
 # %% [markdown] lang="pt"
 # Agora os quatro lado a lado, em duas situações: uma em que o modelo tem certeza e outra em que há muitas continuações
@@ -280,7 +280,7 @@ random = np.random.default_rng(18)
 counts = np.bincount([draw(probabilities, random) for _ in range(20_000)], minlength=len(scores))
 for token in order[:5]:
     drawn = 100 * counts[token] / 20_000
-    print(f"{name(token):12} {number(100 * probabilities[token], 1):>5} %  {number(drawn, 1):>5} %")
+    print(f"{name(token):12} {number(100 * probabilities[token], 1):>5}%  {number(drawn, 1):>5}%")
 largest = np.abs(counts / 20_000 - probabilities).max()
 claim = say(
     "20.000 sorteios: maior desvio da probabilidade",
@@ -313,8 +313,7 @@ for temperature in (0.5, 1.0, 2.0, 4.0):
 hot = with_temperature(scores, 4.0)
 print(
     say("a T = 4, probabilidade de não ser região:", "at T = 4, probability of no region:"),
-    number(100 * (1 - hot[order[:5]].sum()), 0),
-    "%",
+    f"{number(100 * (1 - hot[order[:5]].sum()), 0)}%",
 )
 
 # %%
@@ -384,11 +383,11 @@ def min_p(probabilities, p):
 check("min-p = 0.1", min_p(probabilities, 0.1), expected_cut, 1e-12)
 
 # %% [markdown] lang="pt"
-# **3. Quantos bastam?** Qual é o menor `k` com que top-k guarda pelo menos 90 % da probabilidade depois de
+# **3. Quantos bastam?** Qual é o menor `k` com que top-k guarda pelo menos 90% da probabilidade depois de
 # `"A capital de"`? E depois de `"O corpo celeste gira ao redor do"`? Responda com um par de números.
 
 # %% [markdown] lang="en"
-# **3. How many are enough?** What is the smallest `k` with which top-k keeps at least 90 % of the probability after
+# **3. How many are enough?** What is the smallest `k` with which top-k keeps at least 90% of the probability after
 # `"A capital de"`? And after `"O corpo celeste gira ao redor do"`? Answer with a pair of numbers.
 
 # %% tags=["exercise"]

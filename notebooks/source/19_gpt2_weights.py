@@ -117,7 +117,7 @@ kinds = {
     "wpe": say("posições (wpe)", "positions (wpe)"),
     "attn": say("atenção", "attention"),
     "mlp": say("rede densa", "dense network"),
-    "ln": say("normas", "norms"),
+    "ln": say("normalizações", "norms"),
 }
 SIZES = {"124M": (12, 768), "355M": (24, 1024), "774M": (36, 1280), "1.5B": (48, 1600)}
 
@@ -383,12 +383,12 @@ check(
 # %% tags=["exercise"]
 values_of_block_0 = ...  # your answer, from w["h.0.attn.c_attn.weight"]
 
-kgpts = np.asarray(model.blocks[0].attention.value.kernel)
-check(say("valores do bloco 0", "values of block 0"), values_of_block_0, kgpts)
+of_kgpt = np.asarray(model.blocks[0].attention.value.kernel)
+check(say("valores do bloco 0", "values of block 0"), values_of_block_0, of_kgpt)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 values_of_block_0 = w["h.0.attn.c_attn.weight"][:, 2 * WIDTH :]
-check(say("valores do bloco 0", "values of block 0"), values_of_block_0, kgpts)
+check(say("valores do bloco 0", "values of block 0"), values_of_block_0, of_kgpt)
 
 # %% [markdown] lang="pt"
 # **2. Quanto pesa?** Quantos parâmetros tem o maior GPT-2 (48 blocos, largura 1.600)? E quantos gigabytes (10⁹ bytes) em

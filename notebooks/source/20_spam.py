@@ -1,7 +1,7 @@
 # %% [raw]
 # pt: Um detector de spam
 # en: A spam detector
-# question_pt: Como um modelo que só sabe continuar textos passa a pôr etiquetas neles?
+# question_pt: Como um modelo que só sabe continuar textos passa a pôr rótulos neles?
 # question_en: How does a model that can only continue texts come to put labels on them?
 # minutes: 15
 # picture: 3
@@ -97,7 +97,7 @@ for row in rows[::97]:
 # %% [markdown] lang="pt"
 # ## Separar antes de aprender
 #
-# O kgpt lê o arquivo, tira cópias e textos vazios, e reparte: treino, validação e teste, cada etiqueta na mesma proporção.
+# O kgpt lê o arquivo, tira cópias e textos vazios, e reparte: treino, validação e teste, cada rótulo na mesma proporção.
 # Tudo o que aprendermos virá do treino; o teste só se abre no fim.
 
 # %% [markdown] lang="en"
@@ -128,8 +128,9 @@ plan = plan_classifier(
     base, base.checkpoint(), read_examples(file), config, settings, place.name, every_epoch=False
 )
 train, test = plan.task.parts.train, plan.task.parts.test
-for name, part in plan.task.parts:
-    print(f"{name:10}", len(part), Counter(example.label for example in part))
+names = say("treino validação teste", "training validation test").split()
+for name, (_, part) in zip(names, plan.task.parts, strict=True):
+    print(f"{name:10}", len(part), dict(Counter(example.label for example in part)))
 
 # %% [markdown] lang="pt"
 # ## O mais simples: contar palavras
@@ -192,13 +193,13 @@ for patch, word in zip(axis.patches, chosen, strict=True):
 axis.set_title(say("Os votos mais fortes", "The strongest votes"))
 axis.set_xlabel(say("← honesta          spam →", "← honest          spam →"))
 show(fig)
-print(say("acertos no teste:", "right in the test:"), number(100 * words_accuracy, 1), "%")
+print(say("acertos no teste:", "right in the test:"), f"{number(100 * words_accuracy, 1)}%")
 
 # %% [markdown] lang="pt"
 # ## O ajuste fino
 #
 # Do modelo que continua textos, troque só a última peça: em vez da tabela que dá notas a 1.024 tokens, uma matriz que dá
-# notas a 2 etiquetas, lida da média dos vetores da mensagem. Todo o resto começa com o que a enciclopédia ensinou.
+# notas a 2 rótulos, lida da média dos vetores da mensagem. Todo o resto começa com o que a enciclopédia ensinou.
 
 # %% [markdown] lang="en"
 # ## Fine-tuning the GPT
@@ -214,7 +215,7 @@ classifier = load_classifier(outcome.training.run)
 column = classifier.labels.index("spam")
 chances = classifier.probabilities([example.text for example in test])[:, column]
 gpt_accuracy = accuracy(chances - 0.5, test)
-print(say("acertos no teste:", "right in the test:"), number(100 * gpt_accuracy, 1), "%")
+print(say("acertos no teste:", "right in the test:"), f"{number(100 * gpt_accuracy, 1)}%")
 check(
     say("a exatidão que o kgpt mediu", "the accuracy that kgpt measured"),
     gpt_accuracy,
@@ -437,15 +438,15 @@ copies = [dataclasses.replace(example, text=example.text.translate(DIGITS)) for 
 new_votes = learn_votes([*train, *copies])
 caught_now = share_caught(new_votes)
 check(say("quase todos", "nearly all"), caught_now > 0.95, True)
-print(number(100 * caught_now, 0), "%")
+print(f"{number(100 * caught_now, 0)}%")
 
 # %% [markdown] lang="pt"
 # ## Onde isto mora no kgpt
 #
 # * [`kgpt/text/parting.py`](../../kgpt/text/parting.py): treino, validação e teste, sem que um texto caia em dois.
-# * [`kgpt/model/classifier.py`](../../kgpt/model/classifier.py): o GPT com uma cabeça de etiquetas.
+# * [`kgpt/model/classifier.py`](../../kgpt/model/classifier.py): o GPT com uma cabeça de rótulos.
 # * [`kgpt/training/finetuning.py`](../../kgpt/training/finetuning.py): o plano, o treino, os números do teste.
-# * [`kgpt/inference/thresholds.py`](../../kgpt/inference/thresholds.py): limiares, e o direito de não dar etiqueta nenhuma.
+# * [`kgpt/inference/thresholds.py`](../../kgpt/inference/thresholds.py): limiares, e o direito de não dar rótulo nenhum.
 #
 # ```sh
 # kgpt finetune classify demo --data sms.tsv --run spam
@@ -454,7 +455,7 @@ print(number(100 * caught_now, 0), "%")
 #
 # ## O que vem depois
 #
-# O modelo já põe etiquetas. Na [aula 21](lesson:21) ele aprende a responder.
+# O modelo já põe rótulos. Na [aula 21](lesson:21) ele aprende a responder.
 
 # %% [markdown] lang="en"
 # ## Where this lives in kgpt

@@ -142,8 +142,8 @@ nats_BT = nats(logits_BTV, targets_BT)
 masked = (nats_BT * weights_BT).sum() / weights_BT.sum()
 
 vectors = model((ids_BT, positions_BT), training=True)
-kgpts = model.compute_loss(y=targets_BT, y_pred=vectors, sample_weight=weights_BT, training=True)
-check(say("igual à perda do kgpt", "equal to kgpt's loss"), masked, float(kgpts), tolerance=1e-4)
+of_kgpt = model.compute_loss(y=targets_BT, y_pred=vectors, sample_weight=weights_BT, training=True)
+check(say("igual à perda do kgpt", "equal to kgpt's loss"), masked, float(of_kgpt), tolerance=1e-4)
 print(number(masked, 4), say("nats por token de resposta", "nats a token of the answers"))
 
 
@@ -200,12 +200,15 @@ print(number(before, 3))
 # %%
 outcome = finetune_instruct(plan)
 results = outcome.results
-for part in ("validation", "test"):
+for part, name in (
+    ("validation", say("validação", "validation")),
+    ("test", say("teste", "test")),
+):
     figures = results[part]
     arrow = f"{number(figures['base_loss'], 2)} → {number(figures['loss'], 2)}"
-    print(f"{part:10}", say("perda das respostas:", "loss of the answers:"), arrow)
+    print(f"{name:10}", say("perda das respostas:", "loss of the answers:"), arrow)
 exact = results["test"]["exact"]
-print(say("respostas exatas no teste:", "exact answers in the test:"), number(100 * exact, 0), "%")
+print(say("respostas exatas no teste:", "exact answers in the test:"), f"{number(100 * exact, 0)}%")
 check_below(
     say("perda das respostas no teste", "loss of the answers in the test"),
     results["test"]["loss"],
@@ -370,7 +373,7 @@ check(say("fração e conversas", "share and conversations"), share_and_count, e
 # %% tags=["solution"] jupyter={"source_hidden": true}
 share_and_count = [weights_BT.mean(), (positions_BT[0] == 0).sum()]
 check(say("fração e conversas", "share and conversations"), share_and_count, expected_pair, 1e-3)
-print(number(100 * share_and_count[0], 0), "%", share_and_count[1])
+print(f"{number(100 * share_and_count[0], 0)}%", share_and_count[1])
 
 # %% [markdown] lang="pt"
 # **3. Ninguém enxerga o vizinho.** Pegue a primeira conversa da linha 0 (até a posição voltar a zero), calcule sozinhos os

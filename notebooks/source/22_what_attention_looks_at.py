@@ -33,7 +33,7 @@ from kgpt.evaluation.antecedents import CHANCE, Sentence, agreement
 from kgpt.inference.ablation import ablate, next_token_probabilities
 from kgpt.inference.attention_reading import by_word, rolled_out
 from kgpt.inference.words import text_of, words_of
-from kgpt.learning import check, check_below, colour, figure, heatmap, say, show
+from kgpt.learning import check, check_below, colour, figure, heatmap, number, say, show
 from kgpt.model.gpt import build_gpt
 from kgpt.text.tokenizer import Tokenizer
 
@@ -154,7 +154,7 @@ losses = model.fit(
     epochs=epochs,
     verbose=0,
 ).history["loss"]
-print(say("perda:", "loss:"), " → ".join(f"{loss:.2f}" for loss in losses))
+print(say("perda:", "loss:"), " → ".join(number(loss) for loss in losses))
 
 # %% [markdown] lang="pt"
 # ## Ele sabe?
@@ -234,7 +234,7 @@ class Reading:
 
 reading = Reading(model, test)
 knows = agreement(test, reading.prefers())
-print(len(test), say("frases, certas:", "sentences, right:"), f"{knows.share:.1%}")
+print(len(test), say("frases, certas:", "sentences, right:"), f"{number(100 * knows.share, 1)}%")
 check_below(say("frases erradas", "sentences wrong"), 1 - knows.share, 0.1)
 
 # %% [markdown] lang="pt"
@@ -369,7 +369,7 @@ axes.set_title(
 axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 show(picture)
 for name, gender, none in zip(measures, *found.values(), strict=True):
-    print(f"{name:>24}  {gender.share:6.1%}  {none.share:6.1%}")
+    print(f"{name:>24}", *(f"{number(100 * each.share, 1):>7}%" for each in (gender, none)))
 check_below(
     say("ablação, erros", "ablation, mistakes"), 1 - agreement(test, reading.ablation()).share, 0.1
 )
@@ -422,10 +422,10 @@ untrained = [Reading(build_gpt(config, seed=seed), test) for seed in range(5)]
 chosen = random.Random(3).sample(test, 12)
 others = [each for each in test if each not in chosen]
 heads = {
-    (number + 1, layer + 1, head + 1): without_training.draws(
+    (place + 1, layer + 1, head + 1): without_training.draws(
         without_training.layers[layer][:, head]
     )
-    for number, without_training in enumerate(untrained)
+    for place, without_training in enumerate(untrained)
     for layer, head in itertools.product(range(2), range(4))
 }
 best = max(heads, key=lambda place: agreement(chosen, heads[place]).share)
@@ -492,7 +492,7 @@ ball = tokenizer.encode(" bola")[0]
 without_ball = [token for token in row if token != ball]
 chance = next_token_probabilities(model, [without_ball])[0][bounced]
 before = next_token_probabilities(model, [row])[0][bounced]
-print(f"{before:.1%} → {chance:.1%}")
+print(f"{number(100 * before, 1)}% → {number(100 * chance, 1)}%")
 
 check(say("2: sem a bola", "2: without the ball"), chance, expected, tolerance=1e-4)
 
@@ -516,7 +516,7 @@ check(say("3: a camada", "3: the layer"), layer, int(np.argmax(rates)) + 1)
 print([f"{rate:.0%}" for rate in rates])
 layer = 1 + max(
     range(2),
-    key=lambda number: agreement(test, later.draws(later.layers[number].mean(axis=1))).share,
+    key=lambda place: agreement(test, later.draws(later.layers[place].mean(axis=1))).share,
 )
 
 check(say("3: a camada", "3: the layer"), layer, int(np.argmax(rates)) + 1)

@@ -42,7 +42,7 @@ from kgpt.training.planning import check_fits, find_remedy, fits
 # ## What lies in memory
 #
 # For each parameter, with AdamW and numbers of 4 bytes: the **weight** (4), the **gradient** (4) and the
-# **optimizer**'s two averages (8). That is 16 bytes a parameter, before the first word is read. For the
+# **optimiser**'s two averages (8). That is 16 bytes a parameter, before the first word is read. For the
 # smallest GPT-2:
 
 # %%
@@ -52,7 +52,7 @@ plan = memory_plan(small, on_gpu=True)
 
 print(number(parameters, 0), "×  4 =", gigabytes(4 * parameters), say("de pesos", "of weights"))
 print(
-    number(parameters, 0), "×  8 =", gigabytes(8 * parameters), say("de otimizador", "of optimizer")
+    number(parameters, 0), "×  8 =", gigabytes(8 * parameters), say("de otimizador", "of optimiser")
 )
 print(
     number(parameters, 0),
@@ -63,12 +63,12 @@ print(
 check(
     say("pesos, como no plano do kgpt", "weights, as in kgpt's plan"), 4 * parameters, plan.weights
 )
-check(say("otimizador, como no plano", "optimizer, as in the plan"), 8 * parameters, plan.optimizer)
+check(say("otimizador, como no plano", "optimiser, as in the plan"), 8 * parameters, plan.optimizer)
 
 # %% [markdown] lang="pt"
 # O resto depende do que se lê de uma vez. As **ativações** são o que cada camada guarda para a volta da
-# retropropagação: crescem com o número de sequências (o *batch*) vezes o seu comprimento, vezes camadas, vezes
-# largura. Dobre o batch, e só elas dobram:
+# retropropagação: crescem com o número de sequências (o **lote**) vezes o seu comprimento, vezes camadas, vezes
+# largura. Dobre o lote, e só elas dobram:
 
 # %% [markdown] lang="en"
 # The rest depends on what is read at once. **Activations** are what each layer keeps for the way back of
@@ -78,14 +78,15 @@ check(say("otimizador, como no plano", "optimizer, as in the plan"), 8 * paramet
 # %%
 double = memory_plan(dataclasses.replace(small, batch_size=16), on_gpu=True)
 kept, kept_double = plan.activations, double.activations
-print("batch  8:", gigabytes(kept), "→ batch 16:", gigabytes(kept_double))
+eight, sixteen = say("lote de 8:", "batch of 8:"), say("lote de 16:", "batch of 16:")
+print(eight, gigabytes(kept), "→", sixteen, gigabytes(kept_double))
 check(say("ativações dobram", "activations double"), kept_double, 2 * kept)
 check(say("os pesos não", "weights do not"), double.weights, plan.weights)
 
 # %% [markdown] lang="pt"
 # ## Um retrato
 #
-# Os quatro tamanhos do GPT-2, batch de 8 sequências de 1.024 tokens, em bfloat16 numa GPU. As linhas são as
+# Os quatro tamanhos do GPT-2, lote de 8 sequências de 1.024 tokens, em bfloat16 numa GPU. As linhas são as
 # placas comuns. A barra tem ainda o que o programa e as bibliotecas ocupam; os gradientes contam quase em
 # dobro, porque na hora da atualização o peso velho e o novo existem juntos. (Para salvar, pesos e otimizador
 # são copiados para a memória principal: à placa isso não custa nada.)
@@ -95,7 +96,7 @@ check(say("os pesos não", "weights do not"), double.weights, plan.weights)
 #
 # GPT-2's four sizes, a batch of 8 sequences of 1,024 tokens, in bfloat16 on a GPU. The lines are common cards.
 # The bar also has what the program and its libraries take; gradients count almost twice, because at the update
-# the old weight and the new one exist together. (To save, weights and optimizer are copied into main memory:
+# the old weight and the new one exist together. (To save, weights and optimiser are copied into main memory:
 # that costs the card nothing.)
 
 # %%
@@ -104,7 +105,7 @@ cards = [8, 12, 24]
 part_names = {
     "program": say("programa", "program"),
     "weights": say("pesos", "weights"),
-    "optimizer": say("otimizador", "optimizer"),
+    "optimizer": say("otimizador", "optimiser"),
     "gradients": say("gradientes", "gradients"),
     "activations": say("ativações", "activations"),
     "logits": say("logits", "logits"),
@@ -124,7 +125,8 @@ for index, (part, name) in enumerate(part_names.items()):
     axes.barh(sizes, bytes_of_part, left=left, color=colour(index), label=name, height=0.62)
     left += bytes_of_part
 for row, total in enumerate(left):
-    axes.text(total + 0.6, row, f"{number(total, 0)} GB", va="center", fontsize=10)
+    label = axes.text(total + 0.6, row, f"{number(total, 0)} GB", va="center", fontsize=10)
+    label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
 for card in cards:
     axes.axvline(card, color="#222222", linestyle="--", linewidth=1.3)
     axes.text(card, -0.8, f" {card} GB", fontsize=10)
@@ -140,7 +142,7 @@ show(picture)
 # %% [markdown] lang="pt"
 # ## O que cabe onde
 #
-# Falta memória? Há o que fazer sem mudar o modelo. O batch se divide em partes, com os gradientes acumulados: a
+# Falta memória? Há o que fazer sem mudar o modelo. O lote se divide em partes, com os gradientes acumulados: a
 # mesma atualização, um pouco mais devagar. Ou as ativações são jogadas fora e calculadas de novo na volta
 # (*remat*): até um terço mais lento. O kgpt tenta as saídas nessa ordem:
 
@@ -187,14 +189,14 @@ check(
 )
 
 # %% [markdown] lang="pt"
-# ("2 × 4" é um batch de 2 com gradientes de quatro partes.) Os modelos `modern` têm o otimizador Muon, que
+# ("2 × 4" é um lote de 2 com gradientes de quatro partes.) Os modelos `modern` têm o otimizador Muon, que
 # guarda uma média por peso das matrizes em vez de duas: por isso o de 355M ainda entra em 8 GB. Note que acima
-# de certo tamanho nada ajuda: pesos, gradientes e otimizador não dependem do batch.
+# de certo tamanho nada ajuda: pesos, gradientes e otimizador não dependem do lote.
 
 # %% [markdown] lang="en"
-# ("2 × 4" is a batch of 2 with the gradients of four parts.) The `modern` models have the Muon optimizer, which
+# ("2 × 4" is a batch of 2 with the gradients of four parts.) The `modern` models have the Muon optimiser, which
 # keeps one average for each weight of the matrices instead of two: this is why the one of 355M still gets into
-# 8 GB. Note that beyond some size nothing helps: weights, gradients and optimizer do not depend on the batch.
+# 8 GB. Note that beyond some size nothing helps: weights, gradients and optimiser do not depend on the batch.
 
 # %% [markdown] lang="pt"
 # ## E o tempo?
@@ -274,7 +276,7 @@ show(picture)
 # %% [markdown] lang="pt"
 # ## Quebre e veja
 #
-# Peça um batch de 64 ao GPT-2 de 124M numa placa de 8 GB. O kgpt faz esta conta antes de começar, e recusa:
+# Peça um lote de 64 ao GPT-2 de 124M numa placa de 8 GB. O kgpt faz esta conta antes de começar, e recusa:
 
 # %% [markdown] lang="en"
 # ## Break it
@@ -314,7 +316,7 @@ print(gigabytes(fixed))
 check(say("1: bytes fixos", "1: fixed bytes"), fixed, 5_677_170_688)
 
 # %% [markdown] lang="pt"
-# **2.** Qual é o maior batch do GPT-2 de 124M que cabe em 12 GB, sem acumular nem recalcular? Use `fits` num
+# **2.** Qual é o maior lote do GPT-2 de 124M que cabe em 12 GB, sem acumular nem recalcular? Use `fits` num
 # laço.
 
 # %% [markdown] lang="en"
@@ -325,7 +327,7 @@ check(say("1: bytes fixos", "1: fixed bytes"), fixed, 5_677_170_688)
 largest = ...
 
 expected = int((0.95 * 12e9 - (plan.peak - plan.activations)) // (plan.activations / 8))
-check(say("2: maior batch", "2: largest batch"), largest, expected)
+check(say("2: maior lote", "2: largest batch"), largest, expected)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 largest = max(
@@ -333,7 +335,7 @@ largest = max(
 )
 print(largest)
 
-check(say("2: maior batch", "2: largest batch"), largest, expected)
+check(say("2: maior lote", "2: largest batch"), largest, expected)
 
 # %% [markdown] lang="pt"
 # **3.** Quantas horas leva o GPT-2 de 124M numa placa que sustenta 20 trilhões de contas por segundo, com 20

@@ -21,6 +21,7 @@
 # %%
 import atexit
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,6 @@ import tensorflow as tf
 
 from kgpt.interop.exports import export_saved_model
 
-tf.get_logger().setLevel("ERROR")  # or it tells of each file that it writes
 place = tempfile.TemporaryDirectory()
 folder = export_saved_model(run, run.checkpoint(), Path(place.name) / "small", greedy)
 for path in sorted(folder.rglob("*")):
@@ -94,9 +94,9 @@ def wait_for_url(seconds=120):
     """The address that the server tells, once it has loaded the model."""
     for _ in range(10 * seconds):
         log.seek(0)
-        told = [line for line in log if line.startswith("Serving")]
+        told = re.search(r"http://\S+", log.read())
         if told:
-            return told[0].split(" at ")[1].split(" ")[0]
+            return told[0]
         if server.poll() is not None:
             break
         time.sleep(0.1)
@@ -188,12 +188,13 @@ axis.step([0, *times], range(len(times) + 1), where="post", color=colour(0))
 axis.axvspan(0, times[0], color=colour(1), alpha=0.25)
 axis.annotate(
     say("primeiro pedaço", "first piece"),
-    (times[0], 0.4),
-    xytext=(4, 0),
+    (times[0], 0.9 * len(times)),
+    xytext=(6, 0),
     textcoords="offset points",
     color="#8A6D00",
 )
-for index in range(3, len(pieces), 6):
+words = [index for index, (text, _) in enumerate(pieces) if len(text.strip()) > 2]
+for index in words[2::4]:
     axis.annotate(
         repr(pieces[index][0]),
         (times[index], index + 1),

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbformat import v4
+from PIL import Image
 
 import notebooks.build as building
 import notebooks.lessons as reading
 import notebooks.overview as overview
+from kgpt.learning.language import LANGUAGE
+from notebooks.build import notebook_of
 from notebooks.frame import opening, repository
-from notebooks.lessons import LessonError, read_lesson
+from notebooks.lessons import ROOT, LessonError, read_lesson
 
 LESSON = """# %% [raw]
 # pt: Uma aula pequena
@@ -97,6 +105,23 @@ def test_a_lesson_is_built_in_both_languages_and_then_left_alone(
     assert [path.name for path in (folder / "en").iterdir()] == ["01-a-tiny-lesson.ipynb"]
 
 
+def test_small_pictures_keep_colours_that_cover_little(folder: Path):
+    drawn = Image.linear_gradient("L").resize((720, 400)).convert("RGB")
+    drawn.paste("#D55E00", (100, 100, 130, 120))
+    content = io.BytesIO()
+    drawn.save(content, format="PNG")
+    shown = v4.new_output(
+        "display_data", {"image/png": base64.b64encode(content.getvalue()).decode()}
+    )
+    lesson = read_lesson(write(folder, LESSON))
+    overview.write_thumbnail(
+        v4.new_notebook(cells=[v4.new_code_cell("", outputs=[shown])]), lesson, "pt"
+    )
+    small = Image.open(lesson.thumbnail("pt")).convert("RGB")
+    red, green, blue = small.getpixel((57, 55))
+    assert small.width == 360 and red > 190 and 60 < green < 120 and blue < 40
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -121,6 +146,11 @@ def test_a_lesson_written_otherwise_is_refused(folder: Path, old: str, new: str,
         ("1 + 1, 2", "1 + 1, 3", "sum: "),
         ("1 + 1, 2", "None, 2", "not tagged `exercise`"),
         ("# picture: 1", "# picture: 2", "`picture` from 1 to 1"),
+        (
+            'print(say("olá"',
+            'print("WARNING:tensorflow:slow")\nprint(say("olá"',
+            "library's warning",
+        ),
     ],
 )
 def test_a_claim_that_does_not_hold_is_not_published(
@@ -139,6 +169,7 @@ def test_times_are_printed_and_nothing_is_written(
     assert building.main(["--times"]) == 0
     first, last = capsys.readouterr().out.splitlines()
     assert first.split()[0] == "1" and first.endswith("Uma aula pequena")
+    assert float(first.split()[3]) > 0 and first.split()[4:7] == ["s", "of", "processor"]
     assert last.startswith("all")
     monkeypatch.setattr(building, "LIMIT", 0.01)
     assert building.main(["1", "--times"]) == 1
@@ -163,18 +194,62 @@ def test_the_first_cell_says_what_to_do_without_kgpt(folder: Path, language: str
     assert "Traceback" not in bare.stderr
 
 
-def test_the_first_cell_refuses_an_older_python_and_greets_otherwise(folder: Path):
+@pytest.mark.parametrize(
+    ("language", "said", "greeting"),
+    [
+        ("pt", "O kgpt precisa do Python 3.11, 3.12 ou 3.13, e este é o 3.9.1", "Tudo pronto"),
+        ("en", "kgpt needs Python 3.11, 3.12 or 3.13, and this is 3.9.1", "All is ready"),
+    ],
+)
+def test_the_first_cell_refuses_an_older_python_and_greets_otherwise(
+    folder: Path, language: str, said: str, greeting: str
+):
     older = "import sys\nsys.version, sys.version_info = '3.9.1 ', (3, 9, 1)\n"
-    code = first_cell(folder, "en")
+    code = first_cell(folder, language)
     refused = subprocess.run(
         [sys.executable, "-c", older + code], capture_output=True, text=True, timeout=60
     )
-    assert (
-        refused.returncode == 1
-        and "kgpt needs Python 3.11, 3.12 or 3.13, and this is 3.9.1" in refused.stderr
-    )
+    assert refused.returncode == 1 and said in refused.stderr and "make learn" in refused.stderr
+    assert "Traceback" not in refused.stderr
     ready = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert ready.returncode == 0 and ready.stdout.startswith("All is ready"), ready.stderr
+    assert ready.returncode == 0 and ready.stdout.startswith(greeting), ready.stderr
+
+
+@pytest.mark.parametrize(("language", "said"), [("pt", "Há uma GPU"), ("en", "There is a GPU")])
+def test_the_first_cell_says_what_a_gpu_changes(folder: Path, language: str, said: str):
+    (folder / "nvidia-smi").touch(mode=0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", first_cell(folder, language)],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == 0 and said in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("pt", "Falta um nome que uma célula mais acima cria"), ("en", "made by a cell further up")],
+)
+def test_a_cell_run_too_early_says_what_to_do(folder: Path, language: str, said: str):
+    early = LESSON.replace("1 + 1, 2", "later, 2") + "\n# %%\nlater = 2\n"
+    notebook = notebook_of(read_lesson(write(folder, early)), language, [])
+    client = NotebookClient(notebook, timeout=60, allow_errors=True)
+    client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})
+    failed = next(cell for cell in notebook.cells if "later, 2" in cell.source)
+    shown = [output.get("ename") or output.get("text", "") for output in failed.outputs]
+    assert "NameError" in shown and said in shown[-1]
+
+
+def test_a_cell_run_without_the_first_says_in_both_languages_what_to_do(folder: Path):
+    notebook = notebook_of(read_lesson(write(folder, LESSON)), "en", [])
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells = cells[1:]
+    client = NotebookClient(notebook, timeout=60, allow_errors=True)
+    environment = {key: value for key, value in os.environ.items() if key != LANGUAGE}
+    client.execute(env={**environment, "PYTHONPATH": str(ROOT)})
+    error = next(output for output in cells[1].outputs if output.output_type == "error")
+    assert error.ename == "KgptError"
+    assert "Execute antes a primeira célula" in error.evalue
+    assert "Run the notebook's first cell first" in error.evalue
 
 
 def test_buttons_and_first_cells_lead_to_the_projects_address(folder: Path):

@@ -7,16 +7,62 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat import v4
 
 from kgpt.learning.checking import NOT_YET
 from notebooks.build import LARGEST, LIMIT, is_current, notebook_of
 from notebooks.execution import execute
-from notebooks.lessons import LANGUAGES, ROOT, Lesson, read_lessons
+from notebooks.lessons import LANGUAGES, ROOT, Lesson, LessonError, read_lessons
 from notebooks.overview import PAGES, page
 
 LESSONS = read_lessons()
-SAMPLE = (1, 4, 6)
-"""Lessons that are executed at every run: those that need neither Keras nor long."""
+SAMPLE = ((1, "pt"), (4, "en"), (6, "pt"), (12, "en"))
+"""Lessons that are executed at every run: those that do not take long."""
+BROKEN = {
+    4: (
+        "the same merges",
+        """
+from kgpt.text import tokenizer as broken
+right = broken.learn
+def learn(*args):
+    vocabulary, merges, *others = right(*args)
+    return vocabulary, merges[::-1], *others
+broken.learn = learn
+""",
+    ),
+    7: (
+        "the same gradient of weight_IH",
+        """
+from kgpt.learning import parts
+broken = parts("6")
+right = broken.loss_and_gradients
+def loss_and_gradients(*args):
+    loss, (first, *others) = right(*args)
+    return loss, [1.001 * first, *others]
+broken.loss_and_gradients = loss_and_gradients
+""",
+    ),
+    16: (
+        "logits equal to kgpt's",
+        """
+from kgpt.model import gpt as broken
+import dataclasses
+right = broken.build_gpt
+broken.build_gpt = lambda config: right(dataclasses.replace(config, norm_epsilon=0.01))
+""",
+    ),
+    21: (
+        "equal to kgpt's loss",
+        """
+from kgpt.training import losses as broken
+right = broken.TrainedGPT.compute_loss
+def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    return right(self, x, y, y_pred, None, training)
+broken.TrainedGPT.compute_loss = compute_loss
+""",
+    ),
+}
+"""What breaks the equality that a lesson claims, and the check that has to notice."""
 HEADINGS = {
     "pt": ("Quebre e veja", "Exercícios", "Onde isto mora no kgpt", "O que vem depois"),
     "en": ("Break it", "Exercises", "Where this lives in kgpt", "What comes next"),
@@ -129,13 +175,27 @@ def test_both_readmes_lead_to_the_path(name: str):
     assert f"](notebooks/{'README.md' if name == 'README.md' else 'LEIAME.md'})" in text
 
 
-@pytest.mark.parametrize("number", SAMPLE)
-def test_a_sample_of_lessons_runs(number: int):
-    lesson = next(one for one in LESSONS if one.number == number)
-    execute(notebook_of(lesson, "en", LESSONS), lesson.path.name)
+@pytest.mark.parametrize(("number", "language"), SAMPLE)
+def test_a_sample_of_lessons_runs(number: int, language: str):
+    lesson = LESSONS[number - 1]
+    execute(notebook_of(lesson, language, LESSONS), lesson.path.name)
+
+
+@pytest.mark.parametrize(
+    "number", [4, *(pytest.param(number, marks=pytest.mark.long) for number in (7, 16, 21))]
+)
+def test_a_lesson_fails_when_what_it_claims_no_longer_holds(number: int):
+    claim, code = BROKEN[number]
+    lesson = LESSONS[number - 1]
+    notebook = notebook_of(lesson, "en", LESSONS)
+    first = next(index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    notebook.cells.insert(first + 1, v4.new_code_cell(code))
+    with pytest.raises(LessonError, match=f"ValueError: {claim}: "):
+        execute(notebook, lesson.path.name)
 
 
 @pytest.mark.long
+@each_language
 @each_lesson
-def test_every_lesson_runs_in_a_minute(lesson: Lesson):
-    assert execute(notebook_of(lesson, "pt", LESSONS), lesson.path.name) < LIMIT
+def test_every_lesson_runs_in_a_minute(lesson: Lesson, language: str):
+    assert execute(notebook_of(lesson, language, LESSONS), lesson.path.name).processor < LIMIT

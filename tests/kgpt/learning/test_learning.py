@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import kgpt
+from kgpt import language
 from kgpt.errors import KgptError
 from kgpt.learning import begin, check, check_below, corpus, number, parts, say, sentences
+from kgpt.learning.beginning import SETTINGS, after_cell
 
 
 @pytest.fixture(autouse=True)
-def english(monkeypatch: pytest.MonkeyPatch) -> None:
+def english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    spoken = language.current()
+    for name in (*SETTINGS, language.VARIABLE):  # what a lesson's beginning sets, and leaves
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "filters", [])
     monkeypatch.setenv("KGPT_LEARN_LANGUAGE", "en")
     monkeypatch.delenv("KGPT_LEARN_STRICT", raising=False)
+    yield
+    language.use(spoken)
 
 
 def test_words_and_numbers_follow_the_language(monkeypatch: pytest.MonkeyPatch):
@@ -30,8 +42,45 @@ def test_a_lesson_begins_in_its_language_only(
 ):
     begin("pt")
     assert capsys.readouterr().out.startswith("Tudo pronto") and say("gato", "cat") == "gato"
+    with pytest.raises(KgptError, match="Língua desconhecida"):
+        begin("fr")
+    begin("en")
+    assert capsys.readouterr().out.startswith("All is ready") and say("gato", "cat") == "cat"
     with pytest.raises(KgptError, match="Unknown language"):
         begin("fr")
+
+
+@pytest.mark.parametrize(("chosen", "said"), [("pt", "Assunto desconhecido"), ("en", "Unknown s")])
+def test_what_kgpt_says_is_in_the_lessons_language_too(chosen: str, said: str):
+    begin(chosen)
+    with pytest.raises(KgptError, match=said):
+        corpus(1000, subjects=["cities"])
+    assert os.environ["KGPT_LANGUAGE"].startswith(chosen)  # for child processes
+
+
+def test_nothing_is_said_before_the_first_cell_has_been_run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("KGPT_LEARN_LANGUAGE")
+    with pytest.raises(KgptError, match="Run the notebook's first cell first"):
+        check("answer", 3, 3)
+
+
+def test_a_lesson_shows_errors_of_tensorflow_and_no_warnings(caplog: pytest.LogCaptureFixture):
+    begin("en")
+    logger = logging.getLogger("tensorflow")
+    with caplog.at_level(logging.INFO, "tensorflow"):  # as TensorFlow sets it in a notebook
+        logger.warning("retracing")
+        logger.error("no memory")
+    assert caplog.messages == ["no memory"]
+
+
+def test_after_a_cell_that_lacks_a_name_the_reader_is_told_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+):
+    after_cell(SimpleNamespace(error_in_exec=NameError("name 'tokens' is not defined")))
+    assert "Run All Above" in capsys.readouterr().out
+    after_cell(SimpleNamespace(error_in_exec=ValueError("2")))
+    after_cell(SimpleNamespace(error_in_exec=None))
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
@@ -131,25 +180,44 @@ import sys
 import kgpt.learning as learning
 print(sorted({"numpy", "matplotlib", "keras", "tensorflow", "IPython"} & set(sys.modules)))
 drawing, (a, b, c, d) = learning.figure(9, 3, columns=4)
-learning.bars(a, ["um", "dois"], [1, 2], highlighted=[1])
+learning.bars(a, ["um", "dois"], [0.1, 0.2], highlighted=[1])
 learning.heatmap(b, [[0.0, -1.0], [float("nan"), 0.5]], ["x", "y"], ["casa", "mar"], digits=1, centred=True)
 learning.token_boxes(c, ["O", " rio", " nasce", "\\n"], [5, 17, 300, 1], line=12)
-learning.named_points(d, [(0, 1), (2, 3)], ["gato", "rio"], [0, 1])
+points = [(0, 1), (2, 3), (2, 3.1)]
+learning.named_points(d, points, ["gato", "rio", "mar"], [0, 1, 1], kinds=["a", "b"], hollow=[0, 0, 1])
 print([bar.get_facecolor() == a.patches[1].get_facecolor() for bar in a.patches])
 print([text.get_text() for text in b.texts], [text.get_text() for text in c.texts])
-print([text.get_text() for text in d.texts])
+print([text.get_text() for text in d.texts], d.get_legend_handles_labels()[1])
+boxes = [text.get_window_extent() for text in d.texts]
+print([bool(one.overlaps(other)) for one, other in zip(boxes, boxes[1:])])
+print([list(map(int, 255 * point.get_facecolor()[0])) for point in d.collections[-2:]])
 learning.show(drawing)
+print(b.get_xticklabels()[0].get_text(), a.get_xticklabels()[-1].get_text()[:2])
 from matplotlib import pyplot
 print(pyplot.get_fignums())
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "KGPT_LEARN_LANGUAGE": "pt"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "[]",
         "[False, True]",
-        "['0.0', '-1.0', '', '0.5'] ['O', '5', '·rio', '17', '·nasce', '300', '↵', '1']",
-        "['gato', 'rio']",
+        "['0,0', '-1,0', '', '0,5'] ['O', '5', '·rio', '17', '·nasce', '300', '↵', '1']",
+        "['gato', 'rio', 'mar'] ['a', 'b']",
+        "[False, False]",
+        "[[230, 159, 0, 255], [255, 255, 255, 255]]",
+        "casa 0,",
         "[]",
     ]
+
+
+def test_a_picture_without_names_has_numbers_along_its_edges(monkeypatch: pytest.MonkeyPatch):
+    from kgpt.learning import figure, heatmap, show
+
+    drawing, axes = figure(3, 3)
+    heatmap(axes, np.ones((4, 4)))
+    show(drawing)
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert {"0", "1", "2", "3"} <= set(labels) and not any("." in label for label in labels)

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kgpt import language
 from kgpt.errors import KgptError
 from kgpt.training import machine
-from kgpt.training.machine import parse_bytes, parse_count
+from kgpt.training.machine import gigabytes, parse_bytes, parse_count
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,14 @@ from kgpt.training.machine import parse_bytes, parse_count
 )  # fmt: skip
 def test_amounts_of_memory(text, count):
     assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize(("spoken", "large"), [("en", "1,234.5 GB"), ("pt_BR", "1.234,5 GB")])
+def test_sizes_are_written_as_the_language_writes_numbers(spoken, large, monkeypatch):
+    for name in ("_language", "_catalog"):
+        monkeypatch.setattr(language, name, None)
+    language.use(spoken)
+    assert gigabytes(1_234_500_000_000) == large and gigabytes(99_000_000) == "99 MB"
 
 
 @pytest.mark.parametrize("text", ["", "GB", "eight", "-8GB", "0", "8XB", "1e999GB", "nan", "8 8"])
