@@ -8,16 +8,15 @@ Alpaca's, the loss of validation and test part beside the base's. `KGPT_DEMO` is
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from benchmarks.commands import kgpt
 
 SEEDS = (1, 2, 3, 4, 5)
 
@@ -26,7 +25,7 @@ def main(seeds: Sequence[int] = SEEDS) -> None:
     """Tune, ask, print."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base = os.environ.get("KGPT_DEMO") or _kgpt(folder, "train", "--run", "demo")["run"]
+        base = os.environ.get("KGPT_DEMO") or kgpt(folder, "train", "--run", "demo").result["run"]
         file = os.environ.get("KGPT_INSTRUCTIONS")
         for case, data in {"questions": "encyclopedia", "instructions": file}.items():
             if data is None:
@@ -44,10 +43,10 @@ def main(seeds: Sequence[int] = SEEDS) -> None:
 def _measured(folder: Path, case: str, base: str, data: str, seed: int) -> dict[str, float]:
     began = time.perf_counter()
     answered = "100000" if case == "questions" else "0"
-    result = _kgpt(
+    result = kgpt(
         folder, "finetune", "instruct", base, "--data", data, "--run", f"{case}-{seed}",
         "--seed", str(seed), "--answered", answered,
-    )  # fmt: skip
+    ).result  # fmt: skip
     figures = result["test"]
     found = {
         "steps": float(result["steps"]),
@@ -59,13 +58,6 @@ def _measured(folder: Path, case: str, base: str, data: str, seed: int) -> dict[
     }
     by_kind = figures.get("exact_by_kind", {})
     return {**found, **{kind: round(one["exact"], 4) for kind, one in by_kind.items()}}
-
-
-def _kgpt(folder: Path, *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "kgpt", *arguments, "--json", "--saved-models", str(folder)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
 
 
 if __name__ == "__main__":
