@@ -71,6 +71,11 @@ class Crowd:
         """The curves that are ready, by name of the run."""
         return {name: f.data for name, f in self.followers.items() if f.data is not None}
 
+    @property
+    def is_behind(self) -> bool:
+        """A curve is not yet as it was asked for last."""
+        return any(follower.is_behind for follower in self.followers.values())
+
     async def close(self) -> None:
         """End all followers."""
         tasks = list(self._tasks.values())

@@ -45,6 +45,11 @@ class Follower:
         self._wanted = asyncio.Event()
         self._is_paused = False
 
+    @property
+    def is_behind(self) -> bool:
+        """The curve is there, but not yet as it was asked for last."""
+        return self.data is not None and self.data.view != self._view
+
     def follow(self, folder: RunFolder) -> None:
         """Turn to a run; the same run again changes nothing."""
         if self.folder != folder:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import fixture_runs as runs
 import pytest
@@ -68,6 +69,45 @@ async def test_several_runs_on_one_chart(make_app: MakeApp, root: Path) -> None:
         app.comparison.overlay("tinyshakespeare")
         await until(pilot, lambda: not app.crowd.followers)
         await until(pilot, lambda: "train (smoothed" in text_of(app, "#legend"))
+
+
+async def test_all_runs_change_in_one_frame(
+    make_app: MakeApp, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.screens.watch.PATIENCE_SECONDS", 60)
+    runs.a_zoo(root)
+    app = make_app(run_name="encyclopedia")
+    app.comparison.overlaid = ["machado", "tinyshakespeare"]
+    async with app.run_test(size=(120, 40)) as pilot:
+        await drawn(pilot, 1500)
+        await until(pilot, lambda: len(app.crowd.data) == 2 and not app.crowd.is_behind)
+        scales: list[set[bool]] = []
+        show = LossChart.show
+
+        def note(chart: LossChart, data: Any, look: Any, overlays: Any, marks: Any) -> None:
+            scales.append({data.view.is_log, *(item.data.view.is_log for item in overlays)})
+            show(chart, data, look, overlays, marks)
+
+        monkeypatch.setattr(LossChart, "show", note)
+        await pilot.press("Y")
+        await until(pilot, lambda: scales and scales[-1] == {True})
+        assert all(len(found) == 1 for found in scales), "never one scale over another"
+
+
+async def test_a_run_that_is_late_does_not_hold_the_others_up(
+    make_app: MakeApp, root: Path
+) -> None:
+    runs.a_zoo(root)
+    app = make_app(run_name="encyclopedia")
+    app.comparison.overlaid = ["machado"]
+    async with app.run_test(size=(120, 40)) as pilot:
+        await drawn(pilot, 1500)
+        await until(pilot, lambda: len(app.crowd.data) == 1 and not app.crowd.is_behind)
+        app.crowd._tasks["machado"].cancel()
+        await pilot.press("Y")
+        chart = app.screen.query_one(LossChart)
+        await until(pilot, lambda: chart._data is not None and chart._data.view.is_log)
+        assert app.crowd.is_behind
 
 
 async def test_the_table_behind_it_does_not_turn_it_to_another_run(

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.timer import Timer
 from textual.widgets import Static
 
 from kgpt.runs import RunFolder
@@ -25,6 +26,8 @@ from workbench.widgets.side_panel import SidePanel
 from workbench.widgets.strips import Strips
 from workbench.widgets.writing import write
 
+PATIENCE_SECONDS = 0.1
+"""How long curves that are computed wait for those of the runs beside them: each frame costs time."""
 GPU_SECONDS = 3
 """How often the GPU's memory is read while a trainer is at work."""
 
@@ -36,6 +39,7 @@ class WatchScreen(ChartView):
     AUTO_FOCUS = "#chart"
     place = "watch"
     _drawn_looks: Mapping[str, Look] = {}
+    _patience: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
         """From the top: what it does, how it learns, what it writes."""
@@ -84,7 +88,7 @@ class WatchScreen(ChartView):
             self._turn_to(run)
         self.look()
         if self.looks() != self._drawn_looks:
-            self.show_recording()
+            self._draw()
         self._show_head()
         self.query_one(SidePanel).show_run(run, self.events(), self.workbench.clock())
 
@@ -93,7 +97,7 @@ class WatchScreen(ChartView):
         self.workbench.follower.follow(RunFolder(run.path))
         if run.state in ("crashed", "failed"):
             self.query_one(SidePanel).tab = "log"
-        self.show_recording()
+        self._draw()
 
     def _show_head(self) -> None:
         run = self.run
@@ -110,7 +114,17 @@ class WatchScreen(ChartView):
         write(self.query_one("#banner", Static), text or "")
 
     def show_recording(self) -> None:
-        """Draw what the followers have read and computed."""
+        """Draw what the followers have read and computed: all runs at once, unless one keeps the others waiting."""
+        app = self.workbench
+        if not (app.follower.is_behind or app.crowd.is_behind):
+            self._draw()
+        elif self._patience is None:
+            self._patience = self.set_timer(PATIENCE_SECONDS, self._draw)
+
+    def _draw(self) -> None:
+        if self._patience is not None:
+            self._patience.stop()
+            self._patience = None
         follower = self.workbench.follower
         data, looks, crowd = follower.data, self.looks(), self.workbench.crowd.data
         self._drawn_looks = looks

@@ -75,7 +75,7 @@ class Divider(Static):
 
     def move(self, direction: int) -> None:
         """Make the pane larger (1) or smaller (-1)."""
-        if self.display:
+        if self.display and self._room:
             self._resize(self._now + direction * STEPS[self._axis])
 
     @property

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style
+from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Grid
 from textual.events import MouseMove
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, PlotWidget
-from textual_plot.plot_widget import LinePlot, map_coordinate_to_hires_pixel
+from textual_plot.plot_widget import Legend, LinePlot, map_coordinate_to_hires_pixel
 
 from workbench import braille, curves
 from workbench.events import EventLook
@@ -36,6 +41,27 @@ class Overlay:
 
     data: ChartData
     look: Look
+
+
+class ChartCanvas(Canvas):
+    """Asks for its own style once a frame; textual-hires-canvas does for every line, a fifth of a frame's time."""
+
+    _frame_style: Style | None = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of one frame."""
+        self._frame_style = super().rich_style
+        try:
+            lines: list[Strip] = super().render_lines(crop)
+        finally:
+            self._frame_style = None
+        return lines
+
+    @property
+    def rich_style(self) -> Style:
+        """Colours of what has none of its own."""
+        style: Style = self._frame_style or super().rich_style
+        return style
 
 
 class LossChart(PlotWidget, inherit_bindings=False):  # type: ignore[call-arg]
@@ -87,6 +113,13 @@ class LossChart(PlotWidget, inherit_bindings=False):  # type: ignore[call-arg]
         self._cursor: float | None = None
         self._pointed_column = -1
         self.set_x_formatter(ShortFormatter())
+
+    def compose(self) -> ComposeResult:
+        """The chart and the numbers around it."""
+        with Grid():
+            for name in ("margin-top", "margin-left", "plot", "margin-bottom"):
+                yield ChartCanvas(1, 1, id=name)
+        yield Legend(id="legend")
 
     def show(
         self,
