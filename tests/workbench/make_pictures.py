@@ -17,7 +17,19 @@ import fixture_runs  # noqa: E402
 import scenes  # noqa: E402
 
 PICTURES = HERE.parents[1] / "docs" / "pictures"
-SIZE = (110, 34)
+SIZE = (120, 34)
+NAMES = (
+    "runs",
+    "watch",
+    "generate",
+    "tokens",
+    "attention",
+    "ablation",
+    "data",
+    "system",
+    "settings",
+    "help",
+)
 
 
 async def draw(name: str) -> str:
@@ -35,7 +47,7 @@ async def draw(name: str) -> str:
 def main() -> None:
     """Write the pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name in ("runs", "watch", "generate", "tokens", "attention", "ablation", "data", "system"):
+    for name in NAMES:
         path = PICTURES / f"workbench-{name}.svg"
         path.write_text(asyncio.run(draw(name)), encoding="utf-8")
         print(path)

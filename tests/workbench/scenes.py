@@ -381,6 +381,9 @@ async def nothing_found_scene(pilot: Pilot[Any]) -> None:
 
 async def settings_scene(pilot: Pilot[Any]) -> None:
     """The form of the settings."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    app.preferences_path = Path("~/.config/kgpt/workbench.toml")
     await runs_scene(pilot)
     await pilot.press("f2")
     await settle(pilot, lambda: pilot.app.screen.query("#settings-help"))
