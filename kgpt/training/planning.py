@@ -205,9 +205,13 @@ def advice(config: TrainConfig, machine: Machine) -> str:
 
 
 def _need(config: TrainConfig, machine: Machine) -> str:
-    need = gigabytes(_peak(config, machine))
-    size = f"batch {config.batch_size} x {config.model.context_length:,} tokens"
-    return f"A model of {parameter_count(config.model):,} parameters, {size}, needs {need}"
+    return _(
+        "A model of {parameters:,} parameters, batch {batch} x {length:,} tokens, needs {need}",
+        parameters=parameter_count(config.model),
+        batch=config.batch_size,
+        length=config.model.context_length,
+        need=gigabytes(_peak(config, machine)),
+    )
 
 
 # === Time and disk ===
