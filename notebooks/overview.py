@@ -101,7 +101,7 @@ def write_thumbnail(notebook: Any, lesson: Lesson, language: str) -> None:
     drawn = Image.open(io.BytesIO(base64.b64decode(pictures[lesson.picture - 1]))).convert("RGB")
     height = round(drawn.height * WIDTH / drawn.width)
     small = drawn.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small = small.quantize(128, method=Image.Quantize.MAXCOVERAGE)  # which keeps rare colours
+    small = small.quantize(256, method=Image.Quantize.MAXCOVERAGE)  # which keeps rare colours
     written = io.BytesIO()
     small.save(written, format="PNG", optimize=True)
     path = lesson.thumbnail(language)

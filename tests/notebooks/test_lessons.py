@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -173,6 +174,12 @@ def test_the_overview_shows_every_lesson(language: str):
 def test_both_readmes_lead_to_the_path(name: str):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert f"](notebooks/{'README.md' if name == 'README.md' else 'LEIAME.md'})" in text
+
+
+def test_the_environment_of_make_learn_has_what_lessons_use():
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert "kgpt[serve]" in extras["learn"]  # lesson 24 serves a model
 
 
 @pytest.mark.parametrize(("number", "language"), SAMPLE)
