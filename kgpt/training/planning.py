@@ -215,20 +215,12 @@ def advice(config: TrainConfig, machine: Machine) -> str:
 
 
 def _need(config: TrainConfig, machine: Machine) -> str:
-<<<<<<< HEAD
-    need = gigabytes(_peak(config, machine))
-=======
->>>>>>> 0ac5dcf4301c779164e82f900c3170f49fee9d09
     return _(
         "A model of {parameters:,} parameters, batch {batch} x {length:,} tokens, needs {need}",
         parameters=parameter_count(config.model),
         batch=config.batch_size,
         length=config.model.context_length,
-<<<<<<< HEAD
-        need=need,
-=======
         need=gigabytes(_peak(config, machine)),
->>>>>>> 0ac5dcf4301c779164e82f900c3170f49fee9d09
     )
 
 
