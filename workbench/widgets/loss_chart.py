@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Grid
 from textual.events import MouseMove
-from textual.geometry import Region
 from textual.message import Message
-from textual.strip import Strip
 from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.plot_widget import Legend, LinePlot, map_coordinate_to_hires_pixel
@@ -27,6 +24,7 @@ from workbench.events import EventLook
 from workbench.palette import Look
 from workbench.recording import ChartData, Line
 from workbench.widgets.axes import LogFormatter, ShortFormatter
+from workbench.widgets.chart_canvas import ChartCanvas
 from workbench.widgets.colors import rich_style
 
 ZOOM = 0.5
@@ -41,27 +39,6 @@ class Overlay:
 
     data: ChartData
     look: Look
-
-
-class ChartCanvas(Canvas):
-    """Asks for its own style once a frame; textual-hires-canvas does for every line, a fifth of a frame's time."""
-
-    _frame_style: Style | None = None
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of one frame."""
-        self._frame_style = super().rich_style
-        try:
-            lines: list[Strip] = super().render_lines(crop)
-        finally:
-            self._frame_style = None
-        return lines
-
-    @property
-    def rich_style(self) -> Style:
-        """Colours of what has none of its own."""
-        style: Style = self._frame_style or super().rich_style
-        return style
 
 
 class LossChart(PlotWidget, inherit_bindings=False):  # type: ignore[call-arg]
