@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +10,9 @@ os.environ["TEXTUAL_ANIMATIONS"] = "none"  # read when Textual is imported
 
 import fixture_runs  # noqa: E402
 import pytest  # noqa: E402
-from textual.css.query import NoMatches  # noqa: E402
-from textual.pilot import Pilot  # noqa: E402
+from pilots import TRAINER, MakeApp, engine_command  # noqa: E402
 
 from workbench.app import WorkbenchApp  # noqa: E402
-
-FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
-TRAINER = (sys.executable, str(Path(__file__).with_name("fake_trainer.py")))
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +34,6 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def engine_command(*manners: str) -> list[str]:
-    return [sys.executable, str(FAKE_ENGINE), *manners]
-
-
-MakeApp = Callable[..., WorkbenchApp]
-
-
 @pytest.fixture
 def make_app(root: Path) -> MakeApp:
     """Makes an app over `root` whose engine has the given manners and whose clock stands still."""
@@ -59,17 +45,3 @@ def make_app(root: Path) -> MakeApp:
         return WorkbenchApp(root, engine_command=engine_command(*manners), **options)
 
     return make
-
-
-Until = Callable[..., Awaitable[None]]
-
-
-async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 40.0) -> None:
-    """Wait until something holds, and the widgets that it asks are there; fail when it never does."""
-    for _ in range(int(seconds / 0.02)):
-        with contextlib.suppress(NoMatches):
-            if holds():
-                await pilot.pause()
-                return
-        await pilot.pause(0.02)
-    raise AssertionError("waited in vain")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import fixture_runs as runs
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from test_generate_screen import text_of
 from textual.pilot import Pilot
 from textual.widgets import Select, TextArea

@@ -9,7 +9,7 @@ from typing import Any
 
 import fixture_runs as runs
 import pytest
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from textual.widgets import Select
 
 from kgpt import language

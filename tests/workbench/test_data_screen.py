@@ -6,8 +6,8 @@ from pathlib import Path
 
 import fixture_runs as runs
 import pytest
-from conftest import MakeApp, until
 from fixture_corpora import a_corpus
+from pilots import MakeApp, until
 from test_generate_screen import text_of
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Select, TextArea

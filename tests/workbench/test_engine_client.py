@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from conftest import engine_command
+from pilots import engine_command
 
 from kgpt.errors import KgptError, KgptFailure
 from kgpt.protocol import GenerateOptions

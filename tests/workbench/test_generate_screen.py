@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import fixture_runs as runs
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Select, Static, TextArea
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import fixture_runs as runs
-from conftest import FAKE_ENGINE, MakeApp, until
+from pilots import FAKE_ENGINE, MakeApp, until
 from test_generate_screen import open_screen, prompt_of, state_is, text_of
 from textual import events
 from textual.pilot import Pilot

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fixture_runs as runs
 import pytest
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from test_system_screen import write_smi
 from textual.content import Content
 from textual.widgets import Static

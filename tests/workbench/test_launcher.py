@@ -13,7 +13,7 @@ from pathlib import Path
 
 import fixture_runs as runs
 import pytest
-from conftest import TRAINER
+from pilots import TRAINER
 
 from kgpt.errors import KgptError
 from kgpt.runs import RunFolder, is_owned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import fixture_runs as runs
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 
 from workbench.app import WorkbenchApp
 from workbench.history import MAX_METRICS, History

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fixture_runs as runs
 import pytest
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from test_runs_screen import ready, shown, text_of
 from textual.pilot import Pilot
 from textual.widgets import Input, Select

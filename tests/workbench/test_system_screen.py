@@ -9,7 +9,7 @@ from pathlib import Path
 import fixture_runs as runs
 import psutil
 import pytest
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from test_generate_screen import text_of
 
 from workbench import machine

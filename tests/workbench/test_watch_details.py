@@ -11,7 +11,7 @@ from typing import Any
 
 import fixture_runs as runs
 import pytest
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from test_run_actions import notes, state_is
 from test_watch_screen import data, drawn, text_of
 from textual.pilot import Pilot

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fixture_runs as runs
 import pytest
-from conftest import MakeApp, until
+from pilots import MakeApp, until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
