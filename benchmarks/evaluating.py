@@ -7,8 +7,9 @@
 batches of the same size. `choices`: questions of four choices, which share a context; transformers' side is what
 lm-eval's class for it does: each choice with its whole context, sorted by length, in padded batches. Both sides sum
 log-likelihoods over tokens. In a round both measure, in processes of their own, one after the other; a ratio is the
-median over the rounds. Loading and a first batch of each shape are not in the time. Of a text, tokens/s counts the
-tokens scored; of questions, the tokens of every choice with its context, whoever computes them once.
+median over the rounds. Loading, compiling and a first batch of each shape are not in the time (`kgpt evaluate` compiles
+a text with XLA, as here, where it is long enough). Of a text, tokens/s counts the tokens scored; of questions, the
+tokens of every choice with its context, whoever computes them once.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ def _our_loss(case: Case, peer: Any, ids: Any) -> Work:
     from kgpt.evaluation.tokens import InMemoryTokens
 
     batch = TOKENS_IN_A_BATCH // case.context
-    evaluator = LossEvaluator(_ours(case, peer), case.vocabulary - 1, batch)
+    model = _ours(case, peer)
+    evaluator = LossEvaluator(model, case.vocabulary - 1, batch, jit_compile=True)
     tokens = InMemoryTokens(ids.tolist())
 
     def work() -> float:

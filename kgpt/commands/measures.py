@@ -36,6 +36,9 @@ class Measured:
     """What the items are; only figures of the same ones are compared."""
 
 
+XLA_FROM = 16_384
+"""Tokens to read from which on XLA's seconds of compilation pay: the rest then takes a quarter to a half less."""
+
 Measure = Callable[[RunFolder, Checkpoint], Measured]
 
 
@@ -111,7 +114,12 @@ def _loss(args: argparse.Namespace, folder: RunFolder, checkpoint: Checkpoint) -
         check_stride(stride, context)
         windows = -(-len(tokens) // (stride or context))
         model = open_model(folder, checkpoint)
-        evaluator = LossEvaluator(model, tokenizer.end_of_text, context_length=context)
+        evaluator = LossEvaluator(
+            model,
+            tokenizer.end_of_text,
+            context_length=context,
+            jit_compile=windows * context >= XLA_FROM,
+        )
         if windows < evaluator.batch_size:
             evaluator = LossEvaluator(
                 model, tokenizer.end_of_text, windows, context_length=min(context, len(tokens))

@@ -1,7 +1,7 @@
 """The loss of a model on a token stream: nats a token, perplexity, bits a byte.
 
 In: a model and tokens. Out: sums in float64 over every token of the stream, divided once at the end; never averaged
-over batches. Axes: B batch, T time, V vocabulary.
+over batches. Axes: B batch, T time, S places that are scored, V vocabulary.
 """
 
 from __future__ import annotations
@@ -95,35 +95,41 @@ class LossEvaluator:
         for first in range(0, len(places), self.batch_size):
             chosen = places[first : first + self.batch_size]
             windows = [window(tokens, start, time, self.end_of_text) for start, _skipped in chosen]
-            nats_BT = self._nats(windows)
-            for (_start, skipped), (_ids, targets), nats_T in zip(
-                chosen, windows, nats_BT, strict=False
+            left_out = min(skipped for _start, skipped in chosen)
+            nats_BS = self._nats(windows, left_out)
+            for (_start, skipped), (_ids, targets), nats_S in zip(
+                chosen, windows, nats_BS, strict=False
             ):
-                scored_T = nats_T[skipped : len(targets)]
-                total, done = total + float(scored_T.sum()), done + len(scored_T)
+                scored_S = nats_S[skipped - left_out : len(targets) - left_out]
+                total, done = total + float(scored_S.sum()), done + len(scored_S)
                 if stretches:
-                    stretches.add(targets[skipped:], scored_T)
+                    stretches.add(targets[skipped:], scored_S)
             if on_progress:
                 on_progress(done, count)
         figures = stretches.figures() if stretches else {}
         return Loss(loss=total / count, tokens=count, bytes=num_bytes, figures=figures)
 
-    def _nats(self, windows: list[tuple[Any, Any]]) -> NDArray[np.float64]:
-        """Minus log-probabilities (B, T) of the targets of some windows; beyond a window's end stands anything."""
+    def _nats(self, windows: list[tuple[Any, Any]], left_out: int) -> NDArray[np.float64]:
+        """Minus log-probabilities (B, S) of the targets of some windows, without those of the first `left_out`.
+
+        Beyond a window's end stands anything.
+        """
         shape = (self.batch_size, self.context_length)
         inputs_BT, targets_BT = np.zeros(shape, "int32"), np.zeros(shape, "int32")
         for row, (inputs, targets) in enumerate(windows):
             inputs_BT[row, : len(inputs)], targets_BT[row, : len(targets)] = inputs, targets
-        return np.asarray(self._each(inputs_BT, targets_BT), "float64")
+        return np.asarray(self._each(inputs_BT, targets_BT[:, left_out:]), "float64")
 
-    def _negative_log_likelihood(self, inputs_BT: Any, targets_BT: Any) -> Any:
-        config = self.model.config
-        count = self.batch_size * self.context_length
-        chunk = chunk_size(count, config.vocabulary_size, MEASURED_CHUNK_BYTES)
-        x_NC = ops.reshape(self.model.hidden_states(inputs_BT), (-1, config.width))
-        target_N = ops.reshape(targets_BT, (-1,))
-        loss_N = self._cross_entropy.each(x_NC, self.model.head_matrix, target_N, chunk)
-        return ops.reshape(loss_N, ops.shape(targets_BT))
+    def _negative_log_likelihood(self, inputs_BT: Any, targets_BS: Any) -> Any:
+        """Of the last S places; of those before them no logits are computed."""
+        config, scored = self.model.config, targets_BS.shape[1]
+        x_BTC = self.model.hidden_states(inputs_BT)
+        x_NC = ops.reshape(x_BTC[:, self.context_length - scored :], (-1, config.width))
+        chunk = chunk_size(self.batch_size * scored, config.vocabulary_size, MEASURED_CHUNK_BYTES)
+        loss_N = self._cross_entropy.each(
+            x_NC, self.model.head_matrix, ops.reshape(targets_BS, (-1,)), chunk
+        )
+        return ops.reshape(loss_N, ops.shape(targets_BS))
 
 
 def check_context(asked: int, context_length: int) -> None:

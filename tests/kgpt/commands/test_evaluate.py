@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 import shutil
+import sys
 
 import numpy as np
 import pytest
 from tiny import TEXT
 
-from kgpt.commands import main
+from kgpt.commands import main, measures
 from kgpt.files import write_json
 from kgpt.model.tensors import WEIGHTS_FILE, load_tensors, save_tensors
 from kgpt.runs import RunFolder
@@ -85,6 +86,21 @@ def test_a_text_is_measured_and_the_result_kept(evaluate, runs, files):
     assert (result["run"], result["step"]) == ("tiny", 10)
     (row,) = kept(runs, "tiny")[len(before) :]
     assert row.pop("time") and row == result
+
+
+def test_a_text_long_enough_to_be_compiled_has_the_loss_of_any_other(
+    evaluate, files, tmp_path, monkeypatch
+):
+    (tmp_path / "long.txt").write_text(TEXT * 200, encoding="utf-8")
+    results, usual = [], measures.XLA_FROM
+    for xla_from in (usual, sys.maxsize):
+        monkeypatch.setattr(measures, "XLA_FROM", xla_from)
+        code, out, _ = evaluate("tiny", "--text", tmp_path / "long.txt", "--json")
+        assert code == 0
+        results.append(json.loads(out.splitlines()[-1]))
+    compiled, plain = results
+    assert compiled["tokens"] == plain["tokens"] > usual
+    assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-5)
 
 
 def test_a_decoder_measures_what_it_writes_with(evaluate, files):

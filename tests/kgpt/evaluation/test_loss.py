@@ -89,9 +89,14 @@ def strided_loss(model, ids: list[int], length: int, stride: int) -> float:
     return total / len(ids)
 
 
-@pytest.mark.parametrize(("length", "stride"), [(8, 3), (8, 1), (6, 6), (5, 2)])
-def test_with_a_stride_every_token_is_scored_once(model, length, stride):
-    evaluator = LossEvaluator(model, END, batch_size=3, context_length=length)
+@pytest.mark.parametrize(
+    ("length", "stride", "jit_compile"),
+    [(8, 3, False), (8, 3, True), (8, 1, False), (6, 6, False), (5, 2, False)],
+)
+def test_with_a_stride_every_token_is_scored_once(model, length, stride, jit_compile):
+    evaluator = LossEvaluator(
+        model, END, batch_size=3, context_length=length, jit_compile=jit_compile
+    )
     for count in (1, 5, 8, 9, 30):
         ids = tokens_of(count)
         measured = evaluator.measure(InMemoryTokens(ids), 10, stride=stride)
