@@ -33,7 +33,13 @@ def test_the_lines_of_a_run(root: Path) -> None:
     data = chart(run.path, View(), best=500)
     assert len(data.raw.x) == 62 and list(data.validation.x) == [250, 500]
     assert data.best == (500, run.row(500)["validation_loss"])
-    assert set(data.strips) == {"learning_rate", "gradient_norm", "tokens_per_second", "gap"}
+    assert set(data.strips) == {
+        "learning_rate",
+        "gradient_norm",
+        "tokens_per_second",
+        "gap",
+        "bits_per_byte",
+    }
     assert not data.is_empty and not len(data.broken)
 
 

@@ -210,7 +210,7 @@ async def test_a_name_that_is_taken(make_app: MakeApp, root: Path) -> None:
 async def test_a_limit_without_an_amount_is_asked_for(make_app: MakeApp, root: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.has_read)
+        await until(pilot, lambda: app.runs.has_read)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
         app.screen.query_one("#new-limit", Select).value = "minutes"
