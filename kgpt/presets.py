@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from kgpt.config import TrainConfig
 from kgpt.config_values import from_dict
 from kgpt.errors import KgptError
 from kgpt.language import _
+from kgpt.suggestions import did_you_mean
 
 
 def _gpt2(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
@@ -157,11 +157,9 @@ PRESETS: Mapping[str, dict[str, Any]] = types.MappingProxyType(
 def preset(name: str) -> TrainConfig:
     """The `TrainConfig` of a preset."""
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
         raise KgptError(
             _("Unknown preset"),
-            _("There is no preset {name!r}.", name=name)
-            + (_(" Did you mean {near}?", near=near[0]) if near else ""),
+            _("There is no preset {name!r}.", name=name) + did_you_mean(name, PRESETS),
             _("Presets: {presets}.", presets=", ".join(PRESETS)),
         )
     return from_dict(PRESETS[name])

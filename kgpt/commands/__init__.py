@@ -7,7 +7,6 @@ prints. A subcommand's module is imported only when it is called, and imports wh
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import io
 import json
@@ -18,6 +17,7 @@ from typing import Any, NoReturn
 
 from kgpt.errors import KgptError
 from kgpt.language import N_, _, prefer
+from kgpt.suggestions import did_you_mean
 
 COMMANDS = {
     "prepare": N_("turn text into a tokenizer and token shards"),
@@ -62,8 +62,7 @@ def train_main() -> int:
 
 
 def _unknown_command(name: str) -> int:
-    near = difflib.get_close_matches(name, COMMANDS, n=1)
-    suggestion = _(" Did you mean {near}?", near=near[0]) if near else ""
+    suggestion = did_you_mean(name, COMMANDS)
     message = _("There is no command {name!r}.{suggestion}", name=name, suggestion=suggestion)
     _print_error(
         KgptError(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import difflib
 from typing import Any
 
 from kgpt.errors import KgptError
@@ -21,6 +20,7 @@ from kgpt.files import append_json_line
 from kgpt.language import N_, _
 from kgpt.protocol import DECODERS
 from kgpt.runs import find_run
+from kgpt.suggestions import did_you_mean
 
 RECALL_TASKS = ("encyclopedia", "completion")
 QUESTION_TASKS = (
@@ -188,13 +188,12 @@ def _check(args: argparse.Namespace) -> None:
         )
     kind = kind_of(args.task)
     if args.task and kind not in (*TASKS, HARNESS):
-        near = difflib.get_close_matches(kind, TASKS, n=1)
         raise KgptError(
             _("Unknown task"),
             _(
                 "There is no task {task!r}.{suggestion}",
                 task=args.task,
-                suggestion=_(" Did you mean {near}?", near=near[0]) if near else "",
+                suggestion=did_you_mean(kind, TASKS),
             ),
             _("Tasks: {tasks}, {harness}NAME.", tasks=", ".join(TASKS), harness=HARNESS),
         )

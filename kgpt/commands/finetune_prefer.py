@@ -21,7 +21,7 @@ from kgpt.commands.finetune_options import (
     shares_of,
 )
 from kgpt.commands.stages import show_stage
-from kgpt.commands.tables import print_table
+from kgpt.commands.tables import print_left_out, print_table
 from kgpt.config import OptimizerConfig, TrainConfig
 from kgpt.errors import KgptError
 from kgpt.finetune_config import PreferConfig
@@ -149,9 +149,7 @@ def _resumed(args: argparse.Namespace) -> Outcome:
 
 def _show_plan(plan: PreferPlan, found: Preferences) -> None:
     print(_("{rows:,} rows with a prompt, a chosen and a rejected answer.", rows=found.rows))
-    left_out = [f"{number(count, ',')} × {_(reason)}" for reason, count in found.left_out.items()]
-    if left_out:
-        print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
+    print_left_out(found.left_out)
     rows = [
         [
             _(name),

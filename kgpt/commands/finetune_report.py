@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgpt.commands.tables import print_table
+from kgpt.commands.tables import print_left_out, print_table
 from kgpt.language import N_, _, number
 
 if TYPE_CHECKING:
@@ -38,11 +38,9 @@ def show_plan(plan: Plan, found: Examples) -> None:
             count=len(found.labels),
         )
     )
-    left_out = [f"{number(count, ',')} × {_(reason)}" for reason, count in found.left_out.items()]
-    if task.parts.set_aside:
-        left_out.append(_("{count:,} to balance the labels", count=task.parts.set_aside))
-    if left_out:
-        print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
+    set_aside = task.parts.set_aside
+    balanced = [_("{count:,} to balance the labels", count=set_aside)] if set_aside else []
+    print_left_out(found.left_out, *balanced)
     if task.parts.leaks:
         print(
             _(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgpt.commands.tables import print_table
+from kgpt.commands.tables import print_left_out, print_table
 from kgpt.language import _, number
 
 if TYPE_CHECKING:
@@ -29,11 +29,7 @@ def show_plan(plan: InstructPlan, found: Conversations | None) -> None:
         print(_("The encyclopedia's own questions, one phrasing of each fact that is asked about."))
     else:
         print(_("{rows:,} rows: {fields}.", rows=found.rows, fields=found.fields))
-        left_out = [
-            f"{number(count, ',')} × {_(reason)}" for reason, count in found.left_out.items()
-        ]
-        if left_out:
-            print(_("Left out: {left_out}.", left_out=", ".join(left_out)))
+        print_left_out(found.left_out)
     rows = [
         [
             _(name),

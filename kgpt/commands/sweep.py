@@ -9,7 +9,6 @@ memory: the same command again goes on with a sweep that was stopped.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from kgpt.files import is_number
 from kgpt.language import _
 from kgpt.packages import optional_package
 from kgpt.runs import RunFolder, saved_models_folder
+from kgpt.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import optuna
@@ -94,11 +94,8 @@ def read_sweep(path: Path) -> Sweep:
     known = dotted(TrainConfig())
     for key, space in search.items():
         if key not in known or key in NOT_SEARCHED:
-            near = difflib.get_close_matches(key, [k for k in known if k not in NOT_SEARCHED], n=1)
-            raise _bad(
-                _("{key} cannot be searched.", key=key)
-                + (_(" Did you mean {near}?", near=near[0]) if near else "")
-            )
+            searched = [name for name in known if name not in NOT_SEARCHED]
+            raise _bad(_("{key} cannot be searched.", key=key) + did_you_mean(key, searched))
         _check_space(key, space)
     return Sweep(trials, seed, search)
 

@@ -6,7 +6,6 @@ run's decoder. Importing this imports `lm_eval`.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import logging
 from collections.abc import Hashable, Sequence
@@ -24,6 +23,7 @@ from kgpt.evaluation.statistics import Figure
 from kgpt.evaluation.tokens import InMemoryTokens, window, window_places
 from kgpt.inference.generation import Generator
 from kgpt.language import _
+from kgpt.suggestions import did_you_mean
 
 NEW_TOKENS = 256
 """That a text may have where the task does not say."""
@@ -154,13 +154,12 @@ def _manager(folder: str | None) -> Any:
 def _check(names: Sequence[str], manager: Any) -> None:
     for name in names:
         if name not in manager.all_tasks:
-            near = difflib.get_close_matches(name, manager.all_tasks, n=1)
             raise KgptError(
                 _("Unknown task"),
                 _(
                     "lm-eval has no task {name!r}.{value}",
                     name=name,
-                    value=_(" Did you mean {near}?", near=near[0]) if near else "",
+                    value=did_you_mean(name, manager.all_tasks),
                 ),
                 _("`lm-eval ls tasks` lists them."),
             )

@@ -7,7 +7,6 @@ checked.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from kgpt.config import Precision
 from kgpt.config_values import merged
 from kgpt.errors import KgptError
 from kgpt.language import _
+from kgpt.suggestions import did_you_mean
 
 TABLE = Path(__file__).with_name("devices.toml")
 
@@ -110,11 +110,9 @@ def read_assumptions(name: str, own_file: Path | None = None) -> tuple[Device, A
     devices = tables["devices"]
     key = name.lower().replace("_", "-").replace(" ", "-")
     if key not in devices:
-        near = difflib.get_close_matches(key, devices, n=1, cutoff=0.4)
         raise KgptError(
             _("Unknown device"),
-            _("There is no device {name!r}.", name=name)
-            + (_(" Did you mean {near}?", near=near[0]) if near else ""),
+            _("There is no device {name!r}.", name=name) + did_you_mean(key, devices, cutoff=0.4),
             _(
                 "Devices: {devices}. Others can be described in a file: --assumptions FILE.",
                 devices=", ".join(devices),
@@ -161,15 +159,13 @@ def _checked(kind: type[Any], place: str, values: Any) -> Any:
         )
     for key, value in values.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            suggestion = _(" Did you mean {near}?", near=near[0]) if near else ""
             raise KgptError(
                 _("Unknown assumption"),
                 _(
                     "There is no {place}.{key}.{suggestion}",
                     place=place,
                     key=key,
-                    suggestion=suggestion,
+                    suggestion=did_you_mean(key, fields),
                 ),
                 HINT,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import fixture_runs as runs
+import pytest
 from pilots import MakeApp, until
 
 from workbench.app import WorkbenchApp
@@ -16,6 +17,14 @@ FOREIGN = ("validation_accuracy", "mfu", "expert_balance", "loss_scale", "z_loss
 
 def strips(app: WorkbenchApp) -> str:
     return str(app.screen.query_one(Strips).render())
+
+
+@pytest.fixture
+def foreign(root: Path) -> runs.RunWriter:
+    """A finished run with more metrics than fit on a page."""
+    run = runs.RunWriter(root / "foreign").begin()
+    add_foreign(run)
+    return run.status("finished").freeze()
 
 
 def add_foreign(run: runs.RunWriter, last: int = 300) -> None:
@@ -62,10 +71,7 @@ def test_each_metric_stands_on_one_page() -> None:
     assert sorted(found) == sorted([*usual, *FOREIGN, "gpu_memory"])
 
 
-async def test_n_and_p_turn_the_pages(make_app: MakeApp, root: Path) -> None:
-    run = runs.RunWriter(root / "foreign").begin()
-    add_foreign(run)
-    run.status("finished").freeze()
+async def test_n_and_p_turn_the_pages(make_app: MakeApp, foreign: runs.RunWriter) -> None:
     app = make_app(run_name="foreign")
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "learning rate" in strips(app) and "1/3" in strips(app))
@@ -82,14 +88,12 @@ async def test_n_and_p_turn_the_pages(make_app: MakeApp, root: Path) -> None:
         every = strips(app)
         for name in ("host", "warm", "never"):
             assert name not in every
-        run.append("metrics.jsonl", {**run.row(310), "z_loss": 99.0})
+        foreign.append("metrics.jsonl", {**foreign.row(310), "z_loss": 99.0})
         await until(pilot, lambda: "z loss 99" in strips(app))
 
 
-async def test_a_click_turns_too(make_app: MakeApp, root: Path) -> None:
-    run = runs.RunWriter(root / "foreign").begin()
-    add_foreign(run)
-    run.status("finished").freeze()
+@pytest.mark.usefixtures("foreign")
+async def test_a_click_turns_too(make_app: MakeApp) -> None:
     app = make_app(run_name="foreign")
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "1/3" in strips(app))

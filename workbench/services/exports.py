@@ -12,7 +12,7 @@ from workbench.services import Host
 
 
 class ExportsService:
-    """Begins and stops exports, and remembers all of this session."""
+    """Begins and stops exports, and remembers all that it began."""
 
     def __init__(self, host: Host, command: Callable[[], Sequence[str]]) -> None:
         self.begun: list[Export] = []

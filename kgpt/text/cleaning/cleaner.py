@@ -9,12 +9,12 @@ all filters, as no piece can speak for the whole; but it is longer than any `max
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgpt.errors import KgptError
 from kgpt.language import N_, _
+from kgpt.suggestions import did_you_mean
 from kgpt.text.cleaning import characters, filters, lines, masks, words
 from kgpt.text.cleaning.values import Change, Keep
 
@@ -150,11 +150,10 @@ def describe_steps() -> tuple[tuple[str, str, str], ...]:
 
 
 def _unknown(name: str) -> KgptError:
-    close = difflib.get_close_matches(name.strip().lower(), step_names(), 1)
     return KgptError(
         _("Unknown cleaning step"),
         _("There is no step {name!r}.", name=name.strip())
-        + (_(" Did you mean {close}?", close=close[0]) if close else ""),
+        + did_you_mean(name.strip().lower(), step_names()),
         _("The steps are: {step_names}.", step_names=", ".join(step_names())),
     )
 
